@@ -1,4 +1,4 @@
-//! One case on one node: asked, and decided. Used by the run after its steps and by the suite.
+//! Evaluates one case on one node. The run uses it after steps, and so does the suite.
 
 use std::time::{Duration, Instant};
 
@@ -18,16 +18,16 @@ use crate::shell::Shell;
 use crate::target;
 use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Facts};
 
-/// The outcome, or what ended the connection while the case was asked.
+/// The outcome, or the reason why the connection ended meanwhile.
 pub(super) type Answer = Result<Outcome, Lost>;
 
-/// Output of a check beyond this is not kept.
+/// The most output of a check that is kept, in bytes.
 const OUTPUT: u64 = 4 << 20;
 
-/// Asks a case, again and again where it says `eventually`.
+/// Evaluates a case, repeatedly if it says `eventually`.
 ///
 /// # Errors
-/// Where the connection did not last until there was an answer.
+/// If the connection is lost before the outcome is known.
 pub async fn check(
     reach: &Reach,
     case: &Case,
@@ -56,13 +56,13 @@ pub async fn check(
     }
 }
 
-/// Bytes of a file that is only looked at.
+/// The most bytes of a file that is only displayed.
 const LOOKED_AT: u64 = 1 << 20;
 
-/// What a file on the node holds, as a user has it; nothing where there is none.
+/// The contents of a file on the node, read as a user; `None` if it does not exist.
 ///
 /// # Errors
-/// Why it could not be looked at, in words.
+/// Why it could not be read.
 pub async fn file_there(
     reach: &Reach,
     on: On,
@@ -91,11 +91,11 @@ pub async fn file_there(
     }
 }
 
-/// What a check prints where it holds by its exit status alone, for who writes down what is to be
-/// expected: one entry, or one for each command of a transcript.
+/// The output of a check, to make an expectation from it: one entry, or one for each command of a
+/// transcript. The check must hold by its exit status alone.
 ///
 /// # Errors
-/// Why there is nothing to learn from it, in words.
+/// Why the output is unusable.
 pub async fn printed(
     reach: &Reach,
     case: &Case,
@@ -137,10 +137,10 @@ pub async fn printed(
     Ok(vec![Ran { status, out, err }])
 }
 
-/// What each command of a transcript printed, where all ended as the page shows it.
+/// The output of each command of a transcript, if all ended as on the page.
 fn of_commands(done: &Done, commands: &[PlannedCommand], mark: &str) -> Result<Vec<Ran>, String> {
     let (mut all, mut rest) = ran(&done.out, &done.err, mark);
-    // The last one may have ended the shell itself.
+    // The last command may have ended the shell itself.
     if all.len() + 1 == commands.len() {
         rest.status = done.status;
         all.push(rest);
@@ -165,7 +165,7 @@ async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> A
     asked.map_or_else(|answer| answer, Ok)
 }
 
-/// The outcome; as an error where nobody could be asked.
+/// The outcome; an error if it could not be evaluated.
 async fn ask(
     reach: &Reach,
     case: &Case,
@@ -230,7 +230,7 @@ async fn ask(
     }
 }
 
-/// Where and as whom a case is asked; or the outcome where that cannot be had.
+/// The session for a case: its side and user. The error is an outcome if there is none.
 pub(super) async fn session_for(reach: &Reach, case: &Case) -> Result<Shell, Answer> {
     let session = reach.to(case.on, case.sudo.as_ref()).await;
     session.map_err(|error| match error {
@@ -247,7 +247,7 @@ pub(super) fn milliseconds(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Where there is no such interpreter, nothing was asked: the runner's own shell says so.
+/// The outcome if the interpreter is missing: the runner's shell reports that.
 fn lacks(done: &Done, interpreter: &str) -> Option<Outcome> {
     if done.status != 127 || interpreter == "sh" {
         return None;
@@ -269,7 +269,7 @@ fn of_probe(done: &Done, limit: Duration, assertion: &Assertion, batch: &Batch) 
     }
 }
 
-/// What the facts of a probe say about its assertion.
+/// Decides an assertion by the facts of a probe.
 pub(super) fn of_facts(assertion: &Assertion, facts: Result<Facts, CannotLook>) -> Outcome {
     let cannot_look =
         |why: CannotLook| Outcome::Unknown(format!("cannot look: {}", why.reason).into());
@@ -315,7 +315,7 @@ fn of_script(
     }
 }
 
-/// How a command of a transcript is shown where it went wrong.
+/// How a failed command of a transcript is displayed.
 struct Shown<'a> {
     filled: &'a dyn Fn(&Expect) -> Interpolated,
     pasted: &'a dyn Fn(&str) -> String,
@@ -342,7 +342,7 @@ fn of_transcript(
         let last = index + 1 == script.commands().len();
         let (ran, status, early) = match ran.get(index) {
             Some(ran) => (ran, ran.status, false),
-            // It ended the shell itself: its status is the script's.
+            // The command ended the shell itself: its status is the script's.
             None => (&rest, done.status, !last),
         };
         if status != command.exit || early {
@@ -357,7 +357,7 @@ fn of_transcript(
     Outcome::Held
 }
 
-/// The evidence of an exit status that was not accepted, with the last words.
+/// The evidence of a wrong exit status, with the last lines of output.
 #[must_use]
 pub fn wrong_status(exit: &[i32], status: i32, out: &[u8], err: &[u8], text: &str) -> Evidence {
     let accepted: Vec<String> = exit.iter().map(ToString::to_string).collect();
@@ -400,7 +400,7 @@ fn sudo_asked(said: &str) -> bool {
         .any(|line| line.contains("sudo: ") && wants(line))
 }
 
-/// The evidence of an output that is not the expected one; nothing where it is.
+/// The evidence of a wrong output; `None` if it is as expected.
 #[must_use]
 pub fn wrong_output(
     expect: &Expect,
@@ -419,8 +419,7 @@ pub fn wrong_output(
     })
 }
 
-/// The same for what a transcript shows: a terminal shows standard error, too, before or
-/// after the rest.
+/// The same for a transcript: a terminal also shows standard error, before or after the rest.
 #[must_use]
 pub fn wrong_display(
     expect: &Expect,
@@ -448,7 +447,7 @@ fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
     both
 }
 
-/// Without the control sequences of what was found.
+/// Removes control sequences from the found text.
 fn readable(evidence: Evidence) -> Evidence {
     Evidence {
         found: harmless(evidence.found.exact().as_bytes()).into(),

@@ -1,5 +1,5 @@
-//! What a delivery puts on a node, as far as it is known without the run: for the journal, and
-//! to find the files that were delivered and would be others by now.
+//! The contents of deliveries, as far as they are known without the run: for the journal, and to
+//! find delivered files that would differ now.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,22 +16,22 @@ use crate::manual::{Delivery, DeliveryFrom};
 use crate::plan::{NodePlan, Placed, PlannedStep};
 use crate::session::checksum_like;
 
-/// A file that was delivered, and that would be another one now.
+/// A delivered file that would differ now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
     /// Number of the step that delivered it.
     pub step: usize,
     /// Its name in the bundle.
     pub to: String,
-    /// The text as it was and as it is now, of a template or a `file` block.
+    /// For a template or a `file` block: the text then and now.
     pub texts: Option<(String, String)>,
-    /// Why it cannot be delivered any more.
+    /// Why it can no longer be delivered.
     pub gone: Option<String>,
-    /// It is the same, and goes on top of what this earlier step places anew.
+    /// It is unchanged, but is applied on top of a file that this earlier step writes again.
     pub follows: Option<usize>,
 }
 
-/// The texts that a step delivers. What secrets and the run itself put into them is left empty.
+/// The texts that a step delivers. Secrets and values known only in a run are left empty.
 pub(super) fn texts(root: &Path, node: &NodePlan, step: &PlannedStep) -> Vec<FileRecord> {
     let files = step.files().iter();
     let texts = files.filter_map(|file| text(root, node, file));
@@ -41,7 +41,7 @@ pub(super) fn texts(root: &Path, node: &NodePlan, step: &PlannedStep) -> Vec<Fil
     }
 }
 
-/// A text that goes to its place is another one where its mode or its owner is.
+/// A placed text also differs if its mode or owner differs.
 fn with_place(record: FileRecord, placed: &Placed) -> FileRecord {
     let text = record.text.unwrap_or_default();
     let text = format!("# {}\n{text}", placed.words());
@@ -53,7 +53,7 @@ fn with_place(record: FileRecord, placed: &Placed) -> FileRecord {
 }
 
 fn text(root: &Path, node: &NodePlan, file: &Delivery) -> Option<FileRecord> {
-    // A text that cannot be rendered is found where it is delivered, with its place.
+    // The delivery reports a text that cannot be rendered, with its place.
     let blank = blank(root, node, file, &|_| None).ok().flatten()?;
     Some(FileRecord {
         to: file.to.clone(),
@@ -63,7 +63,7 @@ fn text(root: &Path, node: &NodePlan, file: &Delivery) -> Option<FileRecord> {
     })
 }
 
-/// The files of steps that are done, and that are not any more what was delivered.
+/// Files of finished steps that no longer match the delivery.
 #[must_use]
 pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> {
     let name = node.site();
@@ -88,13 +88,13 @@ pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> 
                 sums: delivered.get(&step.number),
             };
             if step.placed.is_some() {
-                // What goes on top of a text that is placed anew goes there again.
+                // A text on top of a file that is written again must be applied again.
                 let below = placed.iter().find(|below| below.to == file.to);
                 let below = below.map(|below| below.step);
                 placed.extend(look.stale(&project).or_else(|| Some(look.follows(below?))));
                 continue;
             }
-            // Of one that was delivered again by a later step, the later one counts.
+            // If a later step delivered it again, the later one counts.
             stale.insert(file.to.clone(), look.stale(&project));
         }
     }
@@ -104,7 +104,7 @@ pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> 
     stale
 }
 
-/// What arrived with each step, by name: its checksum.
+/// The checksums of what arrived with each step, by name.
 type Sums = BTreeMap<String, String>;
 
 fn delivered(record: &Record, node: Site<'_>) -> BTreeMap<usize, Sums> {
@@ -122,7 +122,7 @@ fn delivered(record: &Record, node: Site<'_>) -> BTreeMap<usize, Sums> {
     all
 }
 
-/// One file of a step that is done.
+/// One file of a finished step.
 struct Look<'a> {
     step: usize,
     file: &'a Delivery,
@@ -179,7 +179,8 @@ impl Look<'_> {
         if let Some(old) = self.old {
             return old.sha256 != now.sha256;
         }
-        // An older opsbook kept no text: what arrived tells, where nothing was open in it.
+        // An older opsbook kept no text: compare the arrived checksum, if no value was open in the
+        // text.
         let arrived = self.sums.and_then(|sums| sums.get(&self.file.to));
         let arrived = arrived.and_then(|sum| sum.strip_prefix("sha256:"));
         now.whole && arrived.is_some_and(|arrived| Some(arrived) != now.sha256.as_deref())
@@ -192,7 +193,7 @@ impl Look<'_> {
         same(arrived, project.open(path)?.file)
     }
 
-    /// A folder arrives as an archive, or, where the node cannot unpack one, file by file.
+    /// A folder arrives as an archive, or file by file if the node cannot unpack archives.
     fn same_tree(&self, project: &Files, path: &Path) -> Result<bool, Refused> {
         let Some(sums) = self.sums else {
             return Ok(true);
@@ -213,7 +214,7 @@ impl Look<'_> {
     }
 }
 
-/// Is this what has arrived? Where that cannot be told, it is.
+/// Whether this is what arrived. If that is unknown, true.
 fn same(arrived: &str, from: File) -> Result<bool, Refused> {
     let now = checksum_like(arrived, io::BufReader::new(from))?;
     Ok(now.is_none_or(|now| now == arrived))

@@ -1,6 +1,5 @@
-//! What is done with a step of a run that goes on: what the journal says of it, what the node
-//! says of it and what is wanted with it, three small enums to one. Pure: it asks nobody and
-//! writes nothing down.
+//! Decides what to do with a step of a resumed run, from three small enums: what the journal says,
+//! what the node says, and what is wanted. Pure: no I/O, no journal.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +10,7 @@ use crate::journal::Record;
 #[cfg(test)]
 mod tests;
 
-/// What the journal says of a step.
+/// The journal's view of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JournalSays {
     NotBegun,
@@ -19,47 +18,47 @@ pub(super) enum JournalSays {
     Begun,
     /// OK, BY HAND or SKIPPED.
     Passed,
-    /// It ended badly, and how is known.
+    /// It failed in a known way.
     Failed,
-    /// ERROR, and as far as the journal knows nothing of it was run.
+    /// ERROR, and according to the journal nothing of it ran.
     CouldNot,
-    /// It may or may not have finished.
+    /// Whether it finished is unknown.
     Unknown,
 }
 
-/// What the node says of a step.
+/// The node's view of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NodeSays {
-    /// Nobody has asked it yet.
+    /// Not asked yet.
     NotAsked,
     /// The bundle has no record of the step.
     NoRecord,
-    /// The bundle in which the step was begun is gone, and another one stands in its place.
+    /// The step's bundle is gone and was replaced.
     BundleGone,
     Running,
     Ended(End, Left),
     /// The node restarted while the step ran.
     Rebooted,
-    /// The step has begun, and nothing tells how it ended.
+    /// The step began, and its end is unknown.
     Unknown,
-    /// It has a record that the journal does not know of.
+    /// It has a record that the journal does not know.
     Ahead,
-    /// Its record cannot be the one that the journal tells of.
+    /// Its record contradicts the journal.
     Contradicts,
 }
 
-/// What the node has of the end of a step.
+/// The node's record of a step's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Its exit status, and all that it printed and set.
+    /// Exit status, output and variables are complete.
     Whole,
-    /// An exit status that is accepted; what it printed or set was lost.
+    /// The exit status is accepted; output or variables were lost.
     NotKept,
-    /// It was stopped, took too long, or did not get to begin.
+    /// It was stopped, exceeded its time limit, or did not begin.
     CutShort,
 }
 
-/// Processes that a step has left behind.
+/// Processes that a step left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
@@ -69,19 +68,19 @@ pub(super) enum Left {
 /// What is wanted with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// The run goes on with it.
+    /// Continue the run with it.
     GoOn,
-    /// The operator has named it, by `--start-at` or in the menu.
+    /// The operator named it, by `--start-at` or in the menu.
     Named,
-    /// The operator has agreed to run it again.
+    /// The operator agreed to run it again.
     Agreed,
-    /// It is done already and is done again: a set-up, or a delivery whose file has changed.
+    /// It is done and is repeated: a set-up, or a delivery whose file has changed.
     Repeat,
-    /// `--done` says that a person has done it.
+    /// `--done`: a person has done it.
     Done,
     /// `--start-at` names a later step.
     PassOver,
-    /// `--catch-up`: the journal is to learn what the node knows.
+    /// `--catch-up`: read into the journal what the node knows.
     CatchUp,
 }
 
@@ -95,44 +94,44 @@ pub(super) struct TakeUp {
 /// What is done with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// The node is asked first.
+    /// Ask the node first.
     Look,
     Run,
-    /// Its record is put aside, and it is run.
+    /// Move its record aside and run it.
     RunAgain,
-    /// Its end is waited for.
+    /// Wait for its end.
     Attach,
-    /// Its end is taken as the node has it.
+    /// Take its end from the node.
     TakeEnd,
-    /// It ends here, and nobody knows how.
+    /// End it with an unknown outcome.
     TellUnknown,
-    /// The operator is asked whether it is run again.
+    /// Ask the operator whether to run it again.
     Ask(Doubt),
-    /// The journal takes it in, as the node has it.
+    /// Take it into the journal as the node records it.
     TakeIn,
     MarkByHand,
     MarkSkipped,
-    /// It is left as it is.
+    /// Leave it as it is.
     Leave,
     Refuse(Refusal),
 }
 
-/// What speaks against running a step again.
+/// Why a step should not simply run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
     MayHaveFinished,
-    /// It has run, and what it printed or set is lost.
+    /// It ran, and its output or variables are lost.
     NotKept,
-    /// Processes of it still run.
+    /// Some of its processes still run.
     LeftBehind,
 }
 
-/// Why nothing is done with a step, nor with any other.
+/// Why neither this step nor any other continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It runs; without this option its end is waited for.
+    /// It is running; without this option, opsbook waits for its end.
     StillRuns(&'static str),
-    /// `--catch-up` reads from the node what the journal lacks.
+    /// The node knows more: `--catch-up` reads that into the journal.
     NodeIsAhead,
     Contradiction,
 }
@@ -143,7 +142,7 @@ pub(super) fn decide(journal: JournalSays, node: NodeSays, wanted: Wanted) -> De
         (_, N::Contradicts, _) => D::Refuse(Refusal::Contradiction),
         (_, N::Ahead, W::CatchUp) => D::TakeIn,
         (_, N::Ahead, _) => D::Refuse(Refusal::NodeIsAhead),
-        // Any record of a step that was not begun is one of another controller.
+        // Any record of a step that this run has not begun comes from another controller.
         (J::NotBegun, N::Running | N::Ended(..) | N::Rebooted | N::Unknown, _) => {
             decide(journal, N::Ahead, wanted)
         }
@@ -157,7 +156,7 @@ pub(super) fn decide(journal: JournalSays, node: NodeSays, wanted: Wanted) -> De
         (_, N::NotAsked, _) => D::Look,
         (_, _, W::Agreed) | (J::Begun, _, W::Repeat) => again(journal, node, wanted),
         (J::Begun, ..) => go_on_with_begun(node, wanted),
-        // How it ended was not known here, and the node knows it by now.
+        // Its end was unknown, and the node now knows it.
         (J::Unknown | J::CouldNot, N::Ended(End::Whole, _), W::GoOn | W::Named | W::CatchUp) => {
             D::TakeEnd
         }
@@ -165,7 +164,7 @@ pub(super) fn decide(journal: JournalSays, node: NodeSays, wanted: Wanted) -> De
     }
 }
 
-/// A step that was begun and has no end yet is looked after until it has one.
+/// A step that was begun is followed until it has an end.
 fn go_on_with_begun(node: NodeSays, wanted: Wanted) -> Decision {
     match node {
         NodeSays::Ended(..) => Decision::TakeEnd,
@@ -175,8 +174,7 @@ fn go_on_with_begun(node: NodeSays, wanted: Wanted) -> Decision {
     }
 }
 
-/// A step that has come to an end is run again where nothing speaks against it, or where the
-/// operator has named it.
+/// A step that has ended runs again if nothing speaks against it, or if the operator named it.
 fn again(journal: JournalSays, node: NodeSays, wanted: Wanted) -> Decision {
     let doubt = match node {
         _ if matches!(wanted, Wanted::Named | Wanted::Agreed) => None,
@@ -192,12 +190,12 @@ fn again(journal: JournalSays, node: NodeSays, wanted: Wanted) -> Decision {
     }
 }
 
-/// Whether neither the journal nor the node tells how it ended.
+/// Whether its end is unknown to both the journal and the node.
 fn may_have_finished(journal: JournalSays, node: NodeSays) -> bool {
     let begun_on_node = matches!(node, NodeSays::Rebooted | NodeSays::Unknown);
     match journal {
         JournalSays::Unknown => true,
-        // Before its record is made, nothing of a step is run.
+        // Nothing of a step runs before its record exists.
         JournalSays::Begun => begun_on_node || node == NodeSays::BundleGone,
         JournalSays::CouldNot => begun_on_node,
         JournalSays::NotBegun | JournalSays::Passed | JournalSays::Failed => false,
@@ -205,7 +203,7 @@ fn may_have_finished(journal: JournalSays, node: NodeSays) -> bool {
 }
 
 impl JournalSays {
-    /// Of all steps on a node that were begun.
+    /// The view of all steps that were begun on a node.
     pub fn of_steps(record: &Record, node: Site<'_>) -> BTreeMap<usize, JournalSays> {
         let unknown = record.doubtful(node);
         let says = |(number, status): (usize, Option<Status>)| {
@@ -229,14 +227,14 @@ impl JournalSays {
         )
     }
 
-    /// Whether the journal knows that it was begun, and not how it ended.
+    /// Whether the journal has its beginning but not its end.
     pub fn lacks_its_end(self) -> bool {
         matches!(self, JournalSays::Begun | JournalSays::Unknown)
     }
 }
 
 impl NodeSays {
-    /// A bundle's answer; these exit statuses are accepted.
+    /// The view from a bundle's answer; `accepted` are the accepted exit statuses.
     pub fn of(state: &StepState, accepted: &[i32]) -> NodeSays {
         match state {
             StepState::NotStarted => NodeSays::NoRecord,
@@ -266,7 +264,7 @@ impl End {
 }
 
 impl TakeUp {
-    /// Nothing was done with it.
+    /// Nothing has happened to it yet.
     pub const FRESH: TakeUp = TakeUp {
         journal: JournalSays::NotBegun,
         wanted: Wanted::GoOn,
@@ -277,30 +275,30 @@ impl TakeUp {
         wanted: Wanted::GoOn,
     };
 
-    /// Before the node was asked.
+    /// The decision before the node is asked.
     pub fn first_decision(self) -> Decision {
         decide(self.journal, NodeSays::NotAsked, self.wanted)
     }
 
-    /// Whether it goes on where it was left, so that nobody is asked whether it is to begin.
+    /// Whether it continues where it was left, without a question whether to begin.
     pub fn is_attached(self) -> bool {
         self.journal == JournalSays::Begun && matches!(self.wanted, Wanted::GoOn | Wanted::Named)
     }
 
-    /// Whether it has come to an end, and is done once more.
+    /// Whether it has ended and is done once more.
     pub fn is_again(self) -> bool {
         self.wanted == Wanted::Repeat
             || !matches!(self.journal, JournalSays::NotBegun | JournalSays::Begun)
     }
 
-    /// Whether something of it may go on without anybody to look after it.
+    /// Whether parts of it may be running unattended.
     pub fn may_be_under_way(self) -> bool {
         self.wanted != Wanted::Repeat && self.journal.may_run()
     }
 }
 
 impl Doubt {
-    /// What is told of the step: `it …`. `left` are the processes that still run.
+    /// The reason, in the form `it …`. `left` are the processes that still run.
     pub fn because(self, left: &[String]) -> String {
         match self {
             Doubt::MayHaveFinished => "may or may not have finished".to_owned(),
@@ -311,7 +309,7 @@ impl Doubt {
 }
 
 impl Refusal {
-    /// `step` names the step, `said` is what the node says of it, and `run` the name of the run.
+    /// `step` names the step, `said` is what the node says of it, `run` is the run's name.
     pub fn sentence(self, step: &str, said: &str, run: &str) -> String {
         match self {
             Refusal::StillRuns(option) => {

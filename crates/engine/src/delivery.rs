@@ -1,5 +1,5 @@
-//! What a step delivers, looked at before it is delivered: whether a file can be read, and what
-//! a template makes without its secrets.
+//! Examines a step's deliveries beforehand: whether a file can be read, and what a template
+//! produces without its secrets.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::plan::{NodePlan, RUN_NAMES};
 use crate::source::Problem;
 use crate::template::{self, Template, render};
 
-/// A file of the project that can be read, or a folder.
+/// Checks that a file or folder of the project can be read.
 pub fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Refused> {
     match &file.from {
         DeliveryFrom::Tree(_) => files.tree(path).map(drop),
@@ -19,18 +19,18 @@ pub fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Refus
     }
 }
 
-/// A template or a `file` block with its secrets left empty.
+/// A template or a `file` block, rendered with empty secrets.
 pub struct Blank {
     pub text: String,
-    /// Names in it that only a run knows.
+    /// Names in it that are known only in a run.
     pub open: BTreeSet<String>,
     /// The secrets in it, by name.
     pub secrets: Vec<(String, SecretRef)>,
     pub values: template::Values,
 }
 
-/// Renders a template or a `file` block without its secrets; `known` gives what a run knows by
-/// now. Nothing for other files.
+/// Renders a template or a `file` block without its secrets; `known` returns the values that a run
+/// knows so far. `None` for other files.
 pub fn blank(
     root: &Path,
     node: &NodePlan,
@@ -68,7 +68,7 @@ pub fn blank(
     }))
 }
 
-/// The template of what is rendered; none where the bytes of a file are delivered.
+/// The template of a rendered delivery; `None` for an unchanged file.
 pub fn template_of(file: &Delivery) -> Option<Template<'_>> {
     match &file.from {
         DeliveryFrom::Template(name) => Some(Template::Named(name)),
@@ -78,7 +78,7 @@ pub fn template_of(file: &Delivery) -> Option<Template<'_>> {
     }
 }
 
-/// An archive of a folder, the same for the same files: no owners, no times.
+/// An archive of a folder, reproducible: it contains no owners and no times.
 pub fn archive(files: &Files, found: &[Entry]) -> Result<tempfile::NamedTempFile, Refused> {
     let file = tempfile::NamedTempFile::new()?;
     let mut archive = tar::Builder::new(std::io::BufWriter::new(file.as_file()));

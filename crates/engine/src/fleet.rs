@@ -1,4 +1,4 @@
-//! A plan over its nodes: batches one after the other, nodes of a batch side by side.
+//! Runs a plan over its nodes: batch by batch, the nodes of a batch in parallel.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::{Options, Recorder, several};
 
 const STOPPED: &str = "not started: the operator stopped the run";
 
-/// Runs a plan, or goes on with what `resume` tells of it. The run's own start stands in the
-/// journal already.
+/// Runs a plan, or continues the run that `resume` describes. The journal already contains the
+/// start of the run.
 ///
 /// # Errors
-/// Where the journal cannot be written.
+/// If the journal cannot be written.
 pub async fn run(
     plan: Arc<Plan>,
     options: Arc<Options>,
@@ -76,14 +76,14 @@ pub async fn run(
         }
     }
     recorder.record(None, None, What::RunEnded { status })?;
-    // One that went well was let go; of another, something may still have to be taken away.
+    // After success its session was released; otherwise something may still have to be cleaned up.
     if let Some(mut last) = last.filter(|last| last.status != Status::Ok) {
         last.closed().await;
     }
     Ok(status)
 }
 
-/// The nodes on which the run has not come to a good end yet.
+/// The nodes on which the run has not ended well yet.
 fn nodes_to_do(plan: &Plan, resume: Option<&Record>) -> Vec<usize> {
     let ok = |index: usize| {
         let site = plan.nodes[index].site();
@@ -104,7 +104,7 @@ async fn run_batch(
     for &index in batch {
         let (plan, options, recorder) = (Arc::clone(plan), Arc::clone(options), recorder.clone());
         let resume = resume.cloned();
-        // Nodes start in their order. The semaphore is never closed.
+        // Nodes start in order. The semaphore is never closed.
         let place = Arc::clone(&places).acquire_owned().await.ok();
         tasks.spawn(async move {
             let _place = place;
@@ -126,8 +126,8 @@ async fn run_batch(
                 resume.as_deref(),
             ))
             .await?;
-            // The sessions of many nodes are not to pile up; those of one may close while the
-            // end of the run is written down.
+            // Close the sessions of many nodes one by one, so that they do not pile up; with one
+            // node, the session may close while the end of the run is written.
             if plan.nodes.len() > 1 {
                 ended.closed().await;
             }

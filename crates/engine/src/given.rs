@@ -1,4 +1,4 @@
-//! What a run on one node is given, and where it writes down what happens.
+//! The inputs of a run on one node, and access to its journal.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::nodes::{SecretRef, Text};
 use crate::plan::{NodePlan, PlannedStep, Value};
 use crate::{Options, Recorder};
 
-/// Asked where the node has steps that the journal lacks.
+/// The question if the node has steps that the journal lacks.
 pub(super) const TAKE_IN: &str = "take them in as the node has them?";
 
 #[derive(Clone, Copy)]
@@ -19,9 +19,9 @@ pub(super) struct Given<'a> {
     pub options: &'a Options,
     pub recorder: &'a Recorder,
     pub plan: &'a NodePlan,
-    /// The number of the last step of the run, on whichever machine.
+    /// The number of the run's last step, on any node.
     pub last: usize,
-    /// The run holds the machine's bundle already: what a turn does there has one below it.
+    /// The run already holds this node's bundle: the turn's bundle is below it.
     pub below: bool,
 }
 
@@ -30,13 +30,13 @@ impl<'a> Given<'a> {
         self.record_line(step, what).map(drop)
     }
 
-    /// The same, for who needs the line that was written.
+    /// The same; returns the written line.
     pub fn record_line(&self, step: Option<&PlannedStep>, what: What) -> Result<Line, Halt> {
         let number = step.map(|step| step.number);
         Ok(self.recorder.record(Some(self.site()), number, what)?)
     }
 
-    /// The same of another machine of the run, which is asked for a step of this one.
+    /// The same for another node of the run that a step of this one checks.
     pub fn record_on(
         &self,
         node: &str,
@@ -61,7 +61,7 @@ impl<'a> Given<'a> {
         &self.plan.node.name
     }
 
-    /// The node in the main line, or in a turn.
+    /// The node in the main line or in a turn.
     pub fn site(&self) -> Site<'a> {
         self.plan.site()
     }
@@ -71,7 +71,7 @@ impl<'a> Given<'a> {
         self.recorder.run()
     }
 
-    /// What this controller says of itself in the bundle.
+    /// What this controller writes about itself into the bundle.
     pub fn owner(&self) -> Owner {
         let (line, epoch) = self.recorder.head();
         let mut reasons = pinned(self.plan);
@@ -87,7 +87,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// That a part cannot move to another controller is said before it begins.
+    /// Journals that a part cannot move to another controller, before it begins.
     pub fn record_pinned(&self) -> Result<(), Halt> {
         let reasons = self.owner().pinned;
         if reasons.is_empty() {
@@ -98,13 +98,13 @@ impl<'a> Given<'a> {
         self.record(None, What::Pinned { reasons })
     }
 
-    /// Who has numbered this controller has decided that it goes on with what the node has.
+    /// The supervisor that numbered this controller has decided to accept what the node has.
     pub fn agreed_before(&self, told: &str) -> Result<(), Halt> {
         self.answered_unasked(None, Some(told), TAKE_IN, BY_ADOPTION)
     }
 
-    /// `--yes` answers a question that is then not asked; what a person would have been `told`
-    /// is written down.
+    /// `--yes` answers a question that is then not asked; journals what a person would have been
+    /// `told`.
     pub fn confirmed_by_yes(
         &self,
         step: Option<&PlannedStep>,
@@ -141,7 +141,7 @@ impl<'a> Given<'a> {
     }
 }
 
-/// Why no other controller can go on with a run of this plan.
+/// Why no other controller can continue a run of this plan.
 #[must_use]
 pub fn pinned(plan: &NodePlan) -> Vec<String> {
     let mut reasons = Vec::new();

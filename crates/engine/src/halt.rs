@@ -1,4 +1,4 @@
-//! What ends a run on a node before its last step, and why nobody attends to a step any more.
+//! Why a run on a node ends before its last step, and why a step is no longer followed.
 
 use crate::bundle::BundleError;
 use crate::event::Status;
@@ -8,12 +8,12 @@ use crate::scope::ScopeError;
 use crate::secrets::SecretError;
 use crate::session::Lost;
 
-/// The run on a node ends here.
+/// Why the run on this node ends.
 #[derive(Debug)]
 pub(super) enum Halt {
-    /// Nothing can be written down any more.
+    /// The journal cannot be written.
     Journal(JournalError),
-    /// After the step after which the operator wanted to stop: nothing is wrong.
+    /// The operator wanted to stop after this step: not an error.
     AsAsked(String),
     End {
         status: Status,
@@ -75,14 +75,14 @@ impl From<ScopeError> for Halt {
     }
 }
 
-/// Why nobody attends to a step any more.
+/// Why a step is no longer followed.
 pub(super) enum Attention {
     Lost(Lost),
     Halt(Halt),
 }
 
 impl Attention {
-    /// The step was sent: only where the node says so, it did not start.
+    /// For a step that was sent: it did not start only if the node says so.
     pub fn of_sent(error: BundleError) -> Attention {
         match error {
             BundleError::Started
@@ -93,7 +93,7 @@ impl Attention {
         }
     }
 
-    /// The step was started: whoever has its record now, it may have gone on.
+    /// For a step that was started: whoever has its record now, it may have continued.
     pub fn of_started(error: BundleError) -> Attention {
         let status = match error {
             BundleError::Held(_) | BundleError::Taken => Status::Blocked,
@@ -116,7 +116,7 @@ impl Attention {
 }
 
 impl Attention {
-    /// For who attends to no step.
+    /// For code that follows no step.
     pub fn into_halt(self) -> Halt {
         match self {
             Attention::Halt(halt) => halt,

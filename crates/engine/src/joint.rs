@@ -1,16 +1,16 @@
-//! A step that runs on several machines side by side: what is asked once, when it has ended on
-//! all of them.
+//! A step that runs on several nodes in parallel, and its checks that run once after all nodes have
+//! ended.
 
 use tokio::sync::watch;
 
 use crate::plan::Case;
 
-/// One machine's part in such a step. Dropping it counts as an end that is not OK.
+/// One node's part in such a step. Dropping it counts as an end that is not OK.
 #[derive(Debug)]
 pub struct Joint<'a> {
     all: watch::Sender<Ended>,
     machines: usize,
-    /// Asked by this machine, where all have ended well.
+    /// Checks for this node to evaluate if all nodes ended well.
     pub cases: &'a [Case],
     counted: bool,
 }
@@ -22,7 +22,7 @@ struct Ended {
 }
 
 impl<'a> Joint<'a> {
-    /// The parts of so many machines; the first asks.
+    /// The parts for this many nodes; the first gets the checks.
     pub fn parts(machines: usize, cases: &'a [Case]) -> Vec<Joint<'a>> {
         let all = watch::Sender::new(Ended::default());
         let part = |index| Joint {
@@ -34,12 +34,12 @@ impl<'a> Joint<'a> {
         (0..machines).map(part).collect()
     }
 
-    /// Says how the step ended here, and waits for the others. True where it ended well on all.
+    /// Reports how the step ended here, and waits for the others. Returns true if all ended well.
     pub async fn meet(&mut self, well: bool) -> bool {
         self.count(well);
         let mut ended = self.all.subscribe();
         let all = |ended: &Ended| ended.well + ended.badly >= self.machines;
-        // Its sender is held here.
+        // This value holds its sender, so the channel stays open.
         let ended = ended.wait_for(all).await;
         ended.is_ok_and(|ended| ended.badly == 0)
     }

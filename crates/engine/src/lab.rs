@@ -1,5 +1,4 @@
-//! What tests of whole runs begin with: a project in memory, its plan, and options in which
-//! nothing is asked for.
+//! Set-up for tests of whole runs: a project in memory, its plan, and options without questions.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::{journal, manual, nodes, plan, vocabulary};
 /// The name of the run.
 pub const RUN: &str = "r1";
 
-/// What befalls a controller or its connection at a call.
+/// Faults of a controller or its connection at a call.
 pub const FAULTS: [Fault; 4] = [
     Fault::CutBefore,
     Fault::CutAfter,
@@ -25,7 +24,7 @@ pub const FAULTS: [Fault; 4] = [
     Fault::KillAfter,
 ];
 
-/// A folder for a project, in memory where that is possible.
+/// A folder for a project, in memory if possible.
 pub fn room() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let room = if memory.is_dir() {
@@ -36,7 +35,7 @@ pub fn room() -> tempfile::TempDir {
     room.unwrap()
 }
 
-/// Writes a page with the procedure `p`, and local nodes of these names, and plans it.
+/// Writes a page with the procedure `p` and local nodes with these names, and plans it.
 pub fn plan(
     root: &Path,
     page: &str,
@@ -65,7 +64,7 @@ pub fn plan(
     plan::plan(&manual, &nodes, vocabulary::Vocabulary::builtin(), &request).unwrap()
 }
 
-/// How a run is done where nobody has said anything.
+/// Default options of a run.
 pub fn options(root: &Path, operator: Operator) -> Options {
     Options {
         root: root.to_owned(),

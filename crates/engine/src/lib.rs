@@ -1,8 +1,8 @@
-//! Plan + sessions -> events. Knows no Markdown, no colours, no standard output.
+//! Runs plans in sessions and emits events. Knows no Markdown, no colours, no standard output.
 //!
 //! *The journal, the bundle and the node agree, or the run says that it does not know.*
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_event as event;
 use opsbook_journal as journal;
 use opsbook_manual as manual;
@@ -75,12 +75,12 @@ pub use state::rules_a_shell;
 pub use target::target;
 pub use together::check_together;
 
-/// How a run is done; the same for all its nodes.
+/// Options of a run; the same for all its nodes.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The manual's folder: where local steps start, and what deliveries are taken from.
+    /// The manual's folder: local steps start here, and deliveries are read from here.
     pub root: PathBuf,
-    /// Where its journals and the bundles of local steps are.
+    /// The folder of journals and of local steps' bundles.
     pub state: journal::State,
     /// Ask before each step.
     pub menu: bool,
@@ -88,35 +88,35 @@ pub struct Options {
     pub yes: bool,
     /// Number of the first step to run.
     pub start_at: Option<usize>,
-    /// What is done where a node knows more than the journal.
+    /// What to do if a node knows more than the journal.
     pub on_lag: OnLag,
-    /// No other controller is to go on with this run.
+    /// No other controller may continue this run.
     pub pinned: bool,
-    /// Steps of each node whose files have changed since: they deliver again before anything else is begun.
+    /// For each node, steps whose files have changed: they deliver again before any other step.
     pub anew: BTreeMap<String, BTreeSet<usize>>,
-    /// What the operator says of steps that were done by hand.
+    /// Steps that the operator says were done by hand.
     pub told: Told,
-    /// Machines of a run over several that are left out, where no step is left on them.
+    /// Nodes to leave out of a run over several, if no step is left on them.
     pub without: Vec<String>,
-    /// Number of the last step to run; the run then holds.
+    /// Number of the last step to run; then the run halts.
     pub stop_after: Option<usize>,
-    /// Nodes at a time.
+    /// The number of nodes that run in parallel.
     pub parallel: usize,
-    /// Told which node is begun now, before it is reached.
+    /// Called with the name of each node before it is reached.
     pub turn: Turn,
-    /// Sizes of the batches; the last one repeats. Empty for one batch of all.
+    /// Sizes of the batches; the last one repeats. Empty: one batch of all nodes.
     pub batches: Vec<usize>,
-    /// Between batches.
+    /// The pause between batches.
     pub wait: Duration,
-    /// Nodes that may end badly before no more are started.
+    /// How many nodes may fail before no new node starts.
     pub max_fail: usize,
-    /// How long a lost node is looked for.
+    /// How long to look for a lost node.
     pub reconnect: Duration,
     /// How sessions are opened.
     pub open: OpenOptions,
-    /// What bundles say of the run that holds them.
+    /// What bundles say about the run that holds them.
     pub owner: Owner,
-    /// Who is asked.
+    /// Answers questions.
     pub operator: Operator,
     /// Where passwords for `sudo` come from.
     pub passwords: Passwords,
@@ -126,14 +126,14 @@ pub struct Options {
     pub interrupts: watch::Receiver<u32>,
 }
 
-/// What is done where a node knows more of a run than its journal.
+/// What to do if a node knows more of a run than its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnLag {
     /// Nothing is run.
     Refuse,
-    /// The journal learns what it lacks, where the operator agrees.
+    /// Add to the journal what it lacks, if the operator agrees.
     CatchUp,
-    /// The same, and nobody is asked: who numbers the controllers of the run has decided so.
+    /// The same without a question: the supervisor that numbers the controllers has decided so.
     Adopt,
 }
 
@@ -145,12 +145,12 @@ impl OnLag {
     }
 }
 
-/// Told the name of a node.
+/// A callback with the name of a node.
 #[derive(Clone)]
 pub struct Turn(pub std::sync::Arc<dyn Fn(&str) + Send + Sync>);
 
 impl Turn {
-    /// Where nobody wants to know.
+    /// A callback that does nothing.
     #[must_use]
     pub fn untold() -> Turn {
         Turn(std::sync::Arc::new(|_| {}))
@@ -163,7 +163,7 @@ impl std::fmt::Debug for Turn {
     }
 }
 
-/// What the journal keeps of a node's plan.
+/// The journal's record of a node's plan.
 #[must_use]
 pub fn plan_record(root: &Path, node: &NodePlan) -> PlanRecord {
     let numbered = (1..).zip(&node.steps);
@@ -191,16 +191,16 @@ pub fn plan_record(root: &Path, node: &NodePlan) -> PlanRecord {
     }
 }
 
-/// 16 hexadecimal digits that no output holds by chance.
+/// 16 random hexadecimal digits, which no output contains by chance.
 #[must_use]
 pub fn random_mark() -> String {
     let mut bytes = [0_u8; 8];
-    // The kernel's random numbers never run out once the machine is up.
+    // The kernel's random source never fails after boot.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     format!("{:016x}", u64::from_ne_bytes(bytes))
 }
 
-/// `90s`, `10m`, `1h30m`: a duration as people write it.
+/// A duration as people write it: `90s`, `10m`, `1h30m`.
 #[must_use]
 pub fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -1,5 +1,5 @@
-//! What a step prints -> pieces that may be shown and kept: whole lines, secrets masked,
-//! control characters harmless.
+//! Turns a step's output into pieces that may be shown and kept: whole lines, masked secrets,
+//! harmless control characters.
 
 use crate::session::Redactor;
 
@@ -9,7 +9,7 @@ pub struct Lines {
     rest: Vec<u8>,
 }
 
-/// A line longer than this is passed on in pieces.
+/// A longer line is split into pieces.
 const LONGEST: usize = 8192;
 
 impl Lines {
@@ -21,7 +21,7 @@ impl Lines {
         }
     }
 
-    /// The whole lines that are complete now, with their line ends; empty where there are none.
+    /// The lines that are complete now, with their line ends; empty if none is.
     pub fn push(&mut self, bytes: &[u8]) -> String {
         let masked = self.redactor.push(bytes);
         self.rest.extend(masked);
@@ -34,7 +34,7 @@ impl Lines {
         harmless(&complete)
     }
 
-    /// What is left at the end.
+    /// The rest at the end.
     pub fn finish(&mut self) -> String {
         let masked = self.redactor.finish();
         self.rest.extend(masked);
@@ -42,8 +42,8 @@ impl Lines {
     }
 }
 
-/// Bytes as text that cannot move a cursor, change a title or hide anything. The bytes
-/// themselves stay in the bundle.
+/// Bytes as text that cannot move the cursor, change the title or hide anything. The bundle keeps
+/// the original bytes.
 #[must_use]
 pub fn harmless(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -53,7 +53,7 @@ pub fn harmless(bytes: &[u8]) -> String {
         match c {
             '\n' | '\t' => shown.push(c),
             '\r' if rest.peek() == Some(&'\n') => {}
-            // A progress line that is written over: each state on a line of its own.
+            // A progress line that overwrites itself: each state gets its own line.
             '\r' => shown.push('\n'),
             '\u{1b}' => skip_escape(&mut rest),
             c if c.is_control() => shown.extend(c.escape_default()),
@@ -64,7 +64,7 @@ pub fn harmless(bytes: &[u8]) -> String {
     shown
 }
 
-/// CSI and OSC sequences are taken off whole; of others, the one character after ESC.
+/// Removes CSI and OSC sequences; of other sequences, one character after ESC.
 fn skip_escape(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match rest.next() {
         Some('[') => {

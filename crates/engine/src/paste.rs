@@ -1,4 +1,4 @@
-//! A script as a person may paste it into a shell: the values that it mentions stand before it.
+//! A script as a person can paste it into a shell, with assignments of its values before it.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use crate::nodes::Text;
 use crate::plan::{Script, Value};
 use crate::scope::Scope;
 
-/// A longer value is named, and not shown.
+/// A longer value is only named.
 const LONGEST: usize = 200;
 
-/// `shown`, the script or a command of it, behind its values. Secrets are named only.
+/// `shown` (the script or one of its commands) after its values. Secrets are only named.
 pub(super) fn with_values(script: &Script, shown: &str, scope: &Scope) -> String {
     let shown = shown.trim_end();
     if !is_shell(script.interpreter()) {
@@ -28,7 +28,7 @@ pub(super) fn with_values(script: &Script, shown: &str, scope: &Scope) -> String
             Value::Captured => scope.get(name),
             Value::Rendered => None,
         };
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = match value.filter(|value| value.len() <= LONGEST) {
             Some(value) => writeln!(text, "{name}={}", shell_quoted(value)),
             None => writeln!(text, "# ${name} is a secret, or too long to be shown"),
@@ -37,7 +37,7 @@ pub(super) fn with_values(script: &Script, shown: &str, scope: &Scope) -> String
     text + shown
 }
 
-/// Whether `$name` or `${name…` stands in it; a quoted one counts, too.
+/// Whether `$name` or `${name…` occurs in it, also in quotes.
 fn mentions(text: &str, name: &str) -> bool {
     text.match_indices(name).any(|(at, _)| {
         let after = text[at + name.len()..].chars().next();

@@ -1,4 +1,4 @@
-//! The machines of a run over several, for whoever must look at another one than its own.
+//! The nodes of a run over several, for code that must look at another node than its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,20 +8,20 @@ use crate::manual::On;
 use crate::reach::Reach;
 use crate::scope::Scope;
 
-/// The machines of a run by their names. Shared by all that is done in it.
+/// The nodes of a run by name. All parts of the run share it.
 #[derive(Clone, Debug, Default)]
 pub struct Peers(Arc<Mutex<BTreeMap<String, Peer>>>);
 
-/// One machine, as another one sees it.
+/// One node, as another one sees it.
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub reach: Reach,
-    /// None before it is open.
+    /// `None` before it is open.
     pub bundle: Option<Bundle>,
 }
 
 impl Peers {
-    /// The same machines, for a turn that has bundles of its own on some of them.
+    /// The same nodes, for a turn that has its own bundles on some of them.
     #[must_use]
     pub fn copy(&self) -> Peers {
         let peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +34,7 @@ impl Peers {
         peers.get(node).cloned()
     }
 
-    /// All of them, in the order of their names.
+    /// All of them, sorted by name.
     #[must_use]
     pub fn all(&self) -> Vec<(String, Peer)> {
         let peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,7 +51,7 @@ impl Peers {
 }
 
 impl Peer {
-    /// What is known of the run, as a script on this machine sees it.
+    /// The run's known values, as a script on this node sees them.
     #[must_use]
     pub fn scope(&self, known: &Scope) -> Scope {
         let mut scope = known.clone();

@@ -1,5 +1,5 @@
-//! What can be known before anything is reached is proven there: values that steps left out
-//! would have given, files to deliver, secrets, and that somebody answers what will be asked.
+//! Verifies before any node is reached what can be verified there: values of skipped steps, files
+//! to deliver, secrets, and that somebody will answer the questions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,26 +19,25 @@ use crate::plan::{
 use crate::secrets::{SecretError, Secrets};
 use crate::source::{Problem, Severity};
 
-/// A plan and what of it is going to be done.
+/// A plan, and the part of it that will run.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof<'a> {
-    /// The folder from which the manual is read.
+    /// The folder of the manual.
     pub root: &'a Path,
-    /// The folder to which files of secrets are relative.
+    /// The folder for relative paths of secret files.
     pub secrets_in: &'a Path,
-    /// What is done on each node.
+    /// The plan.
     pub plan: &'a Plan,
-    /// The steps that are wanted.
+    /// The selected steps.
     pub part: Part,
-    /// The run that goes on.
+    /// The run to resume.
     pub resume: Option<&'a Record>,
-    /// Values for captured names that it is given beside the arguments with which it began.
+    /// Values for captured names, in addition to the run's first arguments.
     pub given: &'a [(String, String)],
 }
 
 impl<'a> Proof<'a> {
-    /// What is missing, as far as it can be seen in the project: nothing is run, and nobody is
-    /// asked.
+    /// What is missing, as far as the project shows it: runs nothing and asks nobody.
     #[must_use]
     pub fn missing(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -68,10 +67,10 @@ impl<'a> Proof<'a> {
         joined(problems)
     }
 
-    /// Looks up every secret that will be needed, and says which cannot be had.
+    /// Looks up every needed secret, and reports those that are unavailable.
     ///
     /// # Errors
-    /// Where the operator wants no more.
+    /// If the operator cancels.
     pub async fn secrets(&self, secrets: &Secrets) -> Result<Vec<Problem>, SecretError> {
         let mut problems = Vec::new();
         for node in &self.plan.nodes {
@@ -86,8 +85,7 @@ impl<'a> Proof<'a> {
         Ok(joined(problems))
     }
 
-    /// The secrets that are not there, of those that can be looked for without running anything
-    /// or asking anybody.
+    /// Missing secrets, of those that can be looked up without running anything or asking anybody.
     #[must_use]
     pub fn secrets_not_here(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -109,7 +107,7 @@ impl<'a> Proof<'a> {
         joined(problems)
     }
 
-    /// The first step that asks the operator, where another one runs before it.
+    /// The first step that asks the operator, if another step runs before it.
     #[must_use]
     pub fn asks_late(&self) -> Option<&'a PlannedStep> {
         let mut nodes = self.plan.nodes.iter();
@@ -124,7 +122,7 @@ impl<'a> Proof<'a> {
         })
     }
 
-    /// The steps of a node that are going to be done, in their order.
+    /// The steps of a node that will run, in order.
     fn due(&self, node: &'a NodePlan) -> Vec<&'a PlannedStep> {
         let record = self.resume;
         if record.and_then(|record| record.node_status(node.site())) == Some(Status::Ok) {
@@ -143,7 +141,7 @@ impl<'a> Proof<'a> {
         steps.collect()
     }
 
-    /// A value that was given for a captured name, and that its step would overwrite.
+    /// Reports a given value for a captured name that its step would overwrite.
     fn given(&self, node: &NodePlan, due: &[&PlannedStep], problems: &mut Vec<Problem>) {
         if self.resume.is_some() {
             return;
@@ -162,7 +160,7 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// What steps on the machines of a run over several capture: it reaches all of them.
+    /// Names that steps on any node of a run over several capture: all nodes get them.
     fn captured_elsewhere(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         if self.plan.binding.is_none() {
@@ -205,17 +203,17 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// Variables that scripts on the same side have set, without having been captured.
+    /// Checks variables that earlier scripts on the same side set without capturing.
     fn inherited(&self, node: &NodePlan, due: &[&PlannedStep], problems: &mut Vec<Problem>) {
         let done = self.resume.map(|record| record.steps(node.site()));
         let may_have_run = |step: &&PlannedStep| {
             let status = done.as_ref().and_then(|done| done.get(&step.number));
-            // One that was done by hand from the sheet has left what it set.
+            // A step done by hand from the sheet has left its variables.
             !matches!(status, None | Some(Some(Status::Skipped)))
         };
         let mut set: [BTreeSet<&str>; 2] = Default::default();
         let side = |on: On| usize::from(on == On::Local);
-        // A turn begins with what the main line has set on this machine.
+        // A turn begins with the variables of the main line on this node.
         let first = node.steps.first().map_or(0, |step| step.number);
         let main = self.plan.nodes.iter().filter(|main| {
             node.turn.is_some() && main.turn.is_none() && main.node.name == node.node.name
@@ -258,7 +256,7 @@ impl<'a> Proof<'a> {
             for file in step.files() {
                 let wrong =
                     match &file.from {
-                        // Whether it is there is known when the step is due.
+                        // Whether it exists is known only when the step is due.
                         DeliveryFrom::Machine { .. } => None,
                         DeliveryFrom::File(_) | DeliveryFrom::Tree(_) if made_here => None,
                         DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
@@ -288,7 +286,7 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// The secrets that the steps, their checks and what they need before are given, by name.
+    /// The secrets of the steps, of their checks and of the needs, by name.
     fn references(&self, node: &'a NodePlan) -> BTreeMap<String, SecretRef> {
         let mut found = BTreeMap::new();
         let due = self.due(node);
@@ -317,8 +315,7 @@ impl<'a> Proof<'a> {
         found
     }
 
-    /// Checks of a run over several machines that belong to no step, of those that a node is
-    /// asked.
+    /// Checks of a run over several nodes that belong to no step, and that this node evaluates.
     fn beside_steps(&self, node: &'a NodePlan) -> impl Iterator<Item = &'a Case> {
         let binding = self.plan.binding.iter();
         let all = binding.flat_map(|binding| {
@@ -336,7 +333,7 @@ impl<'a> Proof<'a> {
     }
 }
 
-/// The names that a step needs and that only steps before it capture.
+/// The names that a step needs and that only earlier steps capture.
 pub(super) fn captured_names(root: &Path, node: &NodePlan, step: &PlannedStep) -> BTreeSet<String> {
     let bound = step.bindings();
     let bound = bound.filter(|binding| matches!(binding.value, Value::Captured));
@@ -354,7 +351,7 @@ pub(super) fn captured_names(root: &Path, node: &NodePlan, step: &PlannedStep) -
     names
 }
 
-/// The last step before this one that captures a name: what it is called.
+/// The name of the last step before this one that captures `name`.
 fn capturing<'n>(node: &'n NodePlan, step: &PlannedStep, name: &str) -> Option<&'n str> {
     let mut earlier = node.captures.iter().rev();
     let found = earlier.find(|other| other.number < step.number && other.name == name);

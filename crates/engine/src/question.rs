@@ -1,28 +1,28 @@
-//! What an engine asks a person. Who answers, and how, is not its business.
+//! The engine's questions to a person. Who answers, and how, is unknown here.
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::session::Secret;
 
-/// One question to the operator, answered once.
+/// One question to the operator, with one answer.
 #[derive(Debug)]
 pub struct Question {
-    /// The node that it is about; in the turn of a node, the text of the site.
+    /// The node in question; in a turn, the text of the site.
     pub node: String,
-    /// What is asked.
+    /// The question.
     pub ask: Asked,
-    /// `seq` of the event that tells of the question; none where there is no such event.
+    /// `seq` of the event about the question; `None` without an event.
     pub asked: Option<u64>,
-    /// Where the answer goes; dropped where nobody answers.
+    /// Channel for the answer; dropped if nobody answers.
     pub reply: oneshot::Sender<Answer>,
 }
 
-/// What an operator can be asked.
+/// The possible questions.
 #[derive(Clone, Debug)]
 pub enum Asked {
     /// The password of `sudo` for this user on the node.
     SudoPassword {
-        /// The user that it is for.
+        /// The user to become.
         user: String,
     },
     /// A secret that `nodes.yaml` leaves to the operator.
@@ -30,21 +30,21 @@ pub enum Asked {
         /// The author's words.
         prompt: String,
     },
-    /// Before a step that says `confirm`.
+    /// Before a step with `confirm`.
     Confirm {
         /// The step's label.
         step: String,
         /// Its title on the page.
         title: String,
     },
-    /// A `manual` step: do it, then say so.
+    /// A `manual` step: the operator does it and confirms.
     Manual {
         /// The step's label.
         step: String,
-        /// The author's text, with values put in.
+        /// The author's text with values substituted.
         text: String,
     },
-    /// Before each step under `--step`; `bundle` is its path on the node.
+    /// Before each step with `--step`; `bundle` is its path on the node.
     Menu {
         /// The step's label.
         step: String,
@@ -53,12 +53,12 @@ pub enum Asked {
         /// The bundle's folder on the node.
         bundle: String,
     },
-    /// A step was done by hand: what is to be noted?
+    /// A step was done by hand: asks for a note.
     Note {
         /// The step's label.
         step: String,
     },
-    /// A step was passed over whose output later steps need: what would it have captured?
+    /// A skipped step has output that later steps need: asks for the value.
     Value {
         /// The step's label.
         step: String,
@@ -70,27 +70,26 @@ pub enum Asked {
         /// The step's label.
         step: String,
     },
-    /// Before a step is run again that is not known to have failed.
+    /// Before running a step again that may have succeeded.
     Again {
         /// The step's label.
         step: String,
-        /// Why it is not known.
+        /// Why that is unknown.
         because: String,
     },
-    /// Before anything else that is to be sure: what it is about, all of that for who wants to
-    /// see more, and the question.
+    /// Any other confirmation: its subject, all details for those who want more, and the question.
     Sure {
-        /// What the question is about, in a line.
+        /// The subject in one line.
         about: String,
-        /// What there is to see for who wants to see all.
+        /// All details.
         whole: String,
-        /// The question itself.
+        /// The question.
         asks: String,
     },
 }
 
 impl Asked {
-    /// What a person must know to answer, where it is not the step itself.
+    /// What a person must know to answer, other than the step itself.
     #[must_use]
     pub fn told(&self) -> Option<String> {
         match self {
@@ -101,7 +100,7 @@ impl Asked {
         }
     }
 
-    /// The words that answer it, for who answers from elsewhere; none where any text does.
+    /// The valid answers, for somebody who answers remotely; empty if any text is valid.
     #[must_use]
     pub fn choices(&self) -> Vec<String> {
         let words: &[&str] = match self {
@@ -119,51 +118,51 @@ impl Asked {
     }
 }
 
-/// What an operator can answer.
+/// The possible answers.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// Do it.
     Yes,
     /// Do not do it, and stop.
     No,
-    /// Yes, and what follows is not asked any more.
+    /// Yes, also to the following questions.
     Onward,
-    /// It was not asked: an earlier answer was [`Answer::Onward`].
+    /// Not asked: an earlier answer was [`Answer::Onward`].
     AsBefore,
     /// A password or a secret.
     Secret(Secret),
     /// Done, with a note on it.
     Note(String),
-    /// Of the step menu: skip it.
+    /// In the step menu: skip the step.
     Skip,
-    /// Of the step menu: it is done by hand.
+    /// In the step menu: it is done by hand.
     ByHand,
-    /// Stop here; also what Ctrl-C answers to every question.
+    /// Stop here; also the meaning of Ctrl-C at every question.
     Quit,
-    /// Of an interruption: end the step.
+    /// At an interruption: kill the step.
     Stop,
-    /// Of an interruption: go away, the step goes on by itself.
+    /// At an interruption: leave; the step continues by itself.
     Leave,
-    /// Of an interruption: let the step end, then hold.
+    /// At an interruption: let the step end, then halt.
     Hold,
-    /// There is nobody to ask.
+    /// Nobody can answer.
     Nobody,
 }
 
-/// Where questions go.
+/// The sending side of questions.
 #[derive(Clone, Debug)]
 pub struct Operator(mpsc::Sender<Question>);
 
 impl Operator {
-    /// The receiving end answers; dropping it means that nobody is there.
+    /// The receiver answers; dropping it means that nobody can.
     #[must_use]
     pub fn new() -> (Operator, mpsc::Receiver<Question>) {
         let (sender, receiver) = mpsc::channel(1);
         (Operator(sender), receiver)
     }
 
-    /// Asks, and waits for the answer; [`Answer::Nobody`] where nobody is there.
-    /// `asked` is the `seq` of the event that tells of the question.
+    /// Asks and waits for the answer; [`Answer::Nobody`] if nobody can answer. `asked` is the `seq`
+    /// of the event about the question.
     pub async fn ask(&self, node: &str, ask: Asked, asked: Option<u64>) -> Answer {
         let (reply, answer) = oneshot::channel();
         let question = Question {

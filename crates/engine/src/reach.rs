@@ -1,5 +1,4 @@
-//! Everything that a node is reached by: its session, its sessions as other users, and the
-//! session on this machine for what is done here.
+//! The sessions of a node: the login user's, those of other users, and the local one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::shell::Shell;
 /// The sessions of one node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reach {
-    /// The node that is reached.
+    /// The node.
     pub node: Arc<Node>,
     session: Shell,
     others: Arc<Mutex<HashMap<String, Shell>>>,
@@ -25,7 +24,7 @@ pub struct Reach {
     passwords: Passwords,
 }
 
-/// The `sudo` password of a run: asked for once, for all nodes, and only where one asks.
+/// The `sudo` password of a run: asked once for all nodes, and only if a node wants it.
 #[derive(Clone, Debug)]
 pub struct Passwords(Arc<Mutex<Asking>>, Operator);
 
@@ -33,7 +32,7 @@ pub struct Passwords(Arc<Mutex<Asking>>, Operator);
 enum Asking {
     Not,
     Given(Password),
-    /// It was refused somewhere, or nobody answered: it is not tried again, anywhere.
+    /// It was refused somewhere, or nobody answered: never try it again on any node.
     Never(NoPassword),
 }
 
@@ -45,27 +44,27 @@ pub enum NoPassword {
         "a password is needed, and there is nobody to ask (`--sudo-password-file` reads it from a file)"
     )]
     Nobody,
-    /// `sudo` does not take the password that was given for this user.
+    /// `sudo` does not accept the given password for this user.
     #[error("the password was refused on `{0}`, and is not tried again")]
     Refused(String),
-    /// The operator has stopped it at the question.
+    /// The operator stopped at the question.
     #[error("the operator stopped at the question for the password")]
     Stopped,
 }
 
-/// Why something on a node cannot be reached.
+/// Why a session is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum ReachError {
-    /// No session came about.
+    /// The session could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The session was lost.
     #[error(transparent)]
     Lost(#[from] Lost),
-    /// `sudo` says no.
+    /// `sudo` refused.
     #[error("sudo as `{user}`: {cause}")]
     Sudo {
-        /// The user that was wanted.
+        /// The user to become.
         user: String,
         /// What `sudo` says.
         cause: SudoError,
@@ -73,7 +72,7 @@ pub enum ReachError {
     /// `sudo` wants a password, and there is none.
     #[error("sudo as `{user}`: {why}")]
     NoPassword {
-        /// The user that was wanted.
+        /// The user to become.
         user: String,
         /// Why there is none.
         why: NoPassword,
@@ -81,17 +80,17 @@ pub enum ReachError {
 }
 
 impl Passwords {
-    /// Passwords that an operator is asked for, or the one that was given.
+    /// Passwords from the operator, or the given one.
     #[must_use]
     pub fn new(operator: Operator, given: Option<Password>) -> Passwords {
         let asking = given.map_or(Asking::Not, Asking::Given);
         Passwords(Arc::new(Mutex::new(asking)), operator)
     }
 
-    /// The password, asked for where it is not known yet.
+    /// The password; asks for it if it is unknown.
     ///
     /// # Errors
-    /// Where nobody gives it.
+    /// If nobody gives it.
     pub async fn get(&self, node: &str, user: &str) -> Result<Password, NoPassword> {
         let mut asking = self.0.lock().await;
         match &*asking {
@@ -120,7 +119,7 @@ impl Passwords {
 
 impl Reach {
     /// # Errors
-    /// Where the node does not answer; with the true cause.
+    /// If the node does not answer; with the true cause.
     pub async fn open(
         node: &Arc<Node>,
         options: &OpenOptions,
@@ -142,10 +141,10 @@ impl Reach {
         &self.session
     }
 
-    /// The session in which something runs: here or on the node, as whom.
+    /// The session for this side and user.
     ///
     /// # Errors
-    /// Where `sudo` refuses, or the node is gone.
+    /// If `sudo` refuses, or the node is gone.
     pub async fn to(&self, on: On, sudo: Option<&SudoUser>) -> Result<Shell, ReachError> {
         match (on, sudo) {
             (On::Local, _) => {
@@ -162,7 +161,7 @@ impl Reach {
         }
     }
 
-    /// Has all sessions with the node end by themselves, also where this process ends first.
+    /// Lets all sessions with the node end by themselves, even if this process ends first.
     pub async fn let_go(&self) {
         for session in self.others.lock().await.values() {
             session.let_go().await;
@@ -173,14 +172,14 @@ impl Reach {
         self.session.let_go().await;
     }
 
-    /// Whether its session has not ended, as far as is known here.
+    /// Whether its session is alive, as far as is known here.
     #[must_use]
     pub fn is_there(&self) -> bool {
         let lost = std::pin::pin!(self.session.lost());
         lost.now_or_never().is_none()
     }
 
-    /// Ends them, and waits for that.
+    /// Ends the sessions, and waits for their end.
     pub async fn close(&self) {
         for session in self.others.lock().await.drain().map(|(_, session)| session) {
             session.close().await;
@@ -228,7 +227,7 @@ impl Reach {
     }
 }
 
-/// Ssh's own words after the cause, where they say more.
+/// Ssh's own message after the cause, if it adds something.
 pub(super) fn sentence(error: &OpenError) -> String {
     match error.said.last_line() {
         Some(said) => format!("{error}: {said}"),

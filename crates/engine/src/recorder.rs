@@ -1,14 +1,14 @@
-//! The one place where an engine's events go: first the journal, then whoever watches.
+//! The single destination of an engine's events: first the journal, then all watchers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::{Event, Site, What};
 use crate::journal::{Journal, JournalError, Line};
 
-/// Called with each event once it is written; on the disk it is before the next action.
+/// Called with each event after it is written; it is synced before the next action.
 pub type Watcher = Box<dyn FnMut(&Event) + Send>;
 
-/// No run has more controllers. Larger numbers are of a node or a supervisor that means harm.
+/// The largest controller number. Only a malicious node or supervisor sends larger ones.
 pub const MOST_EPOCHS: u64 = 1 << 40;
 
 /// Shared by all nodes of a run.
@@ -21,16 +21,16 @@ struct Inner {
 }
 
 impl Recorder {
-    /// Writes to a journal, and then tells the watchers.
+    /// Writes to a journal, then calls the watchers.
     #[must_use]
     pub fn new(journal: Journal, watchers: Vec<Watcher>) -> Recorder {
         Recorder(Arc::new(Mutex::new(Inner { journal, watchers })))
     }
 
-    /// Writes an event down, as [`Journal::record`] does, and shows it. Gives its line.
+    /// Writes an event like [`Journal::record`] and shows it. Returns its line.
     ///
     /// # Errors
-    /// Where the journal cannot be written: nothing more may be done.
+    /// If the journal cannot be written: nothing more may be done.
     pub fn record(
         &self,
         place: Option<Site<'_>>,
@@ -45,34 +45,35 @@ impl Recorder {
         Ok(inner.journal.line())
     }
 
-    /// The journal's last line, and the number of this controller.
+    /// The journal's last line, and this controller's number.
     #[must_use]
     pub fn head(&self) -> (Line, u64) {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (inner.journal.line(), inner.journal.epoch())
     }
 
-    /// This controller comes after another one of the run, of which the node has told.
+    /// Raises this controller's number above that of an earlier controller, which the node
+    /// reported.
     pub fn raise_epoch(&self, before: u64) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A node is not believed with any number.
+        // Do not trust arbitrary numbers of a node.
         let epoch = inner.journal.epoch().max(before.min(MOST_EPOCHS) + 1);
         inner.journal.set_epoch(epoch);
     }
 
-    /// Waits for the disk, before something is done that no event announces.
+    /// Syncs the journal, before an action that no event announces.
     ///
     /// # Errors
-    /// Where the journal cannot be written: nothing more may be done.
+    /// If the journal cannot be written: nothing more may be done.
     pub fn sync(&self) -> Result<(), JournalError> {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.journal.sync()
     }
 
-    /// The same, while something else is done.
+    /// The same, asynchronously.
     ///
     /// # Errors
-    /// Where the journal cannot be written: nothing more may be done.
+    /// If the journal cannot be written: nothing more may be done.
     pub async fn synced(&self) -> Result<(), JournalError> {
         let syncing = {
             let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);

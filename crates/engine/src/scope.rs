@@ -1,4 +1,4 @@
-//! The values of one node during a run: what the plan left open is known here.
+//! The values of one node during a run: everything that the plan left open.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +9,18 @@ use crate::plan::{Value, Variable};
 use crate::secrets::{SecretError, Secrets};
 use crate::session::{MASK, ValueError, Values};
 
-/// Values that only a run knows, over the node's own.
+/// Values known only in the run, in addition to the node's own.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     known: BTreeMap<String, String>,
-    /// Captured by an earlier controller, with a secret in them: the journal has masked it.
+    /// Values that an earlier controller captured with a secret in them: the journal has masked
+    /// them.
     masked: BTreeSet<String>,
-    /// The file with what the steps have set, on the node and here.
+    /// The files with the variables of steps, on the node and here.
     state: [Option<String>; 2],
 }
 
-/// A script cannot be given its values.
+/// Why a script cannot get its values.
 #[derive(Debug, thiserror::Error)]
 pub enum ScopeError {
     #[error(transparent)]
@@ -35,13 +36,13 @@ pub enum ScopeError {
 }
 
 impl Scope {
-    /// Gives a value to a name.
+    /// Sets the value of a name.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.masked.remove(name);
         self.known.insert(name.to_owned(), value.into());
     }
 
-    /// A value that the journal has of an earlier controller.
+    /// Sets a value from an earlier controller's journal.
     pub fn set_again(&mut self, name: &str, value: String) {
         if value
             .as_bytes()
@@ -55,13 +56,12 @@ impl Scope {
         }
     }
 
-    /// Checks see what the steps before them have set: the bundle of that side keeps it.
+    /// Lets checks see the variables of earlier steps, from the bundle of that side.
     pub fn set_state(&mut self, on: On, bundle: &str) {
         self.state[usize::from(on == On::Local)] = Some(format!("{bundle}/state"));
     }
 
-    /// Takes over what steps have captured under these names, as another machine of the run knows
-    /// it.
+    /// Takes over values that another node of the run has captured under these names.
     pub fn know_captured<'n>(&mut self, other: &Scope, names: impl Iterator<Item = &'n str>) {
         for name in names {
             if let Some(value) = other.known.get(name) {
@@ -73,7 +73,7 @@ impl Scope {
         }
     }
 
-    /// Looks from another machine, with the bundle that the run has there.
+    /// Switches to another node, with the run's bundle there.
     pub fn move_to(&mut self, bundle: Option<&str>, on: On) {
         if let Some(bundle) = bundle {
             self.set("bundle", bundle);
@@ -84,29 +84,29 @@ impl Scope {
         }
     }
 
-    /// What scripts on this side have set for later ones, as shell text.
+    /// The variables for later scripts on this side, as shell text.
     #[must_use]
     pub fn state(&self, on: On) -> Option<&str> {
         self.state[usize::from(on == On::Local)].as_deref()
     }
 
-    /// The names and values of the run itself, in alphabetical order.
+    /// The run's own names and values, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.known
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The value of a name, where it has one.
+    /// The value of a name, if set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.known.get(name).map(String::as_str)
     }
 
-    /// A value that has to be there by now.
+    /// A value that must be known by now.
     ///
     /// # Errors
-    /// Where no step of this run has captured it, or what it captured is not known any more.
+    /// If no step of this run has captured it, or its value is no longer known.
     pub fn captured(&self, name: &str) -> Result<&str, ScopeError> {
         match self.get(name) {
             Some(text) => Ok(text),
@@ -118,7 +118,7 @@ impl Scope {
     /// The values that a script mentions.
     ///
     /// # Errors
-    /// A secret that cannot be resolved, a value that no shell can hold.
+    /// If a secret cannot be resolved, or no shell can hold a value.
     pub async fn values(
         &self,
         node: &str,
@@ -142,8 +142,8 @@ impl Scope {
         Ok(values)
     }
 
-    /// An expected text with its values put in. A secret stays a reference: no expectation
-    /// may hold one.
+    /// An expected text with its values substituted. Secrets stay references: no expectation may
+    /// contain one.
     #[must_use]
     pub fn filled(&self, node: &Node, text: &Interpolated) -> Interpolated {
         text.fill(|name| {

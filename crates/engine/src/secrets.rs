@@ -1,5 +1,5 @@
-//! Secrets of a run: resolved when a script first needs one, kept until its end, masked in
-//! everything that leaves the engine.
+//! Secrets of a run: resolved on first use, kept until its end, masked in everything that leaves
+//! the engine.
 
 use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -14,42 +14,42 @@ use crate::outside::Outside;
 use crate::question::{Answer, Asked, Operator};
 use crate::session::{Redactor, Secret};
 
-/// The secrets of a run: each is looked up once, and masked wherever it would be shown.
+/// The secrets of a run: each is looked up once and always masked.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     root: PathBuf,
     operator: Operator,
     known: Arc<Mutex<Known>>,
-    /// One question at a time: the second script that needs a secret finds it known.
+    /// One question at a time: a second script that needs the secret finds it known.
     asking: Arc<tokio::sync::Mutex<()>>,
     warnings: Arc<Mutex<Vec<String>>>,
 }
 
-/// The secrets that were found, and what masks them: made anew with each more of them.
+/// The known secrets and their mask, which is rebuilt with each new secret.
 #[derive(Debug, Default)]
 struct Known {
     secrets: HashMap<SecretRef, Secret>,
     redactor: Redactor,
 }
 
-/// Why a secret cannot be had.
+/// Why a secret is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// What it refers to does not give it.
+    /// Its reference does not yield it.
     #[error(transparent)]
     Reference(#[from] nodes::SecretError),
-    /// It is to be typed, and nobody can be asked.
+    /// It must be typed, and nobody can be asked.
     #[error("there is nobody to ask for the secret `{0}`")]
     Nobody(String),
-    /// Nothing was typed.
+    /// The operator typed nothing.
     #[error("nothing was given for the secret `{0}`")]
     Empty(String),
-    /// The operator has stopped it at the question.
+    /// The operator stopped at the question.
     #[error("the operator stopped where a secret was looked up")]
     Stopped,
 }
 
-/// Says so when it goes.
+/// Sets the flag when dropped.
 struct GivenUp(Arc<AtomicBool>);
 
 impl Drop for GivenUp {
@@ -59,7 +59,7 @@ impl Drop for GivenUp {
 }
 
 impl Secrets {
-    /// None is known yet. Files are relative to `root`.
+    /// No secret is known yet. File paths are relative to `root`.
     #[must_use]
     pub fn new(root: PathBuf, operator: Operator) -> Secrets {
         Secrets {
@@ -72,7 +72,7 @@ impl Secrets {
     }
 
     /// # Errors
-    /// Where the reference leads nowhere, or nobody answers.
+    /// If the reference cannot be resolved, or nobody answers.
     pub async fn resolve(&self, node: &str, reference: &SecretRef) -> Result<Secret, SecretError> {
         let _one = self.asking.lock().await;
         if let Some(secret) = self.look_up(reference) {
@@ -103,7 +103,7 @@ impl Secrets {
         }
     }
 
-    /// A command may take its time: it is ended where nobody waits for this any more.
+    /// A command may take long: it is killed when nobody waits for the result any more.
     async fn looked_up(&self, reference: SecretRef) -> Result<nodes::Resolved, SecretError> {
         let given_up = GivenUp(Arc::default());
         let (root, flag) = (self.root.clone(), Arc::clone(&given_up.0));
@@ -114,7 +114,7 @@ impl Secrets {
         let looked = looked.await;
         let looked = looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         looked.map_err(|error| match &error {
-            // Ctrl-C reaches the command itself, too.
+            // Ctrl-C also reaches the command itself.
             nodes::SecretError::Failed { status, .. }
                 if status.signal() == Some(Signal::INT.as_raw()) =>
             {
@@ -124,8 +124,7 @@ impl Secrets {
         })
     }
 
-    /// What is to be said about secrets that were found: a file that others can read. Each
-    /// is given once.
+    /// Warnings about the secrets found, such as a file that others can read. Returns each once.
     #[must_use]
     pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.warnings())
@@ -135,13 +134,13 @@ impl Secrets {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Masks everything that is known to be secret by now.
+    /// Masks every secret known so far.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
         self.known().redactor.clone()
     }
 
-    /// A text in which every secret that is known by now is masked.
+    /// The text with every known secret masked.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
         let mut redactor = self.redactor();

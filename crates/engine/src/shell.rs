@@ -1,5 +1,5 @@
-//! A shell on a node or on this machine, as the engine uses it: a session. Tests of the engine put
-//! a fake in its place, which needs no process.
+//! A shell on a node or on this machine, as the engine uses it: a session. Tests of the engine
+//! replace it by a fake without a process.
 
 use std::path::Path;
 
@@ -23,20 +23,20 @@ pub enum Shell {
     Fake(fake::FakeShell),
 }
 
-/// How a function of the node's main shell is called.
+/// How to call a function in the node's shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Beside everything else.
+    /// In parallel with everything else.
     Beside,
     /// In the main shell itself.
     Exclusive,
-    /// The same, and it is told later how it ended.
+    /// The same, with a later report of its end.
     Later,
 }
 
 impl Shell {
     /// # Errors
-    /// Where the node does not answer; with the true cause.
+    /// If the node does not answer; with the true cause.
     pub async fn open(node: &Node, options: &OpenOptions) -> Result<Shell, OpenError> {
         #[cfg(test)]
         if let Some(node) = fake::node(&node.name) {
@@ -51,10 +51,10 @@ impl Shell {
             .map(Shell::Session)
     }
 
-    /// One on this machine.
+    /// A shell on this machine.
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub async fn here(options: &OpenOptions) -> Result<Shell, OpenError> {
         #[cfg(test)]
         if let Some(node) = fake::node(fake::HERE) {
@@ -63,10 +63,10 @@ impl Shell {
         Session::local(options).await.map(Shell::Session)
     }
 
-    /// A second one on the node, as another user.
+    /// A second shell on the node, as another user.
     ///
     /// # Errors
-    /// Where `sudo` refuses, or the node is gone.
+    /// If `sudo` refuses, or the node is gone.
     pub async fn sudo(&self, user: &str, password: Option<&Password>) -> Result<Shell, SudoError> {
         match self {
             Shell::Session(session) => session.sudo(user, password).await.map(Shell::Session),
@@ -88,7 +88,7 @@ impl Shell {
     /// Runs a script that only reads.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn run(
         &self,
         script: &Script,
@@ -102,10 +102,10 @@ impl Shell {
         }
     }
 
-    /// Evaluates code of our own beside everything else.
+    /// Evaluates opsbook's own code in parallel with everything else.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn call(&self, call: &Call, limits: Limits) -> Result<Done, Lost> {
         match self {
             Shell::Session(session) => session.call(call, limits).await,
@@ -114,8 +114,7 @@ impl Shell {
         }
     }
 
-    /// Calls a function that was loaded, or, with `before`, code that defines it and then calls
-    /// it.
+    /// Calls a loaded function; with `before`, first evaluates the code that defines it.
     pub(super) async fn function(
         &self,
         way: Way,
@@ -147,7 +146,7 @@ impl Shell {
         }
     }
 
-    /// Defines shell functions, for [`function`](Self::function).
+    /// Defines shell functions for [`function`](Self::function).
     pub(super) async fn load(&self, functions: &'static str) -> Result<(), Lost> {
         match self {
             Shell::Session(session) => session.load(functions).await,
@@ -159,7 +158,7 @@ impl Shell {
     /// Writes a file on the node.
     ///
     /// # Errors
-    /// Where it cannot be read here or written there.
+    /// If it cannot be read here or written there.
     pub async fn deliver(
         &self,
         path: &str,
@@ -174,10 +173,10 @@ impl Shell {
         }
     }
 
-    /// Unpacks an archive of this machine to a folder on the node.
+    /// Unpacks an archive of this machine into a folder on the node.
     ///
     /// # Errors
-    /// Where it cannot be read here or written there.
+    /// If it cannot be read here or written there.
     pub async fn deliver_folder(
         &self,
         path: &str,
@@ -191,7 +190,7 @@ impl Shell {
         }
     }
 
-    /// Has the shell end, and everything that it runs; that goes on where this process ends.
+    /// Ends the shell and everything that it runs; that continues even if this process ends first.
     pub async fn let_go(&self) {
         match self {
             Shell::Session(session) => session.let_go().await,
@@ -209,7 +208,7 @@ impl Shell {
         }
     }
 
-    /// Resolves when the connection is gone, with the cause.
+    /// Resolves when the connection is lost, with the cause.
     pub async fn lost(&self) -> Lost {
         match self {
             Shell::Session(session) => session.lost().await,

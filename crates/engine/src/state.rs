@@ -1,6 +1,6 @@
-//! What steps have set: the file that one step's shell writes and the next one's sources. Where
-//! it goes from one user of a node to another it is read here, strictly and bounded, and written
-//! anew. No byte that one user wrote is ever given to the shell of another as shell text.
+//! Variables that steps set: one step's shell writes them to a file, and the next one's sources it.
+//! Between users of a node, the file is parsed strictly with limits and written anew. No bytes of
+//! one user ever reach another user's shell as shell text.
 
 mod array;
 mod take;
@@ -12,18 +12,18 @@ use array::Array;
 pub(super) use take::Takes;
 pub use take::rules_a_shell;
 
-/// Bytes of a file that goes from user to user.
+/// The largest file that passes between users, in bytes.
 pub(super) const MOST_BYTES: usize = 4 << 20;
 const MOST_NAMES: usize = 4096;
 const LONGEST_NAME: usize = 128;
 const LONGEST_FOLDER: usize = 4096;
 
-/// Before an array, which only bash has.
+/// Precedes an array, which only bash has.
 const IN_BASH: &[u8] = b"[ -z \"${BASH_VERSION-}\" ] || eval ";
-/// Before the folder to go to where a user cannot enter the first one.
+/// Precedes the folder to use if a user cannot enter the first one.
 const OR_ELSE: &[u8] = b" 2>/dev/null || cd ";
 
-/// The variables and the folder that steps have left.
+/// The variables and the folder that steps leave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
     variables: Vec<Variable>,
@@ -43,14 +43,14 @@ enum Value {
     Array(Array),
 }
 
-/// Where the next step begins, and where it does if its user cannot go there.
+/// Where the next step begins, and where it begins if its user cannot go there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Folder {
     path: Vec<u8>,
     or_else: Option<Vec<u8>>,
 }
 
-/// A file that is none of ours.
+/// Why a file is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum StateError {
     #[error("it has more than 4 MiB")]
@@ -63,7 +63,7 @@ pub(super) enum StateError {
     Nul,
 }
 
-/// A step's shell first writes down how its script ended, as a comment.
+/// A step's shell first writes its script's status, as a comment.
 fn without_status(text: &[u8]) -> &[u8] {
     let digits = |rest: &&[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let status = text.strip_prefix(b"#").map(|rest| (digits(&rest), rest));
@@ -74,10 +74,10 @@ fn without_status(text: &[u8]) -> &[u8] {
 }
 
 impl State {
-    /// Reads a file that `run.sh` has written, or [`State::text`].
+    /// Parses a file that `run.sh` or [`State::text`] has written.
     ///
     /// # Errors
-    /// At the first line that neither would have written, and where it is too large.
+    /// At the first line that neither would write, or if the file is too large.
     pub fn read(text: &[u8]) -> Result<State, StateError> {
         if text.len() > MOST_BYTES {
             return Err(StateError::Bytes);
@@ -97,14 +97,14 @@ impl State {
         Ok(state)
     }
 
-    /// One command of the file; what comes after it.
+    /// Parses one command of the file; returns the rest.
     fn line<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
         if let Some(text) = text.strip_prefix(b"cd ") {
             return self.folder(text);
         }
         if let Some(text) = text.strip_prefix(b"export ") {
             let (name, text) = name(text)?;
-            // What is exported is assigned before.
+            // An export follows its assignment.
             let known = self.variables.iter_mut().find(|known| known.name == name);
             if let Some(known) = known {
                 known.exported = true;
@@ -113,7 +113,7 @@ impl State {
         }
         if let Some(text) = text.strip_prefix(IN_BASH) {
             let (declared, text) = quoted(text)?;
-            // One that this version of bash writes in another way is left out.
+            // Leaves out an array that this bash version writes in another form.
             if let Some((name, array)) = Array::read(&declared) {
                 self.set(name, Value::Array(array), false);
             }
@@ -153,7 +153,7 @@ impl State {
         self.variables.iter().find(|known| known.name == name)
     }
 
-    /// The file as a shell reads it; every value in single quotes.
+    /// The file for a shell; every value is single-quoted.
     pub fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for variable in &self.variables {
@@ -190,7 +190,7 @@ impl State {
     }
 }
 
-/// A name that a shell variable can have, and what comes after it.
+/// A valid variable name, and the rest.
 fn name(text: &[u8]) -> Option<(&str, &[u8])> {
     let of_a_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let end = text.iter().position(|byte| !of_a_name(byte))?;
@@ -202,7 +202,7 @@ fn name(text: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(name).ok()?, rest))
 }
 
-/// What stands in single quotes, where a quote is `'\''`, and what comes after it.
+/// A single-quoted text, in which a quote is `'\''`, and the rest.
 fn quoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = text.strip_prefix(b"'")?;
     let mut value = Vec::new();

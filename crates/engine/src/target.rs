@@ -1,12 +1,12 @@
-//! A node, and a script of a plan, as a session takes them. A session knows neither; here is the
-//! only place where they become what it runs.
+//! Converts a node and a plan's script into the types of a session. A session knows neither; only
+//! this file makes what it runs.
 
 use crate::nodes::container::{self, Way};
 use crate::nodes::{Node, Transport};
 use crate::plan;
 use crate::session::{self, Exec, Target, Tool};
 
-/// How the node is reached.
+/// How to reach the node.
 #[must_use]
 pub fn target(node: &Node) -> Target {
     match &node.transport {

@@ -1,5 +1,5 @@
-//! Many typed cases of one node asked by one script, so that a hundred of them cost one
-//! process more than one of them does.
+//! Evaluates many typed cases of one node with one script, so that a hundred cases cost one process
+//! more than one case.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use crate::plan::{Ask, Case, probe};
 use crate::session::{Done, Limits, Lost};
 use crate::{Reach, Scope, Secrets, target};
 
-/// What one script may take: probes that wait for nothing are done in moments, even many.
+/// The time limit of one script: probes that wait for nothing take moments, even many.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What came of each case, and how long it took, where the node tells.
+/// The outcome of each case and its duration, if the node reports it.
 type Answers = (Vec<Option<Outcome>>, Vec<Option<Duration>>);
 
-/// Asks typed cases that are asked in one place by one user. `None` is for those without an
-/// answer: one of them took all the time or ended the script, most likely the first.
+/// Evaluates typed cases of one place and one user. `None` marks cases without an answer: one of
+/// them took all the time or ended the script, most likely the first of these.
 ///
 /// # Errors
-/// Where the connection did not last until there were answers.
+/// If the connection was lost before the answers came.
 pub async fn check_together(
     reach: &Reach,
     cases: &[&Case],
@@ -34,7 +34,7 @@ pub async fn check_together(
     let whole = started.elapsed();
     let share = share(whole, cases.len());
     let checked = |(index, answer): (usize, Option<Outcome>)| {
-        // The node's word, as far as it can be true.
+        // The node's value, as far as it is plausible.
         let took = times.get(index).copied().flatten();
         Some(Checked {
             outcome: masked(answer?, secrets),
@@ -45,8 +45,8 @@ pub async fn check_together(
     Ok(answers.into_iter().enumerate().map(checked).collect())
 }
 
-/// The outcome of each case, `None` where the script did not get to its end, and how long each
-/// took; as an error the one answer for all.
+/// The outcome of each case, `None` if the script did not get that far, and how long each took; the
+/// error is one outcome for all.
 async fn ask(
     reach: &Reach,
     cases: &[&Case],
@@ -62,7 +62,7 @@ async fn ask(
     let bindings = script.bindings();
     let values = scope.values(&reach.node.name, bindings, secrets).await;
     let Ok(mut values) = values else {
-        // Whose value it is, each will say for itself.
+        // Each case will report its own values.
         return Ok(nothing());
     };
     if let Some(state) = scope.state(first.on) {
@@ -73,7 +73,7 @@ async fn ask(
         .await
     {
         Ok(done) => done,
-        // It may be one of them that the node cannot be told.
+        // One of the cases may have a value that the node cannot receive.
         Err(Lost::Refused { .. }) => return Ok(nothing()),
         Err(lost) => return Err(Err(lost)),
     };

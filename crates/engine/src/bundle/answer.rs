@@ -1,4 +1,4 @@
-//! What `bundle.sh` answers, read.
+//! Parses the answers of `bundle.sh`.
 
 use crate::outside::Outside;
 
@@ -6,10 +6,10 @@ use super::{Alive, BundleError, Held, How, StepDone, StepState};
 use crate::session::Done;
 use crate::shell::Shell;
 
-/// An answer of `bundle.sh`: a word, the rest of its line, and more lines.
+/// An answer: a word, the rest of its line, and more lines.
 pub(super) struct Answer {
     bytes: Vec<u8>,
-    /// The folder of the session that gave it.
+    /// The folder of the session that answered.
     folder: String,
 }
 
@@ -40,7 +40,7 @@ impl Answer {
         self.lines().next().unwrap_or_default()
     }
 
-    /// Everything that is not the answer hoped for.
+    /// The error for any other answer than the expected one.
     pub(super) fn refusal(&self, dir: &str) -> BundleError {
         match self.word() {
             "HELD" | "LOST" => BundleError::Held(Box::new(self.held(dir))),
@@ -76,7 +76,7 @@ impl Answer {
         }
     }
 
-    /// Of a step, in the bundle there.
+    /// Parses the state of a step in the bundle `dir`.
     pub(super) fn state(&self, dir: &str) -> Result<StepState, BundleError> {
         match self.word() {
             "NONE" => Ok(StepState::NotStarted),
@@ -103,7 +103,8 @@ impl Answer {
                 ("OUTPUT", _) => {
                     let size = usize::try_from(done.sizes.0).map_err(|_| self.not_understood())?;
                     let (out, err) = rest.split_at(size.min(rest.len()));
-                    // Less where the node could not hold it for us; more is not ours.
+                    // With less, the node could not store all of it; with more, somebody else wrote
+                    // to it.
                     if (out.len() as u64, err.len() as u64) == done.sizes {
                         done.output = Some((out.to_vec(), err.to_vec()));
                     }

@@ -1,4 +1,4 @@
-//! One call of a function of `bundle.sh`.
+//! Calls the functions of `bundle.sh`.
 
 use super::answer::Answer;
 use super::{BundleError, FUNCTIONS, PRELUDE};
@@ -15,7 +15,7 @@ pub(super) async fn call(
     Ok(Answer::new(shell, done))
 }
 
-/// The same with other limits; the answer is not read.
+/// The same with other limits; does not parse the answer.
 pub(super) async fn call_within(
     shell: &Shell,
     function: &'static str,
@@ -37,7 +37,7 @@ pub(super) async fn exclusive(
     Ok(Answer::new(shell, done))
 }
 
-/// The functions, where the session does not know them.
+/// Loads the functions if the session does not have them.
 pub(super) async fn load(shell: &Shell) -> Result<(), Lost> {
     if shell.knows(&PRELUDE) {
         return Ok(());
@@ -45,7 +45,7 @@ pub(super) async fn load(shell: &Shell) -> Result<(), Lost> {
     shell.load(&FUNCTIONS).await
 }
 
-/// The functions, where the session does not know them, and the first call of one, in one message.
+/// Loads the functions if needed and calls the first one, in one message.
 pub(super) async fn first(
     shell: &Shell,
     functions: &'static str,

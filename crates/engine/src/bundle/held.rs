@@ -1,4 +1,4 @@
-//! Who holds a bundle, as the node tells it.
+//! The owner of a bundle, as the node reports it.
 
 use std::collections::BTreeMap;
 
@@ -8,67 +8,67 @@ use super::BundleError;
 use crate::event::Manner;
 use crate::outside::Outside;
 
-/// Who holds a bundle; one line of JSON in it.
+/// The owner of a bundle; the bundle stores it as one line of JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// The id of the run that holds the bundle.
+    /// The id of the run.
     pub run: Outside,
-    /// The login name of the person who started it.
+    /// The login name of the person who started the run.
     pub operator: Outside,
-    /// The machine on which their opsbook worked.
+    /// The host name of the controller.
     pub controller: Outside,
     /// The id of the procedure.
     pub procedure: Outside,
-    /// Its name among the nodes of the run: one account may be several of them.
+    /// The node's name in the run: one account may serve several nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// The controller's clock, RFC 3339, UTC.
     pub since: Outside,
-    /// The Git revision of the manual, where it has one.
+    /// The Git revision of the manual, if it has one.
     pub revision: Option<Outside>,
-    /// What `opsbook lock acquire` was given to say.
+    /// The message given to `opsbook lock acquire`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Outside>,
-    /// Number of the controller among those of the run.
+    /// The controller's number within the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// The journal's last line, and its hash, when the controller took the bundle.
+    /// The journal's last line and its hash when the controller took the bundle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<(u64, Outside)>,
-    /// The manual's folder on the controller: there is the journal.
+    /// The manual's folder on the controller, which contains the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<Outside>,
-    /// What the run was asked to do: enough to go on with it where its journal is lost.
+    /// The order of the run: enough to continue it if its journal is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
-    /// Why only this controller can go on with the run.
+    /// Why only this controller can continue the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pinned: Vec<Outside>,
 }
 
-/// What was asked of a run.
+/// The order of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// The names of the nodes, in their order.
+    /// The names of the nodes, in order.
     pub nodes: Vec<String>,
-    /// The nodes that play each role, where the procedure has roles.
+    /// The nodes of each role, if the procedure has roles.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<String, Vec<String>>,
-    /// What was given with `--set`; never a secret.
+    /// Arguments, from `--set`; never a secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arguments: BTreeMap<String, String>,
-    /// Number of the step at which it was to begin.
+    /// Number of the first step, from `--start-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<usize>,
-    /// How the run goes through its nodes and steps.
+    /// Batches, confirmations and other options of the run.
     pub manner: Manner,
 }
 
-/// Bytes of the line that a bundle keeps of its owner. Readers take no more than 16 KiB.
+/// The most bytes of the owner line. Readers accept at most 16 KiB.
 const LONGEST: usize = 12 << 10;
 
 impl Owner {
-    /// As the bundle keeps it. A request that is too long for that is left out.
+    /// The line that the bundle stores. Leaves out a request that is too long.
     pub(super) fn line(&self) -> Result<String, BundleError> {
         let json = |owner: &Owner| {
             let line = serde_json::to_string(owner);
@@ -85,27 +85,27 @@ impl Owner {
     }
 }
 
-/// A bundle that somebody else holds.
+/// A bundle that another run or controller holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The bundle's folder on the node, absolute.
+    /// The absolute path of the bundle on the node.
     pub dir: String,
-    /// Whether a controller uses it at this moment.
+    /// Whether a controller uses it now.
     pub alive: Alive,
-    /// The newest step in it; 0 before the first.
+    /// The number of its newest step; 0 before the first.
     pub step: usize,
-    /// Absent where it cannot be told.
+    /// `None` if it cannot be read.
     pub owner: Option<Owner>,
 }
 
-/// Does anything of the run that holds a bundle still live?
+/// Whether the holder of a bundle is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alive {
     /// A controller has a session with it.
     Live,
-    /// No controller has.
+    /// No controller has one.
     Stale,
-    /// The node has no `flock` to tell.
+    /// The node has no `flock`, so this cannot be determined.
     Unknown,
 }
 
@@ -126,7 +126,7 @@ impl Held {
         self.owner.as_ref().is_some_and(|owner| owner.run == run)
     }
 
-    /// How far the run is, as the bundle shows it. Of what was done elsewhere it knows nothing.
+    /// The progress of the run, as far as this bundle shows it.
     #[must_use]
     pub fn position(&self) -> String {
         match self.step {
@@ -141,12 +141,12 @@ impl Held {
         self.sentence_at(&self.position())
     }
 
-    /// The same where it is known better how far the run is.
+    /// The same with a more exact position.
     #[must_use]
     pub fn sentence_at(&self, at: &str) -> String {
         let alive = self.alive;
         match &self.owner {
-            // Somebody's word, and no run.
+            // A lock that a person acquired, without a run.
             Some(Owner {
                 run,
                 operator,

@@ -1,5 +1,5 @@
-//! The bundle: the directory on a node that carries a run's files, holds its steps' record,
-//! and is the lock. The shell side is `bundle.sh`; `recorder.sh` and `run.sh` run the steps.
+//! The bundle: the directory on a node with a run's files and its steps' records; it is also the
+//! lock. `bundle.sh` is its shell side; `recorder.sh` and `run.sh` run the steps.
 
 mod answer;
 mod call;
@@ -28,14 +28,14 @@ pub use step::Start;
 
 static FUNCTIONS: LazyLock<String> = LazyLock::new(|| compact(include_str!("bundle.sh")));
 const RECORDER: &str = include_str!("recorder.sh");
-/// What a bundle has at `run`.
+/// The bundle's file `run`.
 pub const RUN: &str = include_str!("run.sh");
-/// What a bundle has at [`TOOLS`].
+/// The bundle's file [`TOOLS`].
 pub const BY_HAND: &str = include_str!("by_hand.sh");
-/// Where a bundle has what a person goes on with by hand.
+/// The bundle's script for continuing by hand.
 pub const TOOLS: &str = "steps/by-hand";
 
-/// The functions, and the files that a new bundle gets, as variables.
+/// The functions, and the files of a new bundle as variables.
 static PRELUDE: LazyLock<String> = LazyLock::new(|| {
     let mut text = FUNCTIONS.clone().into_bytes();
     for (name, file) in [("recorder", RECORDER), ("run", RUN), ("hand", BY_HAND)] {
@@ -46,13 +46,13 @@ static PRELUDE: LazyLock<String> = LazyLock::new(|| {
     String::from_utf8_lossy(&text).into_owned()
 });
 
-/// What the shell of a session reads at the start that is to open a bundle.
+/// Text for a session's shell to read at its start, if the session will open a bundle.
 #[must_use]
 pub fn prelude() -> &'static str {
     &PRELUDE
 }
 
-/// Runs whose record is kept on the node.
+/// How many runs' records stay on the node.
 const KEPT_RUNS: &str = "20";
 
 /// An open bundle, held by this controller.
@@ -62,73 +62,73 @@ pub struct Bundle {
     /// Absolute path on the node.
     pub dir: String,
     run: String,
-    /// What becomes of its steps when the connection is lost.
+    /// Whether its steps survive a lost connection.
     pub fate: Fate,
 }
 
-/// What becomes of a step of this user when the connection is lost.
+/// What happens to a step of this user when the connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It goes on to its end.
+    /// It runs to its end.
     Outlives,
     /// logind kills it.
     Mortal,
 }
 
-/// What is still there of a bundle that was closed.
+/// What remains of a closed bundle.
 #[derive(Clone, Debug, Default)]
 pub struct Closed {
-    /// What is still running of the run: `step pid command`.
+    /// Processes of the run that are still running: `step pid command`.
     pub left: Vec<String>,
-    /// Folders that could not be removed and were set aside.
+    /// Folders that could not be removed and were moved aside.
     pub kept: Vec<String>,
 }
 
 /// Why a bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// The connection was lost meanwhile.
+    /// The connection was lost.
     #[error(transparent)]
     Lost(#[from] Lost),
     /// Another run or another controller has it.
     #[error("{}", .0.sentence())]
     Held(Box<Held>),
-    /// From a copy of its journal.
+    /// Another controller took it over, from a copy of the journal.
     #[error("another opsbook has gone on with this run")]
     Taken,
-    /// Something was put where the bundle goes.
+    /// Another file is in the place of the bundle.
     #[error("{}", _0.line())]
     Refused(Outside),
-    /// The node cannot do what was asked, and says why.
+    /// The node could not do what was asked; its reason.
     #[error("the bundle cannot be used: {}", _0.line())]
     Failed(Outside),
-    /// The step cannot be begun, and nothing of it was run.
+    /// The step could not start, and nothing of it ran.
     #[error("the step cannot be started: {}", _0.line())]
     NotStarted(Outside),
-    /// Somebody has, and what came of it the node knows.
+    /// The step was started before; the node knows its result.
     #[error(
         "the step cannot be started: it was started before, and the journal knows nothing of that"
     )]
     Started,
-    /// There is no bundle any more.
+    /// The bundle no longer exists.
     #[error("the bundle is gone from the node")]
     Gone,
-    /// Its bundle was closed, or given up.
+    /// The bundle was closed or given up.
     #[error("the history of the node has steps of this run, and the journal knows nothing of them")]
     Ended,
-    /// The node's shell answered nothing at all.
+    /// The node's shell did not answer.
     #[error("the node gave no answer, as where the folder of its session, `{}`, is full", _0.line())]
     NoAnswer(Outside),
-    /// The node's answer is none of those that it can give.
+    /// The node sent an invalid answer.
     #[error("the node gave an answer that is not understood: {}", _0.block())]
     Answer(Outside),
 }
 
-/// Makes a folder of this machine, where no bundle is, one in which a person goes on by hand.
-/// The first step starts in `start_in`.
+/// Prepares a folder on this machine, without a bundle, for a person who continues by hand. The
+/// first step starts in `start_in`.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// If the folder cannot be written.
 pub fn make_by_hand(folder: &Path, start_in: &Path) -> std::io::Result<()> {
     let state = folder.join("state");
     if state.exists() {
@@ -146,11 +146,11 @@ pub fn make_by_hand(folder: &Path, start_in: &Path) -> std::io::Result<()> {
 }
 
 impl Bundle {
-    /// Publishes a new bundle with its owner, by one rename. Its first step starts in
-    /// `start_in`, or in the bundle itself; `steps` directories are made for their records.
+    /// Creates a new bundle with its owner and publishes it with one rename. Its first step starts
+    /// in `start_in`, or in the bundle; creates record directories for `steps`.
     ///
     /// # Errors
-    /// [`BundleError::Held`] where there is one; nothing was touched.
+    /// [`BundleError::Held`] if a bundle exists; nothing was changed.
     pub async fn open(
         shell: &Shell,
         dir: &str,
@@ -173,12 +173,12 @@ impl Bundle {
         Self::opened(shell, dir, owner.run.exact(), &answer)
     }
 
-    /// Goes on with a halted run's bundle. `old` is the token of the controller before, which
-    /// is known to be gone. The bundle says `owner` from then on, where one is given.
+    /// Reopens the bundle of a halted run. `old` is the token of the previous controller, which is
+    /// known to be gone. Writes `owner` into the bundle if given.
     ///
     /// # Errors
-    /// [`BundleError::Held`] where another run has it or its controller lives,
-    /// [`BundleError::Gone`] where there is none.
+    /// [`BundleError::Held`] if another run has it or its controller is alive,
+    /// [`BundleError::Gone`] if it does not exist.
     pub async fn reopen(
         shell: &Shell,
         dir: &str,
@@ -198,10 +198,10 @@ impl Bundle {
         Self::opened(shell, dir, run, &answer)
     }
 
-    /// The same bundle, reached through another session on the node: another user's.
+    /// The same bundle through another session on the node, of another user.
     ///
     /// # Errors
-    /// Where that user cannot reach it.
+    /// If that user cannot reach it.
     pub async fn through(&self, shell: &Shell, token: &str) -> Result<Self, BundleError> {
         let answer = first(
             shell,
@@ -213,14 +213,14 @@ impl Bundle {
         Self::opened(shell, &self.dir, &self.run, &answer)
     }
 
-    /// Where a user's bundle is who works for another: made with checks, and nobody else's.
+    /// The folder for the bundle of another user: created with checks, owned by that user alone.
     ///
     /// # Errors
-    /// Where there is no place for it.
+    /// If no safe folder exists.
     pub async fn place(shell: &Shell, name: &str) -> Result<String, BundleError> {
         let answer = first(shell, &FUNCTIONS, "obb_place", &[name]).await?;
         let dir = answer.rest();
-        // It is that user's word, and goes into messages and scripts.
+        // The other user controls this answer, and it goes into messages and scripts.
         let sound = dir.starts_with('/') && dir.len() <= 1024 && !dir.contains(char::is_control);
         match answer.word() {
             "PLACE" if sound => Ok(dir.to_owned()),
@@ -228,10 +228,10 @@ impl Bundle {
         }
     }
 
-    /// Who holds the bundle there, if anybody does.
+    /// The holder of the bundle at `dir`; `None` if it does not exist.
     ///
     /// # Errors
-    /// Where something else stands in its place.
+    /// If another file is in its place.
     pub async fn look(shell: &Shell, dir: &str) -> Result<Option<Held>, BundleError> {
         let answer = first(shell, &FUNCTIONS, "obb_look", &[dir]).await?;
         match answer.word() {
@@ -243,10 +243,10 @@ impl Bundle {
         }
     }
 
-    /// Gives a bundle up; its record goes to the node's history.
+    /// Releases a bundle; moves its record to the node's history.
     ///
     /// # Errors
-    /// [`BundleError::Held`] where another run than the one named has it.
+    /// [`BundleError::Held`] if another run than `run` has it.
     pub async fn release(shell: &Shell, dir: &str, run: &str) -> Result<(), BundleError> {
         load(shell).await?;
         let answer = call(shell, "obb_release", &[dir, run, KEPT_RUNS]).await?;
@@ -257,33 +257,33 @@ impl Bundle {
         }
     }
 
-    /// The shell through which it is reached.
+    /// The shell that reaches it.
     #[must_use]
     pub fn shell(&self) -> &Shell {
         &self.shell
     }
 
-    /// Gives everything in it to the login user; for root's view of it.
+    /// Gives all its files to the login user; for a bundle seen as root.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn disown(&self) -> Result<(), BundleError> {
         call(&self.shell, "obb_disown", &[]).await.map(drop)
     }
 
-    /// What is still running of the run: `step pid command`. Root sees more than others.
+    /// Processes of the run that are still running: `step pid command`. Root sees more than others.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn left(&self) -> Result<Vec<String>, BundleError> {
         let answer = call(&self.shell, "obb_remain", &[]).await?;
         Ok(answer.lines().map(str::to_owned).collect())
     }
 
-    /// Is it still ours? Asked before what is done outside a step: a delivery.
+    /// Checks that we still hold it, before work outside a step, such as a delivery.
     ///
     /// # Errors
-    /// [`BundleError::Held`] where it was taken over.
+    /// [`BundleError::Held`] if it was taken over.
     pub async fn mine(&self) -> Result<(), BundleError> {
         let answer = call(&self.shell, "obb_mine && echo READY", &[]).await?;
         if answer.word() == "READY" {
@@ -293,10 +293,10 @@ impl Bundle {
         }
     }
 
-    /// Moves the record to the node's history and removes everything else.
+    /// Moves the record to the node's history and removes the rest.
     ///
     /// # Errors
-    /// Where it was taken over, or cannot be moved.
+    /// If it was taken over or cannot be moved.
     pub async fn close(self, end: Option<&Claim>) -> Result<Closed, BundleError> {
         let end = end.map(Claim::line).unwrap_or_default();
         let answer = exclusive(&self.shell, "obb_close", &[&self.run, KEPT_RUNS, &end]).await?;

@@ -1,45 +1,44 @@
-//! What a bundle, or the history of a node, says of the steps of a run.
+//! Records of a run's steps, from a bundle or from a node's history.
 
 use super::answer::Answer;
 use super::call::{call, load};
 use super::{Bundle, BundleError, How, Owner};
 use crate::shell::Shell;
 
-/// What a controller says of itself and of a step when it starts it. The node keeps it.
+/// Who starts a step, and which step: the controller writes it to the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Of the step as it is planned.
+    /// The hash of the planned step.
     pub sha256: String,
     /// Number of the controller.
     pub epoch: u64,
-    /// The line of the journal that says so, and its hash.
+    /// The journal's line about it, and that line's hash.
     pub seq: u64,
     pub hash: String,
-    /// How the steps before it ended, a letter each: `o`k, by `h`and, `s`kipped, `-` none of
-    /// these.
+    /// How the earlier steps ended, one letter each: `o`k, by `h`and, `s`kipped, `-` otherwise.
     pub passed: String,
 }
 
-/// What the node has of one script of a step.
+/// The node's record of one script of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     pub step: usize,
-    /// Of a transcript: the number of the command.
+    /// In a transcript: the number of the command.
     pub command: Option<usize>,
-    /// Exit status, and how it ended; none where it has no end yet.
+    /// Exit status, and how it ended; `None` without an end.
     pub end: Option<(i32, Option<How>)>,
-    /// None where an older opsbook started it.
+    /// `None` if an older opsbook started it.
     pub claim: Option<Claim>,
 }
 
-/// Everything that the node has of a run.
+/// All records of a run on a node.
 #[derive(Clone, Debug, Default)]
 pub struct Tale {
-    /// Whose bundle it is, where its `owner` can be read.
+    /// The owner, if it can be read.
     pub owner: Option<Owner>,
-    /// The steps that have a record, in the order of their numbers.
+    /// The recorded steps, in the order of their numbers.
     pub steps: Vec<Told>,
-    /// What its controller knew when it closed the bundle.
+    /// What the controller knew when it closed the bundle.
     pub end: Option<Claim>,
 }
 
@@ -59,7 +58,7 @@ impl Claim {
         (hex(&claim.sha256) && hex(&claim.hash)).then_some(claim)
     }
 
-    /// As the node keeps it.
+    /// The line that the node stores.
     pub(super) fn line(&self) -> String {
         let Claim {
             sha256,
@@ -113,10 +112,10 @@ impl Tale {
 }
 
 impl Bundle {
-    /// What is in it of all steps.
+    /// All step records in the bundle.
     ///
     /// # Errors
-    /// Where it was taken over, or the connection is lost.
+    /// If the bundle was taken over or the connection is lost.
     pub async fn tale(&self) -> Result<Tale, BundleError> {
         let answer = call(&self.shell, "obb_tale", &[]).await?;
         match answer.word() {
@@ -125,10 +124,10 @@ impl Bundle {
         }
     }
 
-    /// What the history beside a bundle has of the owner's run; nothing where it is not there.
+    /// The owner's run in the history next to the bundle; `None` if absent.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn past(
         shell: &Shell,
         dir: &str,
@@ -144,10 +143,10 @@ impl Bundle {
         }
     }
 
-    /// At which step its run is, for who looks at the lock. Fails where it was taken over.
+    /// Writes the number of the current step, for people who look at the lock.
     ///
     /// # Errors
-    /// Where it was taken over, or the connection is lost.
+    /// If the bundle was taken over or the connection is lost.
     pub async fn at(&self, step: usize) -> Result<(), BundleError> {
         let answer = call(&self.shell, "obb_at", &[&step.to_string()]).await?;
         if answer.word() == "READY" {

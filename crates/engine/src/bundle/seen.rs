@@ -1,5 +1,5 @@
-//! Who was here: the runs of which a node has a trace. Names alone, in one call of a function of a
-//! few lines: a round of checks asks every node for it.
+//! The runs that left a trace on a node. One call of a short function that prints only names,
+//! because a round of checks calls it on every node.
 
 use super::BundleError;
 use crate::event::{How, Trace};
@@ -8,15 +8,15 @@ use crate::session::Limits;
 use crate::shell::{Shell, Way};
 
 const SEEN: &str = include_str!("seen.sh");
-/// Names that are taken; the script names no more.
+/// The most names that are read; the script prints no more.
 const MOST: usize = 201;
-/// Bytes of a name.
+/// The most bytes of a name.
 const NAME: usize = 64;
 
-/// The run that holds the bundle there, and those of the history beside it.
+/// The run that holds the bundle, and the runs in the history next to it.
 ///
 /// # Errors
-/// Where the node does not answer.
+/// If the node does not answer.
 pub async fn traces(shell: &Shell, dir: &str) -> Result<Vec<Trace>, BundleError> {
     let limits = Limits::seconds(20);
     let words = [dir.as_bytes()];
@@ -30,7 +30,7 @@ pub async fn traces(shell: &Shell, dir: &str) -> Result<Vec<Trace>, BundleError>
     Ok(text.lines().filter_map(trace).take(MOST).collect())
 }
 
-/// What is no name of a run is none: a person's `opsbook lock acquire` has a word there.
+/// Ignores everything that is not a run's name, such as the word of `opsbook lock acquire`.
 fn trace(line: &str) -> Option<Trace> {
     let (word, run) = line.split_once(' ')?;
     let how = match word {
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(trace(&long), None);
     }
 
-    /// The script in each shell that is there: real folders, links, and what lies in their place.
+    /// Runs the script in each available shell, with real folders, links, and other files.
     #[test]
     fn only_what_is_ours_is_looked_at() {
         use std::os::unix::fs::symlink;
@@ -120,7 +120,7 @@ mod tests {
                 "{shell}"
             );
         }
-        // Links, and a pipe where a file belongs: whoever opens that hangs.
+        // Opening links or a pipe in the place of a file could hang.
         std::fs::remove_file(dir.join("owner")).unwrap();
         let made = std::process::Command::new("mkfifo")
             .arg(dir.join("owner"))

@@ -1,6 +1,6 @@
-//! What a node can say of a step.
+//! States of a step, as the node reports them.
 
-/// What is known of a step on the node.
+/// The state of a step on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepState {
     NotStarted,
@@ -9,24 +9,24 @@ pub enum StepState {
     Done(StepDone),
     /// The node restarted while it ran.
     Rebooted,
-    /// It started, and nothing tells how it ended.
+    /// It started, and its end is unknown.
     Unknown,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepDone {
-    /// 128 + n where signal n ended it.
+    /// 128 + n if signal n ended it.
     pub status: i32,
     pub how: How,
-    /// `pid command`, still running in its process group or known to come from it.
+    /// Processes that still run in its process group or are known to come from it: `pid command`.
     pub left: Vec<String>,
-    /// Output was cut at the cap.
+    /// The output was cut at its limit.
     pub cut: bool,
-    /// Variables that it may have set, and that its shell could not keep for the next step.
+    /// Variables that it may have set but that could not be saved for the next step.
     pub unset: String,
-    /// Bytes of standard output and of standard error.
+    /// Sizes of standard output and standard error, in bytes.
     pub sizes: (u64, u64),
-    /// Both, where they were small enough to come along.
+    /// Standard output and standard error, if they were small enough to send along.
     pub output: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -35,14 +35,14 @@ pub enum How {
     Exited,
     TimedOut,
     Stopped,
-    /// It ended, and what it printed or set may not have been kept.
+    /// It ended, but its output or variables may be lost.
     DiskFull,
-    /// The folder in which it was to begin is gone: nothing of it was run.
+    /// Its start folder is gone: nothing of it ran.
     NoFolder,
 }
 
 impl How {
-    /// As the node writes it.
+    /// Parses the node's word.
     #[must_use]
     pub fn of(word: &str) -> Option<How> {
         let all = [

@@ -1,4 +1,4 @@
-//! The steps in a bundle: started, asked after, stopped, and what they printed.
+//! The steps in a bundle: start, query, stop, and read their output.
 
 use super::answer::Answer;
 use super::call::{call, call_within};
@@ -10,12 +10,12 @@ use crate::shell::Way;
 /// What a step is started with.
 #[derive(Clone, Debug)]
 pub struct Start<'a> {
-    /// Its directory: `3`, or `3-2`.
+    /// Its record directory: `3`, or `3-2`.
     pub label: &'a str,
     pub limit_seconds: u64,
     pub accepted: &'a [i32],
     pub interpreter: &'a str,
-    /// Variables kept for the next step.
+    /// Names of the variables to save for the next step.
     pub saved: &'a str,
     /// Shell assignments.
     pub values: &'a [u8],
@@ -23,16 +23,16 @@ pub struct Start<'a> {
     pub claim: &'a Claim,
 }
 
-/// In which an output is read that a step has printed.
+/// The most pieces in which a step's output is read.
 const MOST_PIECES: usize = 1000;
 
 impl Bundle {
-    /// Starts a step, detached, and waits for its end or for the connection's.
+    /// Starts a step, detached, and waits for its end or the end of the connection.
     ///
     /// # Errors
-    /// [`BundleError::Held`] where the bundle was taken over; the step did not start.
+    /// [`BundleError::Held`] if the bundle was taken over; the step did not start.
     pub async fn step(&self, start: &Start<'_>) -> Result<StepState, BundleError> {
-        // The step's own time limit is kept on the node; this one is for a node that is gone.
+        // The node enforces the step's time limit; this limit is for a node that is gone.
         let limits = Limits::seconds(start.limit_seconds.saturating_add(60));
         let accepted = start.accepted.iter();
         let accepted: String = accepted.map(|status| format!(" {status}")).collect();
@@ -58,7 +58,7 @@ impl Bundle {
     }
 
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn state(&self, label: &str) -> Result<StepState, BundleError> {
         let answer = call(&self.shell, "obb_state", &[label]).await?;
         answer.state(&self.dir)
@@ -67,7 +67,7 @@ impl Bundle {
     /// Waits up to `seconds` for the end of a step that an earlier session started.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn wait(&self, label: &str, seconds: u64) -> Result<StepState, BundleError> {
         let words = [label, &seconds.to_string()];
         let limits = Limits::seconds(seconds + 60);
@@ -75,10 +75,10 @@ impl Bundle {
         Answer::new(&self.shell, done).state(&self.dir)
     }
 
-    /// TERM, ten seconds, KILL; what is known afterwards.
+    /// Sends TERM, and KILL after ten seconds; returns the state afterwards.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn stop(&self, label: &str) -> Result<StepState, BundleError> {
         let answer = call(&self.shell, "obb_stop", &[label]).await?;
         answer.state(&self.dir)
@@ -87,7 +87,7 @@ impl Bundle {
     /// Bytes of a step's output from an offset, at most about `most`.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn tail(
         &self,
         label: &str,
@@ -110,10 +110,10 @@ impl Bundle {
         Ok(done.out)
     }
 
-    /// Bytes of a step's output from an offset up to `end`, or to where it ends by now.
+    /// Bytes of a step's output from an offset up to `end`, or to its current end.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn read(
         &self,
         label: &str,
@@ -129,7 +129,7 @@ impl Bundle {
                 all.truncate(most);
                 return Ok(all);
             }
-            // The node may give less than was asked for.
+            // The node may return less than requested.
             let piece = self.tail(label, stream, from, end - from).await?;
             if piece.is_empty() {
                 return Ok(all);
@@ -140,10 +140,10 @@ impl Bundle {
         Err(BundleError::Answer(why.into()))
     }
 
-    /// Puts an earlier try of a step aside, so that it can be run again.
+    /// Moves the record of an earlier try aside, so that the step can run again.
     ///
     /// # Errors
-    /// Where the bundle was taken over, or the node cannot rename.
+    /// If the bundle was taken over or the node cannot rename.
     pub async fn aside(&self, label: &str) -> Result<(), BundleError> {
         let answer = call(&self.shell, "obb_aside", &[label]).await?;
         if answer.word() == "READY" {
@@ -153,10 +153,10 @@ impl Bundle {
         }
     }
 
-    /// Empties what a step has printed, on the node.
+    /// Empties a step's output files on the node.
     ///
     /// # Errors
-    /// Where the connection is lost.
+    /// If the connection is lost.
     pub async fn forget(&self, label: &str) -> Result<(), BundleError> {
         call(&self.shell, "obb_forget", &[label]).await.map(drop)
     }

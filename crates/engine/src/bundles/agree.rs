@@ -1,4 +1,4 @@
-//! What the bundles of a run say of its steps, compared with its journal before anything is done.
+//! Compares the records in a run's bundles with its journal, before anything is done.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ impl Bundles<'_> {
         self.refuse(decision, &format!("step {number} `{name}`"), &says)
     }
 
-    /// What is done with a step of which the node has a record that the journal does not know.
+    /// Decides about a step that has a record on the node and none in the journal.
     pub fn decide_on_ahead(&self, record: &Record, number: usize, wanted: Wanted) -> Decision {
         let journal = JournalSays::of_steps(record, self.given.site());
         let journal = journal.get(&number).copied();
@@ -38,7 +38,7 @@ impl Bundles<'_> {
         decide(journal, NodeSays::Ahead, wanted)
     }
 
-    /// An error where the decision is a refusal.
+    /// Turns a refusal into an error.
     fn refuse(&self, decision: Decision, step: &str, says: &str) -> Result<(), Halt> {
         match decision {
             Decision::Refuse(refusal) => {
@@ -80,7 +80,7 @@ impl Bundles<'_> {
         })
     }
 
-    /// What all bundles of the run say of its steps.
+    /// The step records in all bundles of the run.
     pub async fn all_records(&mut self, record: &Record) -> Result<Vec<Told>, Halt> {
         let mut told = self.own_records().await?.steps;
         let mut strangers = BTreeSet::new();
@@ -112,7 +112,7 @@ impl Bundles<'_> {
         Ok(told)
     }
 
-    /// Of the node's own bundle. What root has written in it, root can read.
+    /// The records in the login user's bundle; read as root if root wrote some of them.
     pub async fn own_records(&mut self) -> Result<Tale, Halt> {
         let users = self.given.plan.sudo_users();
         if users.contains(&"root") {
@@ -124,8 +124,8 @@ impl Bundles<'_> {
         Ok(self.own()?.tale().await?)
     }
 
-    /// Whether the journal has the line at which the bundle was taken last. Where it has not,
-    /// another controller has gone on with the run.
+    /// Checks that the journal has the line at which the bundle was last taken. Otherwise another
+    /// controller has continued the run.
     pub fn same_controller(&self, record: &Record, held: Option<&Held>) -> Result<(), Halt> {
         let run = self.given.run();
         let owner = held.and_then(|held| held.owner.as_ref());

@@ -1,4 +1,4 @@
-//! What the node knows of a run, read into the journal where the journal lacks it and the operator
+//! Reads what the node knows of a run into the journal, if the journal lacks it and the operator
 //! agrees.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,22 +15,22 @@ use crate::plan::PlannedStep;
 use crate::question::{Answer, Asked};
 use crate::session::MASK;
 
-/// The largest output that is read back as a captured value.
+/// The largest output that is read back as a captured value, in bytes.
 const CAPTURED: u64 = 4 << 20;
-/// What stands on the node in the place of an output that is not kept.
+/// The beginning of a node's file that replaces an output which is not kept.
 const NOT_KEPT: &str = "[not kept";
 
-/// What a journal and its node agree on after the journal was caught up.
+/// The result of catching up a journal.
 pub enum CaughtUp {
-    /// The journal as it is by now.
+    /// The journal with the new lines.
     GoesOn(Box<Record>),
     /// The run has ended on the node.
     Ended,
 }
 
 impl Bundles<'_> {
-    /// Reads into the journal what the node knows beyond it, from the bundle or, where that was
-    /// closed, from the history.
+    /// Reads into the journal what only the node knows, from the bundle or, if that was closed,
+    /// from the history.
     pub async fn catch_up(&mut self, dir: &str, record: &Record) -> Result<CaughtUp, Halt> {
         let session = self.reach.session().clone();
         let run = self.given.run();
@@ -63,7 +63,7 @@ impl Bundles<'_> {
         Ok(CaughtUp::GoesOn(Box::new(record)))
     }
 
-    /// True where the run has ended on the node.
+    /// Returns true if the run has ended on the node.
     async fn catch_up_with_history(
         &mut self,
         dir: &str,
@@ -127,14 +127,14 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// What the latest controller said of the run on this node, as far as it was read.
+    /// The latest controller's claim about the run on this node, as far as it was read.
     pub fn said(&self) -> Option<&Claim> {
         self.said.as_ref()
     }
 
-    /// Steps of this machine that ended before a step of another one, as that one says: a
-    /// delivery, what a person has done, a step that was skipped. Where a script was OK, this
-    /// machine has a record of it, and is not believed to have done what it has no record of.
+    /// Takes in steps of this node that leave no record here, from a claim on another node:
+    /// deliveries, work of a person, skipped steps. A script that was OK must have a record on this
+    /// node, so no claim can replace it.
     pub async fn take_in_passed(
         &mut self,
         record: &Record,
@@ -167,9 +167,8 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// The steps that are missing in the journal, each with its end where that is known. The one
-    /// that was begun last may be a set-up that was repeated: steps after it may have been begun
-    /// before.
+    /// The steps that the journal lacks, each with its end if known. The step that was begun last
+    /// may be a repeated set-up: later steps may have been begun before it.
     fn lacking(
         &self,
         record: &Record,
@@ -208,7 +207,7 @@ impl Bundles<'_> {
         lacking
     }
 
-    /// Only what the manual says, too, is taken for done.
+    /// Takes in only steps whose text is the same in the current manual.
     fn same_texts(&self, more: &BTreeSet<usize>, told: &[Told], tale: &Tale) -> Result<(), Halt> {
         for told in told.iter().filter(|told| more.contains(&told.step)) {
             let Some(step) = self.given.plan.step(told.step) else {
@@ -237,8 +236,8 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// Whoever numbers the controllers of a run has a number for this one: it is late where a
-    /// later one has been here. Without such a number it takes the next.
+    /// A supervisor that numbers the controllers has given this one a number: if a later one has
+    /// been here, this one is too late. Without a number, this controller takes the next.
     fn comes_after(&self, before: &Owner) -> Result<(), Halt> {
         let last = before.epoch.unwrap_or(1);
         if self.given.options.on_lag != OnLag::Adopt {
@@ -259,8 +258,8 @@ impl Bundles<'_> {
         ))
     }
 
-    /// What belongs to its controller cannot be gone on with by another one. The manual says so,
-    /// too: a node is not believed alone.
+    /// Refuses to continue a run that is pinned to its controller. The manual must say so as well:
+    /// the node's word alone does not count.
     fn movable(&self, before: &Owner) -> Result<(), Halt> {
         let own = &self.given.options.owner;
         if (&own.controller, &own.folder) == (&before.controller, &before.folder) {
@@ -331,8 +330,8 @@ impl Bundles<'_> {
         result
     }
 
-    /// Writes a step down as the node has it. One without an end is attended to afterwards, as
-    /// any step that an earlier controller has started.
+    /// Journals a step as the node records it. A step without an end is then followed like any step
+    /// of an earlier controller.
     async fn write_found(
         &mut self,
         from: Found,
@@ -402,7 +401,7 @@ impl Bundles<'_> {
     }
 }
 
-/// What the node has of the run that the journal has not.
+/// What the node knows of the run and the journal does not.
 fn what_it_has(from: Found, tale: &Tale, lacking: &BTreeMap<usize, Option<Status>>) -> String {
     let steps = numbers(lacking);
     let place = match from {

@@ -1,5 +1,5 @@
-//! What the journal says of the steps of a run beside what the node says: the same, less, or
-//! something else. Pure: reaches nobody.
+//! Compares the journal's and the node's view of a run's steps: equal, behind, or contradictory.
+//! Pure: no I/O.
 
 use std::collections::BTreeSet;
 
@@ -7,39 +7,39 @@ use crate::bundle::{Claim, How, Told};
 use crate::event::{Event, Site, Status, StepEnded, What};
 use crate::journal::Record;
 
-/// What is compared of a step of the plan.
+/// The compared properties of a planned step.
 pub struct Step<'a> {
     pub number: usize,
     pub name: &'a str,
-    /// Of its text as it is planned now.
+    /// The hash of the text as planned now.
     pub sha256: &'a str,
-    /// Commands of a transcript; none of a plain script; absent for what is no script.
+    /// The number of commands of a transcript, 0 for a plain script; `None` if it is not a script.
     pub commands: Option<usize>,
     pub reboot: bool,
-    /// Somebody has looked where its record would be.
+    /// The place of its record has been read.
     pub looked: bool,
 }
 
-/// A line of the journal that begins a step.
+/// A journal line that begins a step.
 struct Begun<'a> {
     seq: u64,
     epoch: u64,
     sha256: Option<&'a str>,
-    /// By another controller, whose lines are not here.
+    /// Another controller began it, and its lines are not in this journal.
     found: bool,
 }
 
 /// The steps of which the node knows more than the journal.
 ///
 /// # Errors
-/// Where the two contradict each other: which step it is, and what each of them says.
+/// If the two contradict each other: the step, and what each side says.
 pub fn compare(
     steps: &[Step<'_>],
     record: &Record,
     node: Site<'_>,
     told: &[Told],
 ) -> Result<BTreeSet<usize>, String> {
-    // A step that was taken out of the manual since is known to the journal.
+    // The journal may know a step that the manual no longer has.
     let known = record.steps(node);
     let unheard = told.iter().map(|told| told.step).find(|number| {
         let planned = steps.iter().any(|step| step.number == *number);
@@ -67,12 +67,12 @@ enum Knows {
     More,
 }
 
-/// One step as both see it.
+/// One step in both views.
 struct View<'a> {
     step: &'a Step<'a>,
     told: Vec<&'a Told>,
     begun: Vec<Begun<'a>>,
-    /// Lines at which it was attached to.
+    /// Lines at which a controller attached to it.
     attached: Vec<u64>,
     /// Its latest end, after its latest beginning.
     ended: Option<&'a StepEnded>,
@@ -161,7 +161,7 @@ impl<'a> View<'a> {
 
     fn without_record(&self, latest: Option<&Begun<'_>>) -> Result<Knows, String> {
         let ok = self.ended.is_some_and(|ended| ended.status == Status::Ok);
-        // What was another text may have left its record elsewhere, or none.
+        // A step with another text may have its record elsewhere, or none.
         let due = latest.is_some_and(|begun| {
             !begun.found && begun.sha256.is_none_or(|text| text == self.step.sha256)
         });
@@ -171,7 +171,7 @@ impl<'a> View<'a> {
         Ok(Knows::Same)
     }
 
-    /// Was it started at a line of this journal, with the text that this line says?
+    /// Whether it was started at a line of this journal, with the text in that line.
     fn same_beginning(&self, claim: &Claim, record: &Record) -> Result<Knows, String> {
         let own = self
             .begun
@@ -184,7 +184,8 @@ impl<'a> View<'a> {
             let begun = before.find(|begun| begun.seq <= claim.seq);
             return same_text(claim, begun);
         }
-        // A controller whose lines are not here: what was found of it, or what came after.
+        // Begun by a controller whose lines are missing here: compare what was found of it, or what
+        // came after.
         let newest = self.begun.last();
         let epoch = newest.map_or(0, |begun| begun.epoch);
         if let Some(found) = newest.filter(|begun| begun.found && claim.epoch <= begun.epoch) {

@@ -1,4 +1,4 @@
-//! The bundle of the steps that are run on this machine: beside the manual, one for each node.
+//! The bundle of the steps that run on this machine: in the manual's state folder, one per node.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use crate::reach::{ReachError, sentence};
 use crate::shell::Shell;
 use crate::state::State;
 
-/// Bytes of what steps that were done by hand may have set.
+/// The largest saved state of steps that were done by hand, in bytes.
 const LARGEST_STATE: u64 = 4 << 20;
 
 impl Bundles<'_> {
-    /// The bundle of local steps, opened or reopened when it is first needed.
+    /// The bundle of local steps; opens or reopens it on first use.
     pub async fn local(&mut self) -> Result<Bundle, Halt> {
         if let Some(bundle) = &self.local {
             return Ok(bundle.clone());
@@ -36,7 +36,7 @@ impl Bundles<'_> {
         };
         self.local = Some(bundle.clone());
         self.local_token = None;
-        // What was in one that is gone stays gone.
+        // If the earlier bundle is gone, its contents are lost.
         if self.local_origin != Origin::Replaced {
             self.local_origin = origin;
         }
@@ -62,7 +62,7 @@ impl Bundles<'_> {
         }
     }
 
-    /// It is closed at the end, whether or not a step needs it again.
+    /// Reopens it so that it is closed at the end, even if no step needs it again.
     pub async fn reopen_local(&mut self) -> Result<(), Halt> {
         if self.local_token.is_some() {
             self.local().await?;
@@ -70,12 +70,12 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// Where local steps have their bundle; `None` where it is not open.
+    /// The folder of the local bundle; `None` if it is not open.
     pub fn open_local_dir(&self) -> Option<&str> {
         self.local.as_ref().map(|local| local.dir.as_str())
     }
 
-    /// Whether the records of local steps that were begun earlier are gone.
+    /// Whether the records of earlier local steps are lost.
     pub fn local_was_replaced(&self) -> bool {
         self.local_origin == Origin::Replaced
     }
@@ -88,7 +88,7 @@ impl Bundles<'_> {
             .to_string()
     }
 
-    /// Is the bundle of this run's local steps on this machine?
+    /// Whether the bundle of this run's local steps exists on this machine.
     pub fn has_local_record(&self) -> bool {
         let owner = format!("{}/owner", self.local_dir());
         let text = std::fs::read_to_string(owner).unwrap_or_default();
@@ -104,7 +104,7 @@ impl Bundles<'_> {
         }
     }
 
-    /// What steps of this machine have set that were done by hand goes on in its bundle.
+    /// Takes variables from local steps that were done by hand into the bundle.
     async fn take_local_by_hand(&self, bundle: &Bundle) -> Result<(), Halt> {
         let folder = by_hand_folder(
             &self.given.options.state,
@@ -122,14 +122,14 @@ impl Bundles<'_> {
     }
 }
 
-/// Where a person does steps of the operator's machine by hand, in a run on a node for which no
-/// such step was run yet: what a bundle would be.
+/// The folder where a person does local steps by hand, if no local step of this run on this node
+/// has run yet. It serves as a bundle.
 #[must_use]
 pub fn by_hand_folder(state: &journal::State, run: &str, node: &str) -> PathBuf {
     state.by_hand().join(run).join(node)
 }
 
-/// The text of a regular file of this machine, up to `most` bytes and one.
+/// The text of a regular file of this machine, up to `most` + 1 bytes.
 pub fn bounded(path: &Path, most: u64) -> Option<Vec<u8>> {
     let file = std::fs::File::open(path).ok()?;
     let mut text = Vec::new();
@@ -138,8 +138,8 @@ pub fn bounded(path: &Path, most: u64) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// Whether the local bundle of a run was gone once, closed or not, and another was made: records of
-/// earlier steps are not in it.
+/// Whether the local bundle of a run was lost and replaced: records of earlier steps are not in the
+/// new one.
 pub fn was_replaced(record: &Record, site: Site<'_>) -> bool {
     let opened = |event: &&Event| matches!(event.what, What::BundleOpened { local: true, .. });
     record.of(site).filter(opened).nth(1).is_some()

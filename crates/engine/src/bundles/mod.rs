@@ -1,6 +1,6 @@
-//! The bundles of one run on one node: the login user's, those of other users, and the one of
-//! local steps. Here they are opened, reopened and found; `release` closes them, `agree` reads
-//! what they say.
+//! The bundles of one run on one node: the login user's, those of other users, and the one of local
+//! steps. This file opens, reopens and finds them; `release` closes them, `agree` reads their
+//! records.
 
 mod agree;
 mod catch_up;
@@ -34,49 +34,49 @@ pub use local::by_hand_folder;
 use others::Place;
 pub use others::may_move;
 
-/// How long the shell of a controller that died may take to notice.
+/// How long the shell of a dead controller may take to end.
 const OLD_SHELL: Duration = Duration::from_secs(15);
 
 pub struct Bundles<'a> {
     given: Given<'a>,
     pub reach: Reach,
-    /// Of this controller; a new one for each connection.
+    /// The token of this controller; a new one for each connection.
     token: String,
-    /// The login user's, which is the lock.
+    /// The login user's bundle, which is the lock.
     own: Option<Bundle>,
     own_origin: Origin,
-    /// The one of local steps.
+    /// The bundle of local steps.
     local: Option<Bundle>,
     local_origin: Origin,
-    /// The token of the controller that had the local one, which is to be reopened.
+    /// The token of the controller that had the local bundle, to reopen it.
     local_token: Option<String>,
-    /// The same bundle through root's session, and those of other users, by user.
+    /// The same bundle through root's session, and the bundles of other users, by user.
     users: HashMap<String, Bundle>,
-    /// Where the bundles of users are who have one of their own.
+    /// The places of the bundles of users who have their own.
     places: HashMap<String, Place>,
-    /// Scripts that were given a secret: what they print is not kept on the node.
+    /// Scripts with a secret: their output is not kept on the node.
     secretive: Vec<String>,
     /// Something may have been done in them.
     used: bool,
-    /// What the latest controller said of the run on this node, as far as it was read.
+    /// The latest controller's claim about the run on this node, as far as it was read.
     said: Option<Claim>,
-    /// Steps that have a record with an end on the node, as far as that was read.
+    /// Steps with a recorded end on the node, as far as they were read.
     ended: BTreeSet<usize>,
     interrupts: watch::Receiver<u32>,
 }
 
-/// Where an open bundle comes from.
+/// The origin of an open bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// This controller has made it.
+    /// This controller created it.
     New,
     /// An earlier controller of the run had it.
     Found,
-    /// The one that an earlier controller had is gone, and another was made in its place.
+    /// An earlier controller's bundle is gone, and this one replaces it.
     Replaced,
 }
 
-/// Where a node's bundle is, absolute.
+/// The absolute path of a node's bundle.
 #[must_use]
 pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
     match &node.bundle_dir {
@@ -86,14 +86,14 @@ pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
     }
 }
 
-/// Where the bundle of a turn is on a machine that the main line has as well, whose own bundle is
-/// at `top`.
+/// The path of a turn's bundle on a node that the main line uses as well, whose own bundle is at
+/// `top`.
 #[must_use]
 pub fn below(top: &str, turn: &str) -> String {
     format!("{top}.turns/{turn}/bundle")
 }
 
-/// Where the bundle of a part of a run is, absolute.
+/// The absolute path of the bundle of a part of a run.
 pub fn dir_of(given: &Given<'_>, hello: &Hello) -> String {
     let dir = bundle_dir(&given.plan.node, hello);
     match &given.plan.turn {
@@ -103,7 +103,7 @@ pub fn dir_of(given: &Given<'_>, hello: &Hello) -> String {
 }
 
 impl<'a> Bundles<'a> {
-    /// None of them is open yet.
+    /// All bundles, none of them open.
     pub fn new(given: Given<'a>, reach: Reach, resume: Option<&Record>) -> Bundles<'a> {
         let node = given.site();
         let mut bundles = Bundles {
@@ -151,7 +151,7 @@ impl<'a> Bundles<'a> {
         self.used = true;
     }
 
-    /// A script of the login user's or root's was given a secret.
+    /// Notes that a script of the login user's or root's had a secret.
     pub fn note_secret(&mut self, label: &str) {
         self.secretive.push(label.to_owned());
     }
@@ -162,7 +162,7 @@ impl<'a> Bundles<'a> {
         own.ok_or_else(|| Halt::error("the bundle is not open"))
     }
 
-    /// The bundle in which a step of this side and user keeps its record.
+    /// The bundle with the records of steps on this side and of this user.
     pub async fn of(&mut self, on: On, sudo: Option<&SudoUser>) -> Result<Bundle, Attention> {
         match (on, sudo) {
             (On::Local, _) => self.local().await.map_err(Attention::Halt),
@@ -178,14 +178,14 @@ impl<'a> Bundles<'a> {
         }
     }
 
-    /// The user of a step who has a bundle of their own: neither root nor who logs in.
+    /// The user of a step if that user has a separate bundle: neither root nor the login user.
     pub fn other_user(&self, step: &PlannedStep) -> Option<String> {
         let user = step.sudo.as_ref().filter(|_| step.on == On::Node)?;
         let login = &self.reach.session().hello().user;
         (user.0 != "root" && *login != user.0).then(|| user.0.clone())
     }
 
-    /// Opens the node's bundle, or reopens the one of this run that is there.
+    /// Opens the node's bundle, or reopens this run's existing one.
     pub async fn open_or_reopen(
         &mut self,
         dir: &str,
@@ -193,7 +193,7 @@ impl<'a> Bundles<'a> {
         resume: Option<&Record>,
     ) -> Result<(), Halt> {
         if self.is_open() {
-            // It was caught up with.
+            // Catching up has already taken it.
             return self.reopen_local().await;
         }
         let node = self.given.site();
@@ -220,21 +220,21 @@ impl<'a> Bundles<'a> {
         self.reopen_local().await
     }
 
-    /// From now on this is the login user's bundle.
+    /// Makes this the login user's bundle.
     fn set_own(&mut self, bundle: Bundle, origin: Origin) -> Result<(), Halt> {
         let dir = bundle.dir.clone();
         self.own = Some(bundle);
         self.own_origin = origin;
         if origin == Origin::Found {
-            // Another controller had it, and may have done something in it.
+            // Another controller had it and may have done something in it.
             self.used = true;
             return self.record_reopened(&dir, false);
         }
         self.record_opened(&dir, false, None)
     }
 
-    /// The node was lost and was found again, and on it the login user's bundle; all others
-    /// are opened again when they are needed, at the latest to close them.
+    /// The lost node was found again, with the login user's bundle. All other bundles are reopened
+    /// when needed, at the latest to close them.
     pub fn found_again(&mut self, reach: Reach, own: Bundle, token: String) {
         self.reach = reach;
         self.own = Some(own);
@@ -245,8 +245,7 @@ impl<'a> Bundles<'a> {
         self.users.clear();
     }
 
-    /// Finds the login user's bundle again on a node that was lost, for a controller with a new
-    /// token.
+    /// Finds the login user's bundle on a node that was lost, for a controller with a new token.
     pub async fn find_again(&self, reach: &Reach, token: &str) -> Result<Bundle, BundleError> {
         let shell = reach.session();
         let dir = dir_of(&self.given, shell.hello());
@@ -254,7 +253,7 @@ impl<'a> Bundles<'a> {
         Bundle::reopen(shell, &dir, &run, token, &self.token, None).await
     }
 
-    /// The bundle of a run that had begun is not there any more.
+    /// The bundle of a run that had begun no longer exists.
     async fn own_is_gone(&mut self, dir: &str, first: usize, record: &Record) -> Result<(), Halt> {
         let run = self.given.run();
         let past = Bundle::past(self.reach.session(), dir, &self.given.owner()).await?;
@@ -267,7 +266,7 @@ impl<'a> Bundles<'a> {
                 )));
             }
         }
-        // It was closed, and its closing not written down.
+        // The controller closed it and could not journal that.
         if all_done {
             return Ok(());
         }
@@ -276,7 +275,7 @@ impl<'a> Bundles<'a> {
         Err(Halt::error(cause))
     }
 
-    /// A bundle that this run's last controller had; nothing where it is gone.
+    /// Reopens a bundle of this run's last controller; `None` if it is gone.
     async fn reopen_bundle(
         &self,
         shell: &Shell,
@@ -291,8 +290,8 @@ impl<'a> Bundles<'a> {
         }
     }
 
-    /// A new bundle; or one of this run of which the journal knows nothing, because its
-    /// controller died between opening it and writing so.
+    /// Opens a new bundle, or one of this run that the journal does not know, because its
+    /// controller died between opening it and writing that down.
     async fn open_bundle(
         &self,
         shell: &Shell,
@@ -303,7 +302,7 @@ impl<'a> Bundles<'a> {
         let our = self.given.owner();
         let run = self.given.run();
         let mut had = FairTime::start();
-        // A record for each step, made at once; local steps are few.
+        // Create all record directories at once; local steps are few.
         let steps: Vec<usize> = match start_in {
             None => self
                 .given
@@ -330,7 +329,7 @@ impl<'a> Bundles<'a> {
             let owner = held.owner.as_ref().map_or("", |owner| owner.run.exact());
             if owner != run && (start_in.is_some() || self.given.below) && held.alive != Alive::Live
             {
-                // Of a run that was given up: whoever holds the node's bundle holds this one.
+                // Its run was given up: the holder of the node's bundle also holds this one.
                 Bundle::release(shell, dir, owner).await?;
                 continue;
             }
@@ -359,7 +358,7 @@ impl<'a> Bundles<'a> {
         }
     }
 
-    /// The dead controller's shell on the node ends in a moment.
+    /// Waits for the dead controller's shell on the node, which ends shortly.
     async fn wait_for_old_shell(&self, had: &mut FairTime) -> Result<(), Halt> {
         let mut interrupts = self.interrupts.clone();
         tokio::select! {
@@ -371,7 +370,7 @@ impl<'a> Bundles<'a> {
         }
     }
 
-    /// Who holds a bundle, and how to give it up where nobody works in it any more.
+    /// Says who holds a bundle, and how to release it if nobody uses it any more.
     fn blocked(&self, held: &Held) -> String {
         let mut sentence = held.sentence();
         if let Some(folder) = held
@@ -399,13 +398,13 @@ impl<'a> Bundles<'a> {
         format!("{sentence}; {on}`opsbook lock release {node}{run}` gives it up")
     }
 
-    /// The journal of the owner's run is here.
+    /// Whether the journal of the owner's run is here.
     fn is_of_this_manual(&self, owner: &Owner) -> bool {
         let own = &self.given.options.owner;
         owner.controller == own.controller && owner.folder.is_some() && owner.folder == own.folder
     }
 
-    /// The folder of another manual on this machine, where the owner is of such a one.
+    /// The folder of another manual on this machine that the owner belongs to.
     fn other_manual(&self, owner: &Owner) -> Option<String> {
         let own = &self.given.options.owner;
         let folder = owner.folder.as_ref()?;
@@ -435,14 +434,14 @@ impl<'a> Bundles<'a> {
         self.given.record(None, reopened)
     }
 
-    /// Writes down that the login user's bundle was found again.
+    /// Journals that the login user's bundle was found again.
     pub fn record_found_again(&self) -> Result<(), Halt> {
         self.record_reopened(&self.own()?.dir, false)
     }
 }
 
-/// The token of the last controller that had a bundle; none where that was the local one and is
-/// closed: nothing is left of it to close.
+/// The token of the last controller that had a bundle. `None` for a closed local bundle: nothing of
+/// it is left to close.
 fn last_token(record: &Record, site: Site<'_>, of_local: bool) -> Option<String> {
     let mut events = record.of(site).rev();
     let found = events.find_map(|event| match &event.what {

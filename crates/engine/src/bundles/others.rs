@@ -1,6 +1,6 @@
-//! Steps as another user than root: such a user cannot read the login user's bundle, and gets
-//! one of its own, with the files that were delivered and the same shell state. What comes back
-//! from that user is data: see `state`.
+//! Steps as another user than root. Such a user cannot read the login user's bundle and gets a
+//! separate one, with the delivered files and the same shell variables. Whatever comes back from
+//! that user is untrusted data: see `state`.
 
 use std::collections::BTreeSet;
 
@@ -18,53 +18,52 @@ use crate::session::{Call, Cancel, Content, Done, Limits};
 use crate::shell::Shell;
 use crate::state::{State, Takes};
 
-/// Bytes of files that are copied from user to user.
+/// The most bytes of files copied between users.
 const LARGEST: u64 = 256 << 20;
-/// Where a bundle has it written down that a user has its files: this, and the user's name.
+/// The prefix of the file that records that a user has the bundle's files; the user's name follows.
 const GIVEN: &str = "steps/given";
 /// The same for the user's id and the place of the bundle.
 const AS: &str = "steps/as";
-/// And a copy of that user's bundle.
+/// The same for a copy of that user's bundle.
 const COPIED: &str = "steps/copy";
-/// Prints an archive of the bundle's files, but for those that are its own.
+/// Prints an archive of the bundle's files, without opsbook's own.
 const ARCHIVE: &str = r#"set --
 for f in * .[!.]*; do
   case $f in steps | owner | lock | live | token* | recorder | run | state | values | .*.part) continue ;; esac
   if [ -e "$f" ] || [ -L "$f" ]; then set -- "$@" "./$f"; fi
 done
 [ $# = 0 ] || tar -cf - "$@""#;
-/// Where the place of a user is who has no home: it is emptied by age, so that the login's bundle
-/// has a copy of what must not be lost.
+/// The place for a user without a home. The system deletes old files there, so the login's bundle
+/// keeps a copy of what must not be lost.
 const BY_AGE: &str = "/var/tmp/";
-/// Prints that copy; what of it has no use in another place is left out.
+/// Prints that copy, without parts that are useless elsewhere.
 const COPY: &str = r#"set --
 for f in * .[!.]*; do
   case $f in owner | lock | live | token* | .*.part) continue ;; esac
   if [ -e "$f" ] || [ -L "$f" ]; then set -- "$@" "./$f"; fi
 done
 tar -cf - "$@" | head -c 67108865"#;
-/// Bytes of that copy.
+/// The most bytes of that copy.
 const LARGEST_COPY: u64 = 64 << 20;
-/// Prints what steps have set, one byte beyond what may be taken over.
+/// Prints the variables that steps have set, up to one byte beyond the limit.
 const STATE: &str = "[ -e state ] || exit 0\n\
     [ -f state ] || { echo 'it is not a regular file' >&2; exit 1; }\n\
     head -c 4194305 state";
 
-/// What is known in this run of another user's bundle.
+/// What this run knows of another user's bundle.
 #[derive(Clone, Debug, Default)]
 pub struct Place {
-    /// Where it is, once it was opened.
+    /// Its path, once it was opened.
     pub dir: Option<String>,
-    /// The token by which this run has it, as far as that is known: after a cut, the shell of the
-    /// lost connection may live for a while, and nobody but this run holds it.
+    /// The token by which this run holds it, if known. After a cut, the shell of the lost
+    /// connection may live for a while; then this run alone still holds it.
     token: Option<String>,
-    /// Steps that were started in it: without it, the run cannot go on.
+    /// Steps that were started in it: the run cannot continue without it.
     begun: BTreeSet<usize>,
 }
 
 impl Bundles<'_> {
-    /// What the journal says of steps that other users ran: without their bundles the run cannot
-    /// go on.
+    /// Notes the journal's steps of other users: the run cannot continue without their bundles.
     pub fn know_others(&mut self, resume: Option<&Record>) {
         let plan = self.given.plan;
         let before = resume.map(|record| record.steps(plan.site()));
@@ -81,8 +80,8 @@ impl Bundles<'_> {
         }
     }
 
-    /// Opens the bundles of all other users that steps run as, before the first step: what is in
-    /// the way of one is found while nothing was touched.
+    /// Opens the bundles of all other users that steps run as, before the first step, so that
+    /// obstacles are found before anything changes.
     pub async fn open_others(&mut self) -> Result<(), Halt> {
         if !self.is_open() {
             return Ok(());
@@ -97,9 +96,9 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// Says whose steps logind would kill together with the connection.
+    /// Warns if logind would kill steps together with the connection.
     pub async fn warn_of_mortal_steps(&mut self) -> Result<(), Halt> {
-        // Where everything is done there is none, and no step is to come.
+        // If everything is done, no bundle is open and no step will come.
         if !self.is_open() {
             return Ok(());
         }
@@ -108,7 +107,7 @@ impl Bundles<'_> {
         let killing = self.own.as_ref().map(|own| own.fate) == Some(Fate::Mortal);
         for step in plan.steps.iter().filter(|step| step.on == On::Node) {
             let root = step.sudo.as_ref().is_some_and(|user| user.0 == "root");
-            // Root can nearly always have its steps live on; that is looked at where logind kills.
+            // Root can nearly always keep its steps alive; check only where logind kills.
             if (root && !killing) || !matches!(step.work, PlannedWork::Script(_)) {
                 continue;
             }
@@ -126,18 +125,18 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// Where the bundles of other users are, as far as they were opened.
+    /// The paths of the opened bundles of other users.
     pub fn dirs_of_others(&self) -> Vec<String> {
         let places = self.places.values();
         places.filter_map(|place| place.dir.clone()).collect()
     }
 
-    /// Where the bundle of another user is, once it was opened.
+    /// The path of another user's bundle, once it was opened.
     pub fn dir_of(&self, user: &str) -> Option<String> {
         self.places.get(user)?.dir.clone()
     }
 
-    /// The bundle of another user, opened and filled when it is first needed.
+    /// The bundle of another user; opens and fills it on first use.
     pub async fn of_user(&mut self, user: &SudoUser) -> Result<Bundle, Attention> {
         let session = match self.reach.to(On::Node, Some(user)).await {
             Ok(session) => session,
@@ -176,7 +175,7 @@ impl Bundles<'_> {
         let by_age = dir.starts_with(BY_AGE);
         let held = Bundle::look(shell, &dir).await?;
         let taken = match &held {
-            // Its own lock is the login user's: whoever holds that one holds this one.
+            // The login user's bundle is its lock: whoever holds that one holds this one.
             Some(held) if held.owner.as_ref().is_some_and(|owner| owner.run == run) => {
                 match Bundle::reopen(shell, &dir, &run, &self.token, &old, None).await {
                     Err(BundleError::Held(_)) if by_age => None,
@@ -226,7 +225,7 @@ impl Bundles<'_> {
         )
         .await?;
         self.record_opened(dir, false, Some(user.to_owned()))?;
-        // It has no files yet. Who looks from the login's side finds it by this.
+        // It has no files yet. The login's side recognises this by the missing file.
         let script = Call::new("rm -f").word(format!("{GIVEN}.{user}"));
         let script = script
             .code("; printf '%s\\n'")
@@ -240,7 +239,7 @@ impl Bundles<'_> {
         Err(Halt::error(format!("it cannot be noted: {}", said.trim())).into())
     }
 
-    /// Something of a step of that user is on the node from now on.
+    /// Notes that a step of that user is on the node.
     pub fn note_begun(&mut self, user: &str, step: usize) {
         let place = self.places.entry(user.to_owned()).or_default();
         place.begun.insert(step);
@@ -262,8 +261,7 @@ impl Bundles<'_> {
         format!("{}-{sum}", hello.uid)
     }
 
-    /// Gives another user the files of the bundle, where that user does not have what was
-    /// delivered last.
+    /// Gives another user the bundle's files, unless that user has the latest delivery.
     pub async fn give_files(
         &self,
         step: &PlannedStep,
@@ -315,7 +313,7 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// With the delivery that begins now nobody else has all files.
+    /// Notes that the delivery which begins now makes all other copies outdated.
     pub async fn files_are_new(&self) -> Result<(), Halt> {
         let mut steps = self.given.plan.steps.iter();
         if !steps.any(|step| self.other_user(step).is_some()) {
@@ -330,7 +328,7 @@ impl Bundles<'_> {
         }
     }
 
-    /// Gives a step of another user what the steps before it have set.
+    /// Gives a step of another user the variables of the earlier steps.
     pub async fn carry_state(&self, to: &Bundle) -> Result<(), Attention> {
         let own = self.own()?;
         let state = state_of(&own).await?.map_err(not_taken_over)?;
@@ -342,8 +340,7 @@ impl Bundles<'_> {
         put_state(to, &text).await
     }
 
-    /// Takes over, into a bundle that was just made, the files of another one of the same user
-    /// and what steps have set there.
+    /// Takes the files and variables of another bundle of the same user into a new bundle.
     pub async fn take_from(&self, dir: &str) -> Result<(), Attention> {
         let own = self.own()?;
         let files = Call::new("(cd").word(dir).code(" || exit\n").code(ARCHIVE);
@@ -370,8 +367,7 @@ impl Bundles<'_> {
         put_state(&own, &state.text()).await
     }
 
-    /// What a step of another user has set is for the steps after it, too, as far as its script
-    /// sets it.
+    /// Takes the variables that another user's step has set, limited to those that its script sets.
     pub async fn take_state(
         &self,
         user: &str,
@@ -421,8 +417,8 @@ impl Bundles<'_> {
         put_state(&own, &state.text()).await
     }
 
-    /// Copies a bundle that may be emptied by age into the login's. It is data there, and only
-    /// ever unpacked by the user whose it is.
+    /// Copies a bundle in a place that the system cleans up into the login's bundle. The copy is
+    /// only data there; only its own user ever unpacks it.
     async fn keep_copy(
         &self,
         step: &PlannedStep,
@@ -450,8 +446,8 @@ impl Bundles<'_> {
     }
 }
 
-/// Gives a user back what is missing of its bundle. False where not all that the run needs was
-/// kept.
+/// Restores the missing parts of a user's bundle. Returns false if the copy lacks something that
+/// the run needs.
 async fn give_back(
     own: &Bundle,
     to: &Bundle,
@@ -490,7 +486,7 @@ fn not_taken_over(why: String) -> Halt {
     ))
 }
 
-/// What steps have set in a bundle, or why that cannot be told.
+/// The variables in a bundle, or the reason why they cannot be read.
 async fn state_of(bundle: &Bundle) -> Result<Result<State, String>, Attention> {
     let done = within(bundle, &Call::new(STATE)).await?;
     if !done.ok() {
@@ -501,7 +497,7 @@ async fn state_of(bundle: &Bundle) -> Result<Result<State, String>, Attention> {
 }
 
 pub async fn put_state(to: &Bundle, text: &[u8]) -> Result<(), Attention> {
-    // Another run that has the bundle by now has a state of its own.
+    // The bundle may belong to another run by now, with other variables.
     to.mine().await?;
     put(to, "state", text).await
 }
@@ -523,7 +519,7 @@ pub fn may_move(script: &str) -> bool {
     words.any(|word| matches!(word, "cd" | "chdir" | "pushd" | "popd"))
 }
 
-/// Runs a script of our own in a bundle.
+/// Runs one of opsbook's scripts in a bundle.
 async fn within(bundle: &Bundle, script: &Call) -> Result<Done, Attention> {
     bounded(bundle, script, LARGEST).await
 }

@@ -1,5 +1,4 @@
-//! The bundles of a run when it has come to its end on a node, or is halted there: closed, or
-//! kept for who goes on.
+//! Closes the bundles of a run at its end on a node, or keeps them for a resume.
 
 use crate::bundle::{Bundle, BundleError, Claim};
 use crate::bundles::Bundles;
@@ -11,7 +10,7 @@ use crate::scope::{Scope, ScopeError};
 use crate::session::{Cancel, Content, Values};
 
 impl Bundles<'_> {
-    /// Closes all of them. `end` is what the node is told of the run's end.
+    /// Closes all bundles. `end` is the last claim for the node.
     pub async fn close(&mut self, end: Option<&Claim>) -> Result<(), Halt> {
         self.given.recorder.sync()?;
         self.tidy().await?;
@@ -20,7 +19,7 @@ impl Bundles<'_> {
             None => Vec::new(),
         };
         self.reopen_local().await?;
-        // After a cut, those of other users are opened again when needed: now, to close them.
+        // After a cut, other users' bundles are reopened when needed: now, to close them.
         let lost = |(user, place): (&String, &Place)| {
             place.dir.is_some() && !self.users.contains_key(user)
         };
@@ -64,14 +63,14 @@ impl Bundles<'_> {
         self.record_closed(path, local, user)
     }
 
-    /// Closes a bundle, names what could not be removed, and gives what still runs of it.
+    /// Closes a bundle, reports what could not be removed, and returns what still runs.
     async fn close_and_name_rest(
         &self,
         bundle: Bundle,
         end: Option<&Claim>,
     ) -> Result<Vec<String>, Halt> {
         let closed = bundle.close(end).await?;
-        // Nothing looks at it again.
+        // Nothing will look at it again.
         for path in &closed.kept {
             let text = format!(
                 "not all of the bundle could be removed: what is left stands in `{path}`, for root to remove"
@@ -81,17 +80,17 @@ impl Bundles<'_> {
         Ok(closed.left)
     }
 
-    /// Keeps them for who goes on with the run.
+    /// Keeps the bundles for a resume.
     pub async fn keep(&mut self, scope: &Scope) -> Result<(), Halt> {
         self.given.recorder.sync()?;
-        // Best effort: the halt itself is what has to be told.
+        // Best effort: report the halt itself, not an error here.
         let _ = self.tidy().await;
         let _ = self.leave_values(scope).await;
         let kept = [(&self.local, true), (&self.own, false)];
         for (bundle, local) in kept {
             let Some(bundle) = bundle else { continue };
-            // Where nobody answers it is there, as far as anybody knows; where another opsbook
-            // goes on with this run, it is kept for that.
+            // If the node does not answer, assume that the bundle exists; if another opsbook
+            // continues this run, keep it for that one.
             if let Err(BundleError::Gone | BundleError::Held(_)) = bundle.mine().await {
                 continue;
             }
@@ -101,8 +100,7 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// Takes from the bundle what must not stay: secrets that were printed, and what belongs
-    /// to root.
+    /// Removes from the bundle what must not stay: printed secrets, and root's files.
     async fn tidy(&mut self) -> Result<(), Halt> {
         if let Some(root) = self.users.get("root") {
             root.disown().await?;
@@ -113,8 +111,8 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// Leaves the plain values for a person who goes on by hand in the bundle; not in the one of
-    /// another run.
+    /// Leaves the plain values in the bundle for a person who continues by hand; never in another
+    /// run's bundle.
     pub async fn leave_values(&self, scope: &Scope) -> Result<(), Halt> {
         let bundle = self.own()?;
         bundle.mine().await?;

@@ -1,5 +1,5 @@
-//! The whole product: a table for each thing that is wanted, a line for each thing that the
-//! node says, a column for each thing that the journal says.
+//! The complete product: a table for each `Wanted`, a line for each `NodeSays`, a column for each
+//! `JournalSays`.
 
 use super::*;
 

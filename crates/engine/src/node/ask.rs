@@ -1,4 +1,4 @@
-//! What the operator wants of a run or of a step, asked before it and written down.
+//! Asks the operator before a run or a step, and journals the answers.
 
 use std::time::Instant;
 
@@ -11,13 +11,13 @@ use crate::plan::{Plan, PlannedStep};
 use crate::proof::captured_names;
 use crate::question::{Answer, Asked};
 
-/// How a yes that goes on without asking stands in the journal.
+/// The journal's text for a yes that also answers later questions.
 const ONWARD: &str = "yes, and on without asking";
 const AS_BEFORE: &str = "not asked: on without asking, as answered before";
 
 pub enum Chosen {
     Run,
-    /// The step asks for a confirmation, and `--yes` is one.
+    /// The step needs a confirmation, and `--yes` gives it.
     ConfirmedByYes,
     Skip(Option<String>),
     ByHand(Option<String>),
@@ -26,7 +26,7 @@ pub enum Chosen {
 }
 
 impl NodeRun<'_> {
-    /// `confirm: run` of a node: asked once, before its first step.
+    /// `confirm: run` of a node: asks once, before its first step.
     pub async fn confirm_run(&mut self, plan: &Plan) -> Result<(), Halt> {
         if self.given.plan.node.confirm != Some(Confirm::Run) {
             return Ok(());
@@ -79,7 +79,7 @@ impl NodeRun<'_> {
         result
     }
 
-    /// What the operator wants of a step, where they are to be asked.
+    /// Asks the operator what to do with a step, if a question is due.
     pub async fn ask_before(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
         let by_node = self.given.plan.node.confirm == Some(Confirm::Step);
         let confirm = step.confirm || by_node;
@@ -88,7 +88,7 @@ impl NodeRun<'_> {
             title: step.title.clone(),
         };
         if self.given.options.menu {
-            // The shell of the menu has the run's variables.
+            // The menu's shell gets the run's variables.
             self.given.recorder.sync()?;
             self.bundles.leave_values(&self.scope).await?;
             let menu = Asked::Menu {
@@ -97,7 +97,7 @@ impl NodeRun<'_> {
                 bundle: self.bundles.own()?.dir,
             };
             let answer = self.ask(step, "run this step?", menu).await?;
-            // Without the menu, a step that asks for a confirmation still does.
+            // Without the menu, a step with `confirm` still asks.
             if !matches!(answer, Answer::AsBefore) {
                 return self.chosen(step, answer).await;
             }
@@ -142,13 +142,13 @@ impl NodeRun<'_> {
         };
         match self.ask(step, "what is to be noted?", ask).await? {
             Answer::Note(note) => Ok(Some(note)),
-            // Whoever goes away here has not passed the step.
+            // Leaving here does not skip the step.
             Answer::Quit => Err(stopped_before(step)),
             _ => Ok(None),
         }
     }
 
-    /// What a step that is passed over would have captured, where a later one needs it.
+    /// Asks for the value that a skipped step would have captured, if a later step needs it.
     async fn value_of(&mut self, step: &PlannedStep) -> Result<(), Halt> {
         let Some(name) = &step.capture else {
             return Ok(());
@@ -220,8 +220,8 @@ impl NodeRun<'_> {
         Ok(answer)
     }
 
-    /// Whether a step is run again that is not known to have failed. Where nobody can be asked
-    /// it is, because going on was asked for, and that is told.
+    /// Asks whether to run a step again that may have succeeded. If nobody can answer, it runs,
+    /// because the operator resumed the run; the journal notes that.
     pub async fn ask_to_run_again(
         &mut self,
         step: &PlannedStep,
@@ -254,7 +254,7 @@ impl NodeRun<'_> {
         }
     }
 
-    /// A step that a person does.
+    /// A step done by a person.
     pub async fn by_person(&mut self, step: &PlannedStep, text: &str) -> Result<Worked, Halt> {
         if self.given.options.yes {
             self.given.confirmed_by_yes(Some(step), Some(text))?;

@@ -1,5 +1,4 @@
-//! Steps that a person has done, of which `resume --done` tells: nothing of them is run but
-//! their checks.
+//! Steps that a person has done and `resume --done` names: only their checks run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,16 +15,16 @@ use crate::node::judge::COMPARED;
 use crate::node::worked::Worked;
 use crate::plan::{NodePlan, PlannedStep};
 
-/// What the operator says of steps that were done by hand.
+/// Steps that the operator says were done by hand.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     /// The steps of each node.
     pub steps: BTreeMap<String, BTreeSet<usize>>,
-    /// Who says so, and what is to be noted.
+    /// Who says so, and a note.
     pub note: String,
 }
 
-/// The first of the steps that cannot have been done yet, as one before it is left: both.
+/// The first named step that cannot have been done yet, and the unfinished step before it.
 #[must_use]
 pub fn out_of_turn<'a>(
     node: &'a NodePlan,
@@ -41,21 +40,21 @@ pub fn out_of_turn<'a>(
 }
 
 impl NodeRun<'_> {
-    /// The note of a step that a person has done, as the operator says.
+    /// The note of a step that a person has done, from the operator.
     pub fn note_of_done(&self, step: &PlannedStep) -> Option<String> {
         let told = &self.given.options.told;
         let steps = told.steps.get(&self.given.site().to_string())?;
         steps.contains(&step.number).then(|| told.note.clone())
     }
 
-    /// Takes over what such a step has printed, where later ones need it.
+    /// Takes over the output of such a step, if later steps need it.
     pub async fn done_by_hand(&mut self, step: &PlannedStep, note: String) -> Result<Worked, Halt> {
         let worked = Worked::by_hand(Some(note));
         let Some(name) = &step.capture else {
             return Ok(worked);
         };
         let Some(value) = self.printed_by_hand(step).await? else {
-            // The operator has said it.
+            // The operator has given the value.
             if self.scope.get(name).is_some() {
                 return Ok(worked);
             }
@@ -75,7 +74,7 @@ impl NodeRun<'_> {
         Ok(worked)
     }
 
-    /// What it printed when it was run from the hand-off sheet, and ended well.
+    /// Its output when it ran from the hand-off sheet and ended well.
     async fn printed_by_hand(&mut self, step: &PlannedStep) -> Result<Option<String>, Halt> {
         let label = format!("by-hand.{}", step.number);
         let (ended, out) = if step.on == On::Local && self.local_by_hand().is_dir() {
@@ -83,7 +82,7 @@ impl NodeRun<'_> {
             let read = |name| bounded(&folder.join(name), COMPARED).unwrap_or_default();
             (read("ended"), read("out"))
         } else {
-            // Another user's step leaves it in the login's bundle, too.
+            // Another user's step leaves it in the login's bundle as well.
             let bundle = match self.bundle_of(step.on, None).await {
                 Ok(bundle) => bundle,
                 Err(Attention::Halt(halt)) => return Err(halt),

@@ -1,5 +1,5 @@
-//! Files and rendered templates -> the bundle. What can be prepared is prepared before the
-//! bundle is opened, so that a missing file stops a run that has touched nothing.
+//! Copies files and rendered templates into the bundle. As much as possible is prepared before the
+//! bundle is opened, so that a missing file stops a run before it changes anything.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,13 +17,13 @@ use crate::session::{Call, Cancel, Content, DeliverError, Delivered, Limits, Uti
 use crate::source::Problem;
 use crate::template::render;
 
-/// Texts that are rendered already, by step and name in the bundle.
+/// Rendered texts, by step and name in the bundle.
 #[derive(Debug, Default)]
 pub struct Prepared(HashMap<(usize, String), Vec<u8>>);
 
 impl Prepared {
-    /// Renders and looks at everything that the steps from `first` on deliver and that no
-    /// earlier step may still make.
+    /// Renders or examines everything that the steps from `first` on deliver, except what depends
+    /// on values of earlier steps.
     pub async fn new(run: &NodeRun<'_>, first: usize) -> Result<Prepared, Halt> {
         let mut prepared = Prepared::default();
         let project = Files::of(&run.given.options.root);
@@ -70,8 +70,8 @@ fn undeliverable(path: &Path, file: &Delivery, why: &dyn std::fmt::Display) -> H
     ))
 }
 
-/// The text of a template or an inline file; nothing where it needs a value that an earlier
-/// step has still to capture.
+/// The text of a template or an inline file; `None` if it needs a value that a step has yet to
+/// capture.
 async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Option<Vec<u8>>, Halt> {
     let place = |problem: Problem| match problem.span {
         Some(_) => Halt::error(problem.to_string()),
@@ -106,8 +106,8 @@ async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Opti
 }
 
 impl NodeRun<'_> {
-    /// All files of a step, within its time limit, and only for as long as nobody interrupts:
-    /// then nothing is left of the file under way, and there is nothing to be asked.
+    /// Delivers all files of a step within its time limit. An interrupt leaves nothing of the
+    /// current file, so no question is necessary.
     pub async fn deliver(
         &mut self,
         step: &PlannedStep,
@@ -130,7 +130,7 @@ impl NodeRun<'_> {
         cancel.cancel();
         tokio::select! {
             done = &mut work => match done {
-                // The last file was there already.
+                // The last file was already there.
                 Ok(()) => Ok(Worked::ok(None)),
                 Err(halt @ Halt::Journal(_)) => Err(halt),
                 Err(_) => Ok(ended),
@@ -194,7 +194,7 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    /// The text that a step puts into its place, where only the run could make it.
+    /// The text of a placed file that only the run can render.
     pub async fn placed_text(&mut self, step: &PlannedStep) -> Result<Vec<u8>, Halt> {
         let Some(placed) = &step.placed else {
             return Ok(Vec::new());
@@ -208,7 +208,7 @@ impl NodeRun<'_> {
         }
     }
 
-    /// From the bundle of another machine of the run.
+    /// A file from the bundle of another node of the run.
     async fn fetched(
         &self,
         step: &PlannedStep,
@@ -270,7 +270,7 @@ impl NodeRun<'_> {
         )
     }
 
-    /// A folder in one piece.
+    /// A folder as one archive.
     async fn put_archive(
         &mut self,
         step: &PlannedStep,

@@ -1,5 +1,5 @@
-//! What a node does to a run that it is left alone with: a restart empties folders in memory,
-//! and logind may end what a login leaves behind. Both are said before the first step.
+//! Dangers for an unattended run: a restart empties folders in memory, and logind may kill the
+//! processes of a closed login. Both are reported before the first step.
 
 use crate::event::What;
 use crate::halt::Halt;
@@ -7,14 +7,14 @@ use crate::manual::On;
 use crate::node::NodeRun;
 use crate::session::{Call, Limits};
 
-/// Prints the kind of file system of each folder, or of the nearest one above that is there.
+/// Prints the file system type of each folder, or of its nearest existing parent.
 const KINDS: &str = r#"for d do
   while [ ! -d "$d" ] && [ "$d" ]; do d=${d%/*}; done
   stat -f -c %T "${d:-/}" || echo unknown
 done"#;
 
 impl NodeRun<'_> {
-    /// A bundle in memory would be gone after a step that restarts the node.
+    /// Refuses a bundle in memory if a step restarts the node: the bundle would be lost.
     pub async fn prove_durable(&self, dirs: &[String], first: usize) -> Result<(), Halt> {
         let mut steps = self
             .given

@@ -1,4 +1,4 @@
-//! A file from the bundle that the run has on another machine, for a delivery here.
+//! Fetches a file from the run's bundle on another node, for a delivery here.
 
 use std::path::{Component, Path};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::halt::Halt;
 use crate::peers::Peer;
 use crate::session::{Call, Limits, checksum_like};
 
-/// The largest file that goes from machine to machine.
+/// The largest file that is copied between nodes, in bytes.
 const LARGEST: u64 = 256 << 20;
 
 /// Prints the file, and its checksum on standard error.
@@ -15,10 +15,10 @@ const READ: &str = r#"[ ! -L "$1" ] && [ -f "$1" ] || { echo 'it is not a regula
 if command -v sha256sum >/dev/null 2>&1; then s=$(sha256sum <"$1") && echo "sha256:${s%% *}" >&2
 else s=$(cksum <"$1") && echo "cksum:$s" >&2; fi && cat "$1""#;
 
-/// The bytes of a file, compared with the checksum that its machine has made of it.
+/// The bytes of a file, verified with the checksum from its node.
 ///
 /// # Errors
-/// Where it cannot be read there, is too large, or is another one by the time it arrives.
+/// If it cannot be read, is too large, or changed on the way.
 pub(super) async fn fetch(peer: &Peer, path: &str, time: Duration) -> Result<Vec<u8>, Halt> {
     let node = &peer.reach.node.name;
     let cannot = |why: &str| Halt::error(format!("`{path}` of `{node}` cannot be had: {why}"));

@@ -1,12 +1,12 @@
-//! Shows what a step prints while it runs, by offset, so that nothing is lost or doubled over
-//! a cut connection. Memory stays flat whatever is printed.
+//! Shows a step's output while it runs, by offset, so that a cut connection loses or repeats
+//! nothing. Memory use is constant.
 
 use crate::bundle::{Bundle, BundleError, StepDone};
 use crate::event::Stream;
 use crate::output::Lines;
 use crate::secrets::Secrets;
 
-/// Bytes fetched at a time, of each stream.
+/// Bytes fetched at once from each stream.
 const PIECE: u64 = 256 * 1024;
 /// Bytes of each stream that are shown and journalled; the bundle keeps more.
 const SHOWN: u64 = 1 << 20;
@@ -42,7 +42,7 @@ impl Follower {
         }
     }
 
-    /// What is new by now.
+    /// The output since the last call.
     pub async fn poll(&mut self, bundle: &Bundle) -> Result<Pieces, BundleError> {
         let mut pieces = Vec::new();
         for followed in self.streams.iter_mut().filter(|followed| !followed.cut) {
@@ -54,7 +54,7 @@ impl Follower {
         Ok(pieces)
     }
 
-    /// The rest, once the step has ended.
+    /// The rest, after the step has ended.
     pub async fn finish(
         &mut self,
         bundle: &Bundle,

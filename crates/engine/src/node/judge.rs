@@ -1,5 +1,5 @@
-//! What came of a script, judged by its exit status, by what is expected of its output, and
-//! by what is left of it.
+//! Judges the result of a script by its exit status, its expected output, and its leftover
+//! processes.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::paste::with_values;
 use crate::plan::PlannedStep;
 use crate::session::fair;
 
-/// The largest output that is compared or captured whole.
+/// The largest output that is compared or captured as a whole, in bytes.
 pub const COMPARED: u64 = 4 << 20;
-/// How long a node takes at least to go down once it was told to.
+/// The minimum time allowed for a node to shut down.
 const DOWN: Duration = Duration::from_mins(1);
 
 impl NodeRun<'_> {
@@ -52,7 +52,7 @@ impl NodeRun<'_> {
                         return Ok(Worked::ended(Status::Error, cause));
                     }
                 }
-                // What goes down kills what runs on it, and this script may be the first.
+                // A shutdown kills the node's processes, and this script may be the first.
                 Reboots::Perhaps => {
                     if self.await_reboot(DOWN).await? {
                         return Ok(Worked::ok(None));
@@ -87,7 +87,7 @@ impl NodeRun<'_> {
             .record(Some(step), What::LeftBehind { processes })
     }
 
-    /// The work of a step counts, whatever its script has done to its own shell.
+    /// Journals variables that could not be saved. The step's result stays the same.
     fn record_unset(&self, step: &PlannedStep, done: &StepDone) -> Result<(), Halt> {
         if done.unset.is_empty() {
             return Ok(());
@@ -146,8 +146,8 @@ impl NodeRun<'_> {
         }
     }
 
-    /// The node goes down by itself; it is waited for until it answers from another boot. False
-    /// where it has not gone down within the limit.
+    /// The node is restarting: waits until it answers from another boot. Returns false if it does
+    /// not shut down within the limit.
     async fn await_reboot(&mut self, limit: Duration) -> Result<bool, Halt> {
         let lost = self.bundles.reach.session().lost();
         let Some(lost) = fair::within(limit, lost).await else {
@@ -159,7 +159,7 @@ impl NodeRun<'_> {
         Ok(true)
     }
 
-    /// Both outputs whole, or their ends.
+    /// Both outputs as a whole, or their last parts.
     async fn outputs(
         &mut self,
         work: &Execution<'_>,
@@ -207,11 +207,11 @@ impl NodeRun<'_> {
             return cannot("it is not text");
         };
         let value = text.trim().to_owned();
-        // On another machine it would go on with nothing, where a pipe has hidden a failure.
+        // With an empty value, the other node would continue with nothing if a pipe hid a failure.
         if value.is_empty() && self.given.plan.role.is_some() {
             return cannot("it printed nothing");
         }
-        // A secret that a step prints is no value to pass on in the clear.
+        // A secret in the output must not become a plain value.
         self.given.record(
             Some(work.step),
             What::ValueCaptured {
@@ -224,7 +224,7 @@ impl NodeRun<'_> {
     }
 }
 
-/// Does the node restart now?
+/// Whether the node restarts now.
 enum Reboots {
     Yes,
     No,
@@ -234,13 +234,13 @@ enum Reboots {
 fn reboots(done: &StepDone, accepted: &[i32]) -> Reboots {
     match done.status {
         status if accepted.contains(&status) => Reboots::Yes,
-        // 128 + n: a signal has ended it.
+        // 128 + n: a signal ended it.
         129.. => Reboots::Perhaps,
         _ => Reboots::No,
     }
 }
 
-/// What there is to judge, or what came of a step whose script did not come to its end.
+/// The result to judge, or the outcome of a script that did not reach its end.
 fn finished(step: &PlannedStep, ended: Ended) -> Result<ControlFlow<Worked, Box<StepDone>>, Halt> {
     let unknown = |cause| Worked {
         outcome_unknown: true,
@@ -266,7 +266,7 @@ fn finished(step: &PlannedStep, ended: Ended) -> Result<ControlFlow<Worked, Box<
     Ok(ControlFlow::Break(worked))
 }
 
-/// Of a script that was ended, or whose end could not be kept.
+/// The outcome of a script that was killed or whose result was lost.
 fn cut_short(step: &PlannedStep, done: &StepDone) -> Option<Worked> {
     let limit = crate::human(step.timeout);
     if let Some(left) = left_over(done) {

@@ -1,7 +1,7 @@
 //! A run on one node, from reaching it to closing its bundle.
 //!
-//! `steps` says which step is next, also where an earlier controller was halted; `step` does one;
-//! `script` starts a script of it and follows it to its end; `judge` says what came of that.
+//! `steps` chooses the next step, also in a resumed run; `step` executes one; `script` starts one
+//! of its scripts and follows it to its end; `judge` decides the outcome.
 
 pub(super) mod ask;
 pub(super) mod by_hand;
@@ -54,25 +54,25 @@ pub struct NodeRun<'a> {
     pub prepared: Prepared,
     /// How each step ended, as far as this controller knows.
     pub passed: BTreeMap<usize, Status>,
-    /// Of the step that is being done.
+    /// The current step.
     pub at_hand: AtHand,
-    /// The operator wants to stop before the next step.
+    /// The operator wants to halt before the next step.
     pub hold: bool,
-    /// The other machines of the run, for checks there.
+    /// The other nodes of the run, for checks there.
     pub peers: Peers,
-    /// Of a step that runs on several machines: what is asked once.
+    /// For a step that runs on several nodes: its joint checks.
     pub joint: Option<Joint<'a>>,
-    /// On a machine that serves several turns, one step runs at a time.
+    /// On a node that serves several turns, one step runs at a time.
     pub gate: Option<Arc<Mutex<()>>>,
-    /// Counts the operator's Ctrl-C; what this node has dealt with is marked as seen.
+    /// Counts the operator's Ctrl-C; those that this node has handled are marked as seen.
     pub interrupts: watch::Receiver<u32>,
 }
 
-/// The step that is being done.
+/// The current step.
 pub struct AtHand {
-    /// The line of the journal that begins it.
+    /// The journal line that begins it.
     pub line: Line,
-    /// Something of it was run, as far as anybody knows.
+    /// Some of it ran, as far as anybody knows.
     pub begun: bool,
     /// How long it has waited for answers.
     pub waited: Duration,
@@ -81,9 +81,9 @@ pub struct AtHand {
 /// How a run ended on a node.
 pub struct Ended {
     pub status: Status,
-    /// As the operator wanted it: other nodes may follow.
+    /// As intended: other nodes may follow.
     pub well: bool,
-    /// Its sessions, while they are closed.
+    /// Its sessions, while they are being closed.
     pub closing: Option<JoinHandle<()>>,
 }
 
@@ -96,7 +96,7 @@ impl Ended {
     }
 }
 
-/// Runs a plan on its node, or goes on with it, and says how that ended.
+/// Runs or continues a plan on its node, and returns how that ended.
 pub async fn run_node(
     options: &Options,
     recorder: &Recorder,
@@ -154,8 +154,8 @@ async fn attempt(
     result
 }
 
-/// What comes of something that leaves nothing behind where it is given up, as it is where the
-/// operator interrupts.
+/// Runs `work` until the operator interrupts. Only for work that can be dropped without leaving
+/// anything behind.
 pub async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> Result<T, Halt> {
     let mut interrupts = options.interrupts.clone();
     tokio::select! {
@@ -203,7 +203,7 @@ impl<'a> NodeRun<'a> {
         };
         let resume = caught_up.as_deref().or(resume);
         self.know_before(resume);
-        // What has not begun is proven as if it were the first time.
+        // A part that has not begun is verified as in a new run.
         if !resume.is_some_and(|record| record.has_begun(self.given.site())) {
             self.prove_needs().await?;
         }
@@ -216,7 +216,7 @@ impl<'a> NodeRun<'a> {
         self.run_steps(first, resume).await
     }
 
-    /// Writes down that the node was reached, and proves `sudo`. Gives the bundle's folder.
+    /// Journals that the node was reached, and tests `sudo`. Returns the bundle's folder.
     pub async fn begin(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<String, Halt> {
         let hello = self.bundles.reach.session().hello().clone();
         let milliseconds = u64::try_from(hello.connect.as_millis()).unwrap_or(u64::MAX);
@@ -240,7 +240,7 @@ impl<'a> NodeRun<'a> {
         Ok(dir)
     }
 
-    /// Knows what the journal says of the steps that are done.
+    /// Reads the journal's results of finished steps.
     pub fn know_before(&mut self, resume: Option<&Record>) {
         self.bundles.know_others(resume);
         let Some(record) = resume else { return };
@@ -253,7 +253,7 @@ impl<'a> NodeRun<'a> {
         }
     }
 
-    /// What is in the way of a step is found before anything is touched.
+    /// Finds obstacles of steps before anything changes.
     pub async fn prove_ready(
         &mut self,
         dir: &str,
@@ -267,7 +267,7 @@ impl<'a> NodeRun<'a> {
         self.prove_durable(&[dir.to_owned()], first).await
     }
 
-    /// Opens the bundles of all users: from here on no other controller starts anything there.
+    /// Opens the bundles of all users: from then on no other controller can start anything there.
     pub async fn open_bundles(
         &mut self,
         dir: &str,
@@ -279,7 +279,7 @@ impl<'a> NodeRun<'a> {
         self.bundles.warn_of_mortal_steps().await
     }
 
-    /// Compares what the bundles say with the journal.
+    /// Compares the bundles with the journal.
     pub async fn compare_bundles(
         &mut self,
         dir: &str,
@@ -297,7 +297,7 @@ impl<'a> NodeRun<'a> {
         self.prove_durable(&others, first).await
     }
 
-    /// The bundle in which a step of this side and user keeps its record.
+    /// The bundle with the records of steps on this side and of this user.
     pub async fn bundle_of(
         &mut self,
         on: On,
@@ -308,7 +308,7 @@ impl<'a> NodeRun<'a> {
         bundle
     }
 
-    /// Checks on this machine see what local steps have set.
+    /// Lets checks on this machine see the variables of local steps.
     fn see_local_state(&mut self) {
         if let Some(dir) = self.bundles.open_local_dir() {
             self.scope.set_state(On::Local, dir);
@@ -316,12 +316,12 @@ impl<'a> NodeRun<'a> {
     }
 
     pub async fn close_bundles(&mut self) -> Result<(), Halt> {
-        // Of one in which nothing was done, nothing is told.
+        // Leave no last claim if nothing was done.
         let end = self.bundles.were_used().then(|| self.last_claim());
         self.bundles.close(end.as_ref()).await
     }
 
-    /// Closes them also where the connection was cut since the last step here.
+    /// Closes the bundles even if the connection was cut since the last step here.
     pub async fn close_found_again(&mut self) -> Result<(), Halt> {
         let own = self.bundles.own();
         if let Ok(own) = own
@@ -334,8 +334,8 @@ impl<'a> NodeRun<'a> {
         self.close_bundles().await
     }
 
-    /// What a turn finds on a machine of the run that it has a bundle of its own on: the files
-    /// that were delivered, and what the steps before have set.
+    /// In a turn on a node with a main-line bundle: takes over the delivered files and the
+    /// variables of earlier steps.
     pub async fn take_from_main_line(&mut self) -> Result<(), Halt> {
         let hello = self.bundles.reach.session().hello();
         let held = bundle_dir(&self.given.plan.node, hello);
@@ -349,7 +349,7 @@ impl<'a> NodeRun<'a> {
         captures.map(|capture| capture.name.as_str())
     }
 
-    /// A check that belongs to no step: it looks at what was done before.
+    /// Evaluates a check that belongs to no step, about the work before it.
     pub async fn ask_alone(&mut self, case: &Case) -> Result<(), Halt> {
         match self.check(None, case).await? {
             Outcome::Held | Outcome::Ignored(_) => Ok(()),
@@ -364,7 +364,7 @@ impl<'a> NodeRun<'a> {
         }
     }
 
-    /// A bundle in which nothing was done is no use to anybody.
+    /// Keeps the bundles, unless nothing was done in them.
     pub async fn keep_bundles(&mut self, halt: &Halt) -> Result<(), Halt> {
         match halt {
             Halt::Journal(_) => Ok(()),
@@ -373,7 +373,7 @@ impl<'a> NodeRun<'a> {
         }
     }
 
-    /// What is said on the node of the step at hand.
+    /// The claim about the current step, for the node.
     pub fn claim(&self, step: &PlannedStep) -> Claim {
         Claim {
             sha256: step.sha256.clone(),
@@ -384,8 +384,8 @@ impl<'a> NodeRun<'a> {
         }
     }
 
-    /// What is said on the node at the end of the run: how all steps ended, those of other
-    /// machines too, so that one whose bundle is still there is known to have nothing left.
+    /// The claim about the end of the run, for the node: how all steps ended, also those of other
+    /// nodes, so that a node with a leftover bundle is known to be finished.
     pub fn last_claim(&self) -> Claim {
         let known = self.passed.keys().max().copied().unwrap_or_default();
         let (line, epoch) = self.given.recorder.head();
@@ -408,7 +408,7 @@ impl<'a> NodeRun<'a> {
         (1..=upto).map(letter).collect()
     }
 
-    /// Values that the operator gave for captured names; what was captured since counts more.
+    /// Takes the operator's values for captured names; a later capture has priority.
     fn take_given(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
         let captured = resume.map(|record| record.captured(self.given.site()));
         let captured = captured.unwrap_or_default();
@@ -424,7 +424,7 @@ impl<'a> NodeRun<'a> {
         Ok(())
     }
 
-    /// No step that is due needs a value that was captured and is not known any more.
+    /// Checks that all captured values needed by the due steps are still known.
     fn prove_captured(
         &self,
         first: usize,
@@ -448,7 +448,7 @@ impl<'a> NodeRun<'a> {
         Ok(())
     }
 
-    /// A refusal is found before anything is touched.
+    /// Tests `sudo` before anything changes.
     async fn prove_sudo(&mut self) -> Result<(), Halt> {
         for user in self.given.plan.sudo_users() {
             let user = SudoUser(user.to_owned());
@@ -458,7 +458,7 @@ impl<'a> NodeRun<'a> {
         Ok(())
     }
 
-    /// Asks what must hold before anything is touched.
+    /// Evaluates the checks that must hold before anything changes.
     pub async fn prove_needs(&mut self) -> Result<(), Halt> {
         let plan = self.given.plan;
         let needs = plan.needs.iter().flat_map(|need| &need.cases);
@@ -468,7 +468,7 @@ impl<'a> NodeRun<'a> {
         Ok(())
     }
 
-    /// One case that must hold before anything is touched.
+    /// Evaluates one case that must hold before anything changes.
     pub async fn prove(&mut self, case: &Case) -> Result<(), Halt> {
         let does_not_hold = match self.check(None, case).await? {
             Outcome::Held | Outcome::Ignored(_) => return Ok(()),
@@ -481,7 +481,7 @@ impl<'a> NodeRun<'a> {
         Err(Halt::end(Status::Blocked, does_not_hold))
     }
 
-    /// Asks a case and writes its outcome down. A lost connection is looked for once: a check
+    /// Evaluates a case and journals the outcome. Reconnects once after a lost connection: a check
     /// changes nothing.
     pub async fn check(
         &mut self,
@@ -525,13 +525,13 @@ impl<'a> NodeRun<'a> {
         Ok(outcome)
     }
 
-    /// The machine that a case asks, where it is another one.
+    /// The node that a case is about, if it is another one.
     fn peer(&self, case: &Case) -> Option<Peer> {
         let elsewhere = case.on == On::Node && case.node.name != self.given.node();
         elsewhere.then(|| self.peers.get(&case.node.name)).flatten()
     }
 
-    /// Asks a case for as long as nobody presses Ctrl-C.
+    /// Evaluates a case unless somebody presses Ctrl-C.
     async fn look(&self, case: &Case) -> Result<Result<Checked, Lost>, Halt> {
         let mut interrupts = self.interrupts.clone();
         let secrets = &self.given.options.secrets;

@@ -1,5 +1,5 @@
-//! The programs that steps need and that not every node has: what is missing is said before the
-//! first step, where no step before its use can bring it.
+//! Programs that steps need and that not every node has. Reports a missing one before the first
+//! step, unless an earlier step may install it.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::node::NodeRun;
 use crate::plan::{Ask, PlannedStep, PlannedWork};
 use crate::session::{Call, Limits, Utility};
 
-/// What needs a program first.
+/// The first use of a program.
 struct Need {
     /// The label of the step.
     step: String,
-    /// A script runs before it on the same side, and may bring the program.
+    /// A script before it on the same side may install the program.
     may_come: bool,
 }
 
@@ -91,7 +91,7 @@ impl NodeRun<'_> {
     }
 }
 
-/// What a step and the checks behind it need beside a POSIX shell.
+/// The programs that a step and its checks need besides a POSIX shell.
 fn programs(step: &PlannedStep, on: On) -> Vec<&str> {
     let mut programs = Vec::new();
     if let (Some(script), true) = (step.script(), step.on == on) {

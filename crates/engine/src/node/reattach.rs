@@ -1,4 +1,4 @@
-//! Finding a node again after a cut, and the bundle on it.
+//! Finds a node and its bundle again after a lost connection.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::session::OpenOptions;
 use crate::session::fair::FairTime;
 
 impl NodeRun<'_> {
-    /// Finds the node again, and the bundle on it. `reboot` waits for another boot.
+    /// Finds the node and its bundle again. `reboot` waits for another boot.
     pub async fn reattach(&mut self, reboot: bool) -> Result<(), String> {
         let lost = Instant::now();
         let old = self.bundles.reach.session().hello().clone();
@@ -20,7 +20,7 @@ impl NodeRun<'_> {
         let mut last = String::from("it did not answer");
         let mut interrupts = self.interrupts.clone();
         let mut had = FairTime::start();
-        // It is asked again and again here.
+        // One try per call: the loop here repeats it.
         let once = OpenOptions {
             tries: 1,
             ..self.given.options.open.clone()

@@ -1,5 +1,5 @@
-//! One script of a step on its side: started once, followed, reattached after a cut, stopped
-//! when asked. Says what is known, and when nothing is.
+//! Runs one script of a step: starts it once, follows it, reattaches after a cut, stops it on
+//! request. Says what is known, and when nothing is.
 
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
@@ -18,30 +18,30 @@ use crate::plan::PlannedStep;
 use crate::question::{Answer, Asked};
 use crate::session::{Lost, Value, Values};
 
-/// First look at the output of a step that does not end at once, and every look after it.
+/// The delay of the first and each later look at a running step's output.
 const FIRST_LOOK: Duration = Duration::from_millis(150);
 const NEXT_LOOK: Duration = Duration::from_millis(400);
-/// It is asked for after so many looks.
+/// Every so many looks, also ask for the step's state.
 const LOOKS_A_QUESTION: u32 = 5;
-/// A step that an earlier session started is waited for in pieces of this many seconds.
+/// The time of one wait for a step that an earlier session started, in seconds.
 const WAIT_PIECE: u64 = 20;
 
-/// What to execute.
+/// The script to execute.
 pub struct Execution<'a> {
     pub step: &'a PlannedStep,
-    /// Its directory in the bundle: `3`, or `3-2` for the second command of a transcript.
+    /// Its record directory in the bundle: `3`, or `3-2` for the second command of a transcript.
     pub label: String,
     pub interpreter: &'a str,
     pub accepted: &'a [i32],
     pub values: &'a Values,
     pub script: &'a [u8],
-    /// It is given a secret.
+    /// It has a secret.
     pub secret: bool,
-    /// It is a transcript's: what the page shows may come from standard error, too.
+    /// It belongs to a transcript: its expected output may come from standard error as well.
     pub shown: bool,
 }
 
-/// Shell assignments; for another language they go into its environment.
+/// Shell assignments; for another interpreter they go into its environment.
 fn assignments(values: &Values, shell: bool) -> Zeroizing<Vec<u8>> {
     let mut text = values.assignments();
     if !shell {
@@ -61,13 +61,13 @@ pub enum Ended {
     Done(Box<StepDone>),
     /// The node restarted while it ran.
     Rebooted,
-    /// Nothing tells whether it finished.
+    /// Whether it finished is unknown; the reason.
     Unknown(String),
-    /// The operator went away; it goes on by itself.
+    /// The operator left; it continues by itself.
     Left,
-    /// The operator has looked, and says that it is done.
+    /// The operator has looked and says that it is done.
     Seen {
-        /// Nothing but the operator's word tells how it ended.
+        /// Only the operator's word says how it ended.
         outcome_unknown: bool,
     },
 }
@@ -79,7 +79,7 @@ impl Ended {
 }
 
 impl NodeRun<'_> {
-    /// Starts it, or goes on with one that was started before.
+    /// Starts it, or follows one that was started before.
     pub async fn run_to_end(&mut self, work: &Execution<'_>, how: TakeUp) -> Result<Ended, Halt> {
         let mut follower = Follower::new(&work.label, &self.given.options.secrets);
         let mut how = how;
@@ -90,7 +90,7 @@ impl NodeRun<'_> {
                     return Ok(ended);
                 }
                 Err(Attention::Halt(halt)) => return Err(halt),
-                // It would do so again.
+                // Another try would do the same.
                 Err(Attention::Lost(lost @ Lost::Endless { .. })) => {
                     let cause = format!("{lost}; it may or may not have finished");
                     return Ok(Ended::Unknown(cause));
@@ -120,12 +120,12 @@ impl NodeRun<'_> {
         }
     }
 
-    /// What a step of another user has set is for the steps after it, too.
+    /// Takes over variables that a step of another user has set.
     async fn take_back_state(&mut self, work: &Execution<'_>) -> Result<(), Halt> {
         let Some(user) = self.bundles.other_user(work.step) else {
             return Ok(());
         };
-        // A script of ours sets nothing for those after it.
+        // Our own script sets nothing for later steps.
         let (interpreter, script) = match work.step.placed {
             None => (work.interpreter, work.script),
             Some(_) => (work.interpreter, &b""[..]),
@@ -144,7 +144,7 @@ impl NodeRun<'_> {
     ) -> Result<Ended, Attention> {
         let in_doubt = how.may_be_under_way();
         let bundle = self.bundle_of(work.step.on, work.step.sudo.as_ref()).await;
-        // Where its record cannot be reached any more, nobody knows how it goes on.
+        // If its record is unreachable, nobody knows how it continues.
         let bundle = bundle.map_err(|why| if in_doubt { why.in_doubt() } else { why })?;
         let state = match how.first_decision() {
             Decision::Look => bundle.state(&work.label).await?,
@@ -154,7 +154,7 @@ impl NodeRun<'_> {
             ControlFlow::Continue(state) => state,
             ControlFlow::Break(ended) => return Ok(ended),
         };
-        // A connection that is lost from now on is this try's.
+        // From now on, a lost connection belongs to this try.
         *how = TakeUp::BEGUN;
         if work.secret && work.step.on == On::Node {
             self.bundles.note_secret(&work.label);
@@ -167,7 +167,7 @@ impl NodeRun<'_> {
         self.follow_to_end(work, &bundle, follower, state).await
     }
 
-    /// Starts it where it is not started, and follows it.
+    /// Starts it if it is not started, and follows it.
     async fn follow_to_end(
         &mut self,
         work: &Execution<'_>,
@@ -218,8 +218,8 @@ impl NodeRun<'_> {
         }
     }
 
-    /// Does what has to be done before the step is followed from this state: puts an earlier try
-    /// aside, or asks the operator. Gives the state to go on from.
+    /// Prepares a step for following from this state: moves an earlier try aside, or asks the
+    /// operator. Returns the state to continue from.
     async fn ready_to_follow(
         &mut self,
         work: &Execution<'_>,
@@ -261,8 +261,8 @@ impl NodeRun<'_> {
         }
     }
 
-    /// Waits for a state while showing output and listening to the operator. `None` where the
-    /// operator leaves it running.
+    /// Waits for a state while showing output and watching for Ctrl-C. `None` if the operator
+    /// leaves it running.
     async fn watch(
         &mut self,
         work: &Execution<'_>,
@@ -305,11 +305,11 @@ impl NodeRun<'_> {
                     let pieces = pieces.map_err(Attention::of_started)?;
                     self.show(work.step, pieces)?;
                     looks += 1;
-                    // Who tells the end may be killed on the node.
+                    // The process that reports the end may have been killed on the node.
                     if looks % LOOKS_A_QUESTION == 0 {
                         let now = bundle.state(&work.label).await;
                         let now = now.map_err(Attention::of_started)?;
-                        // It has started: the node's shell does one thing after the other.
+                        // It has started: the node's shell works sequentially.
                         let over = !matches!(now, StepState::Running(_));
                         if over && ended {
                             return Ok(Some(now));
@@ -322,7 +322,7 @@ impl NodeRun<'_> {
         }
     }
 
-    /// What becomes of a step that runs, and its end where that comes before the answer.
+    /// Decides about a running step, or returns its end if that comes before the answer.
     async fn interrupted<T>(
         &mut self,
         work: &Execution<'_>,
@@ -371,7 +371,7 @@ async fn start(
     bundle.step(&start).await
 }
 
-/// What still runs of a script: `pid command`.
+/// Processes of a script that still run: `pid command`.
 async fn left_behind(bundle: &Bundle, label: &str) -> Result<Vec<String>, BundleError> {
     let left = bundle.left().await?;
     let of_it = left
@@ -380,7 +380,7 @@ async fn left_behind(bundle: &Bundle, label: &str) -> Result<Vec<String>, Bundle
     Ok(of_it.map(str::to_owned).collect())
 }
 
-/// What is left of a step that was told to end, or why all is well with it.
+/// Reports leftover processes of a step that should have ended; `None` if there are none.
 pub fn left_over(done: &StepDone) -> Option<String> {
     match done.how {
         How::Exited | How::DiskFull | How::NoFolder => None,

@@ -1,4 +1,4 @@
-//! One step: asked about, started, executed, verified by its checks, written down.
+//! One step: confirm, start, execute, verify with its checks, journal.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::plan::{Case, PlannedStep, PlannedWork, Script, Value};
 use crate::session::{Secret, Values};
 
 impl NodeRun<'_> {
-    /// Does one step; an error ends the run on this node.
+    /// Executes one step; an error ends the run on this node.
     pub async fn do_step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
         let chosen = match how.first_decision() {
             Decision::MarkByHand => Chosen::Done(self.note_of_done(step).unwrap_or_default()),
@@ -50,9 +50,9 @@ impl NodeRun<'_> {
         {
             self.ask_checks(step, joint.cases, &mut worked).await?;
         }
-        // Nobody may do it again without a look: it was run, and something of it is not known.
+        // It ran in part with an unknown result: nobody may repeat it without looking.
         worked.outcome_unknown |= worked.status == Status::Error && self.at_hand.begun;
-        // That its checks do not hold does not tell how it ended.
+        // Failed checks do not say how it ended.
         worked.outcome_unknown |= by_hand && how.journal.lacks_its_end();
         worked.outcome_unknown &= !worked.status.goes_on();
         let (status, cause) = (worked.status, worked.cause.clone());
@@ -72,7 +72,7 @@ impl NodeRun<'_> {
         })
     }
 
-    /// Waits until no other turn runs a step on this machine.
+    /// Waits until no other turn runs a step on this node.
     async fn pass_gate(&self) -> Option<OwnedMutexGuard<()>> {
         match &self.gate {
             Some(gate) => Some(Arc::clone(gate).lock_owned().await),
@@ -80,9 +80,9 @@ impl NodeRun<'_> {
         }
     }
 
-    /// What is done here, or by a person, leaves no record on the node: who looks at the lock is
-    /// told of it. It is not done where another controller has the run. A node that is lost now is
-    /// noticed by the next step that needs it.
+    /// Notes the current step on the node if it leaves no record there (local work, a person's
+    /// work), for people who look at the lock. Fails if another controller has the run. A node that
+    /// is lost now is noticed by the next step that needs it.
     async fn note_step_on_node(&self, step: &PlannedStep) -> Result<(), Halt> {
         let elsewhere = match step.work {
             PlannedWork::Script(_) => step.on == On::Local,
@@ -98,7 +98,7 @@ impl NodeRun<'_> {
         }
     }
 
-    /// Writes down that a step is not done, and why.
+    /// Journals that a step is skipped, and why.
     pub fn mark_skipped(&mut self, step: &PlannedStep, note: String) -> Result<(), Halt> {
         self.announce(step, TakeUp::FRESH)?;
         let skipped = Worked::passed(Status::Skipped, Some(note));
@@ -176,7 +176,7 @@ impl NodeRun<'_> {
         }
     }
 
-    /// Each command is a start of its own: what follows one that went wrong never runs.
+    /// Runs each command separately: after a failed one, none runs.
     async fn run_transcript(
         &mut self,
         step: &PlannedStep,
@@ -188,7 +188,7 @@ impl NodeRun<'_> {
         let mut step_how = how;
         for (index, command) in script.commands().iter().enumerate() {
             let accepted = [command.exit];
-            // Status and output are compared here; the shell must not end over a status.
+            // opsbook compares status and output; the shell must not exit because of a status.
             let text = format!("set +e\n{}", command.text);
             let work = Execution {
                 step,
@@ -203,8 +203,8 @@ impl NodeRun<'_> {
             let is_last = index + 1 == script.commands().len();
             let mut how = step_how;
             if step_how.is_again() {
-                // Commands that went well before are not run again; the one that did not is the
-                // last that was begun.
+                // Earlier commands that succeeded do not run again; the failed one is the last that
+                // was begun.
                 let next = format!("{}-{}", step.number, index + 2);
                 if is_last || !self.was_started(step, &next).await? {
                     step_how = TakeUp::FRESH;
@@ -236,7 +236,7 @@ impl NodeRun<'_> {
         Ok(self.state(step, label).await? != StepState::NotStarted)
     }
 
-    /// Whether the step, or one of its commands, runs at this moment.
+    /// Whether the step, or one of its commands, is running.
     pub async fn is_running(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
         let PlannedWork::Script(script) = &step.work else {
             return Ok(false);
@@ -284,7 +284,7 @@ impl NodeRun<'_> {
             .await?;
         let mut bindings = script.bindings().iter();
         if let Some(late) = bindings.find(|binding| binding.value == Value::Rendered) {
-            // There may be a secret in it.
+            // It may contain a secret.
             let text = Secret::new(self.placed_text(step).await?);
             let inserted = values.insert_secret(&late.name, text);
             inserted.map_err(|error| Halt::error(error.to_string()))?;
@@ -296,7 +296,7 @@ impl NodeRun<'_> {
         Ok(values)
     }
 
-    /// The checks that stand after a step.
+    /// Evaluates the checks after a step.
     async fn ask_checks(
         &mut self,
         step: &PlannedStep,

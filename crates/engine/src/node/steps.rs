@@ -1,4 +1,4 @@
-//! Which step of a run is next: from the first that is due, and past what an earlier
+//! Chooses the next step of a run: from the first that is due, and past those that an earlier
 //! controller has done or left running.
 
 use std::collections::BTreeMap;
@@ -11,9 +11,9 @@ use crate::journal::Record;
 use crate::node::NodeRun;
 use crate::plan::{NodePlan, PlannedStep};
 
-/// What the journal of a run that goes on says of its steps.
+/// The journal's view of a resumed run's steps.
 struct Before {
-    /// The latest status of each that was started; none where it has no end.
+    /// The latest status of each started step; `None` without an end.
     statuses: BTreeMap<usize, Option<Status>>,
     says: BTreeMap<usize, JournalSays>,
 }
@@ -32,15 +32,15 @@ impl Before {
     }
 }
 
-/// How the steps of a node are taken: from the first that is due.
+/// The course over a node's steps, from the first that is due.
 pub struct Course {
-    /// The number of the first step that is due; beyond the last where none is.
+    /// The number of the first due step; larger than the last number if none is due.
     pub first: usize,
-    /// Where the operator goes on, if that is meant for this node.
+    /// Where the operator continues, if that concerns this node.
     start: Option<usize>,
-    /// What the journal of a run that goes on says; none for a new run.
+    /// The journal's view of a resumed run; `None` for a new run.
     before: Option<Before>,
-    /// Steps that were running, and that this controller has attended to.
+    /// Running steps that this controller has followed to their end.
     under_way: Vec<usize>,
 }
 
@@ -74,7 +74,7 @@ impl NodeRun<'_> {
         }
     }
 
-    /// Runs the steps from the first one that is due.
+    /// Runs the steps from the first due one.
     pub async fn run_steps(&mut self, first: usize, resume: Option<&Record>) -> Result<(), Halt> {
         let from = (first, self.given.options.start_at);
         let mut course = Course::of(self.given.plan, from, resume);
@@ -100,7 +100,7 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    /// Finds the steps that an earlier controller started and that run on by themselves.
+    /// Finds steps of an earlier controller that are still running.
     pub async fn find_running(&mut self, course: &mut Course) -> Result<(), Halt> {
         if let Some(before) = &course.before {
             course.under_way = self.steps_under_way(before).await?;
@@ -108,7 +108,7 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    /// Brings such a step to its end, before anything else is started beside it.
+    /// Follows such a step to its end, before anything else starts.
     pub async fn attend(&mut self, step: &PlannedStep, course: &mut Course) -> Result<(), Halt> {
         let Some(before) = &course.before else {
             return Ok(());
@@ -121,7 +121,7 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    /// What lies before the step at which the operator goes on is marked.
+    /// Marks the steps before the one at which the operator continues.
     pub fn pass_over_left_out(
         &mut self,
         course: &Course,
@@ -142,8 +142,8 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    /// Whether a step is to be done by this controller; `left` says that some step of the run is.
-    /// Set-up is idempotent, and what comes after may need it again.
+    /// Whether this controller must do a step; `left` says that some step of the run is left. A
+    /// set-up is idempotent, and later steps may need it again.
     pub fn is_due(&self, step: &PlannedStep, course: &Course, left: bool) -> bool {
         let Some(before) = &course.before else {
             return step.number >= course.first;
@@ -153,7 +153,7 @@ impl NodeRun<'_> {
         due && !course.is_under_way(step.number)
     }
 
-    /// Does a step that is due.
+    /// Executes a due step.
     pub async fn take(&mut self, step: &PlannedStep, course: &Course) -> Result<(), Halt> {
         match &course.before {
             None => self.run_step(step, TakeUp::FRESH).await,
@@ -166,8 +166,8 @@ impl NodeRun<'_> {
         Halt::AsAsked(format!("stopped after step {label}, as asked"))
     }
 
-    /// What still runs comes to its end before anything else is done: the operator must not want
-    /// it otherwise.
+    /// Running steps must end before anything else starts: refuses options of the operator that
+    /// contradict this.
     fn prove_waited_for(
         &self,
         step: &PlannedStep,
@@ -192,8 +192,8 @@ impl NodeRun<'_> {
         }
     }
 
-    /// Does a step that is done deliver again: a file of it has changed, or it was to do so
-    /// before, and did not come to its end?
+    /// Whether a finished step must deliver again: one of its files has changed, or an earlier
+    /// repetition did not end.
     fn delivers_anew(&self, step: &PlannedStep, before: &Before) -> bool {
         let changed = self.given.options.anew.get(&self.given.site().to_string());
         let status = before.statuses.get(&step.number);
@@ -201,8 +201,7 @@ impl NodeRun<'_> {
         brings(step) && (cut_short || changed.is_some_and(|steps| steps.contains(&step.number)))
     }
 
-    /// The steps that an earlier controller started and that run on by themselves. They come
-    /// to their end before anything else is started beside them.
+    /// Steps of an earlier controller that are still running. They end before anything else starts.
     async fn steps_under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
         let mut under_way = Vec::new();
         for step in &self.given.plan.steps {
@@ -213,10 +212,10 @@ impl NodeRun<'_> {
         Ok(under_way)
     }
 
-    /// A step before the one that the operator goes on at is not done, and not forgotten.
+    /// Passes over a step before the one at which the operator continues, and journals that.
     fn pass_over(&mut self, step: &PlannedStep, start: usize, before: &Before) -> Result<(), Halt> {
         let decision = decide(before.says(step), NodeSays::NotAsked, Wanted::PassOver);
-        // A set-up is repeated all the same.
+        // A set-up is still repeated.
         if decision == Decision::Leave || step.setup {
             return Ok(());
         }
@@ -229,7 +228,7 @@ impl NodeRun<'_> {
         self.mark_skipped(step, format!("it was {was}; gone on at {start}"))
     }
 
-    /// A step of a run that goes on.
+    /// A step of a resumed run.
     async fn resume_step(
         &mut self,
         step: &PlannedStep,
@@ -244,8 +243,8 @@ impl NodeRun<'_> {
         if step.number >= first {
             return self.run_step(step, how).await;
         }
-        // It must not forget what the steps after it have set, on its own side. One that was
-        // under way may have come to its end since, which the journal does not know yet.
+        // It must keep the variables of the later steps on its own side. A step that was running
+        // may have ended since, without the journal knowing.
         let mut done = self.given.plan.steps.iter().rev();
         let mut again = step.clone();
         let ran = |number| number < first || before.statuses.contains_key(&number);
@@ -267,7 +266,7 @@ impl NodeRun<'_> {
         }
     }
 
-    /// A step, where nobody has asked to stop before it.
+    /// Executes a step, unless somebody asked to stop before it.
     async fn run_step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
         let interrupted = *self.given.options.interrupts.borrow() > 0;
         if self.hold || interrupted {

@@ -1,4 +1,4 @@
-//! Whole runs on a node that needs no process: see `shell::fake`.
+//! Whole runs on a node without a process: see `shell::fake`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ struct Lab {
     plan: Arc<Plan>,
     node: FakeNode,
     here: FakeNode,
-    /// What the operator answers, the last one first; nobody is there where it is empty.
+    /// The operator's answers, last one first; empty: nobody answers.
     answers: Vec<Answer>,
     start_at: Option<usize>,
     done: BTreeSet<usize>,
@@ -26,7 +26,7 @@ struct Lab {
     reconnect: Duration,
 }
 
-/// What was said of a run.
+/// What a run reported.
 struct Said {
     status: Status,
     events: Vec<String>,
@@ -47,7 +47,7 @@ impl Said {
 }
 
 impl Lab {
-    /// A procedure of these blocks.
+    /// A procedure with these blocks.
     fn of(blocks: &str) -> Lab {
         let root = lab::room();
         let page = format!("# Page\n\n```yaml procedure\nid: p\n```\n\n{blocks}");
@@ -96,7 +96,7 @@ impl Lab {
         }
     }
 
-    /// Runs it; nothing where its controller was killed on the way.
+    /// Runs it; `None` if its controller was killed.
     fn run(&self) -> Option<Said> {
         let mut journal = Journal::create(&self.state(), RUN).unwrap();
         let node = &self.plan.nodes[0];
@@ -112,7 +112,7 @@ impl Lab {
     }
 
     fn resume(&self) -> Option<Said> {
-        // No controller but this one is there.
+        // No controller but this one exists.
         self.node.cut();
         self.here.cut();
         let (mut journal, record) = Journal::reopen(&self.state(), RUN).unwrap();
@@ -162,7 +162,7 @@ impl Lab {
         journal::read(&self.state(), RUN).unwrap()
     }
 
-    /// Goes on until it is OK, and says how often that was needed.
+    /// Resumes until it is OK, and returns how often that was necessary.
     fn resume_until_ok(&self) -> usize {
         for round in 1..5 {
             if self.resume().is_some_and(|said| said.status == Status::Ok) {
@@ -208,7 +208,7 @@ fn a_run_that_is_halted_at_any_step_goes_on_at_that_step() {
     }
 }
 
-/// How many calls a run takes.
+/// The number of calls in a run.
 fn calls(lab: &Lab) -> usize {
     lab.run().unwrap();
     lab.node.calls().len()
@@ -234,7 +234,7 @@ fn a_cut_or_a_killed_controller_at_any_call_runs_each_step_exactly_once() {
     }
 }
 
-/// The bundle of this machine is closed first, and a controller that goes on only closes the rest.
+/// The local bundle is closed first, so a resuming controller closes only the rest.
 #[test]
 fn two_faults_one_after_the_other_around_a_local_step_run_each_step_exactly_once() {
     let here_last = "```sh step id=one\none\n```\n\n```sh step id=two on=local\ntwo\n```\n";
@@ -246,7 +246,7 @@ fn two_faults_one_after_the_other_around_a_local_step_run_each_step_exactly_once
     let is_ok = |said: Option<Said>| said.is_some_and(|said| said.status == Status::Ok);
     for (first, second) in FAULTS.iter().flat_map(|a| FAULTS.map(|b| (*a, b))) {
         for call in 1..=of_node {
-            // The second fault comes at each call of the node, then at each one of here.
+            // The second fault occurs at each call to the node, then at each local call.
             for then in 0..of_node + of_here {
                 let lab = Lab::of(here_last);
                 lab.node.fails(call, first);
@@ -348,7 +348,7 @@ fn a_transcript_that_is_cut_or_killed_at_any_call_runs_each_command_once() {
 fn a_step_that_runs_on_is_attached_to() {
     let lab = three();
     lab.node.comes("2", &[Comes::Runs]);
-    // The controller is killed when the step has been started.
+    // The controller is killed after the step was started.
     let call = calls_until(&three(), "obb_step", 2);
     lab.node.fails(call, Fault::KillAfter);
     assert!(lab.run().is_none());
@@ -359,7 +359,7 @@ fn a_step_that_runs_on_is_attached_to() {
     assert_eq!(lab.node.ran(), "1 2 3");
 }
 
-/// The number of the call that is the nth of its name.
+/// The number of the nth call with this name.
 fn calls_until(lab: &Lab, name: &str, nth: usize) -> usize {
     lab.run().unwrap();
     let calls = lab.node.calls();
@@ -367,8 +367,8 @@ fn calls_until(lab: &Lab, name: &str, nth: usize) -> usize {
     found.nth(nth - 1).unwrap().0 + 1
 }
 
-/// A run whose second step is not known to have finished, as its node was lost; the node says
-/// this of it by now.
+/// A run whose second step has an unknown end, because its node was lost; `says` is what the node
+/// answers later.
 fn unknown(says: Comes) -> Lab {
     let call = calls_until(&three(), "obb_step", 2);
     let mut lab = three();
@@ -519,7 +519,8 @@ fn a_local_step_whose_record_is_gone_is_asked_about() {
         (said.status, lab.here.ran().as_str()),
         (Status::Stopped, "1")
     );
-    // What is gone stays gone: the journal's OK of an earlier step is no contradiction.
+    // A replaced bundle has no old records: the journal's OK of an earlier step does not contradict
+    // that.
     let lab = Lab::of(page);
     lab.node.comes(
         "2",
@@ -543,7 +544,7 @@ fn what_could_not_begin_as_far_as_is_known_and_has_begun_on_the_node_is_asked_ab
         calls.iter().position(|call| *call == "obb_step").unwrap() + 1
     };
     let mut lab = Lab::of(page);
-    // The shell of this machine is gone with the answer.
+    // The local shell is gone together with the answer.
     lab.here.fails(call, Fault::CutAfter);
     let said = lab.run().unwrap();
     assert_eq!(said.status, Status::Error, "{:#?}", said.events);

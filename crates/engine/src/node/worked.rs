@@ -1,4 +1,4 @@
-//! How the work of a step ended, before its checks are asked.
+//! How the work of a step ended, before its checks.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::event::{Evidence, Status, StepEnded};
 use crate::halt::Halt;
 use crate::outside::{Line, Outside, line};
 
-/// What came of a step's work.
+/// The result of a step's work.
 pub struct Worked {
     pub status: Status,
     pub exit: Option<i32>,
@@ -48,7 +48,7 @@ impl Worked {
         }
     }
 
-    /// The step has a place in the journal: it gets its end there, too.
+    /// For a step with a journalled beginning: it gets an end there as well.
     pub fn halted(halt: Halt) -> Result<Worked, Halt> {
         match halt {
             Halt::Journal(_) | Halt::AsAsked(_) => Err(halt),
@@ -63,7 +63,7 @@ impl Worked {
         }
     }
 
-    /// `took` is the time of the step itself, without the wait for answers.
+    /// `took` is the duration of the step, without the wait for answers.
     pub fn told(self, took: Duration) -> StepEnded {
         StepEnded {
             status: self.status,

@@ -1,5 +1,5 @@
-//! The nodes of sections, looked at before the first step of a run: what they need, and that
-//! nobody else holds them.
+//! Examines the nodes of sections before the first step of a run: their needs, and that nobody else
+//! holds them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use crate::journal::Record;
 use crate::plan::NodePlan;
 use crate::reach::Reach;
 
-/// Turns that are looked at side by side before the first step.
+/// How many turns are examined in parallel before the first step.
 const SIDE_BY_SIDE: usize = 10;
-/// Sessions that are kept from then until the node's turn, and for how long: one on which nobody
-/// has spoken for longer may have been cut without a word.
+/// How many sessions are kept until the node's turn, and for how long: an idle session may be cut
+/// without notice.
 const KEPT: usize = 32;
 const KEPT_FOR: Duration = Duration::from_secs(20);
 
-/// The sessions with nodes that were looked at, until their turn.
+/// The kept sessions, until their turns.
 #[derive(Default)]
 pub struct LookedAt(BTreeMap<TurnKey, (Instant, Reach)>);
 
@@ -34,7 +34,7 @@ impl LookedAt {
         Ok(())
     }
 
-    /// The session with the node of a turn, where it can be gone on with.
+    /// The session of a turn's node, if it is still usable.
     pub async fn take(&mut self, key: TurnKey) -> Option<Reach> {
         let (at, reach) = self.0.remove(&key)?;
         if at.elapsed() < KEPT_FOR && reach.is_there() {
@@ -44,14 +44,14 @@ impl LookedAt {
         None
     }
 
-    /// Ends all that are left.
+    /// Ends all remaining sessions.
     pub async fn leave(&self) {
         join_all(self.0.values().map(|(_, reach)| reach.close())).await;
     }
 }
 
-/// Asks what the nodes of sections need, and that nobody holds them, before anything of the run
-/// is touched. They are asked again, and locked, at their turn.
+/// Evaluates the needs of the sections' nodes, and checks that nobody holds them, before the run
+/// changes anything. Their turn does the same again and locks them.
 pub async fn prove_needs(
     ground: &Ground<'_>,
     seed: &Seed,

@@ -1,4 +1,4 @@
-//! The machines that go through steps together: those of the main line, or those of one turn.
+//! The nodes that go through steps together: those of the main line, or those of one turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::plan::{Case, NodePlan, PlannedStep, Spread};
 use crate::reach::{Reach, sentence};
 use crate::scope::Scope;
 
-/// What is done with a step.
+/// What to do with a step.
 #[derive(Clone, Copy)]
 enum Work {
     /// It is due.
@@ -30,13 +30,13 @@ enum Work {
 
 pub struct Line<'a> {
     ground: &'a Ground<'a>,
-    /// In the order of the plan; in a turn, its own node stands first.
+    /// In the order of the plan; in a turn, its own node is first.
     pub runs: Vec<NodeRun<'a>>,
     /// The bundle's folder on each.
     dirs: Vec<String>,
     courses: Vec<Course>,
     pub peers: Peers,
-    /// In a turn: the machines as the main line holds them.
+    /// In a turn: the nodes as the main line holds them.
     held: Option<Peers>,
 }
 
@@ -44,14 +44,13 @@ pub struct Line<'a> {
 #[derive(Clone)]
 pub struct Seed {
     pub peers: Peers,
-    /// With what its steps have captured.
+    /// With the captured values.
     scope: Scope,
     passed: BTreeMap<usize, Status>,
 }
 
 impl<'a> Line<'a> {
-    /// Reaches all machines side by side. Nothing is touched. The first may have been reached
-    /// before.
+    /// Reaches all nodes in parallel. Changes nothing. The first may have been reached before.
     pub async fn reach(
         ground: &'a Ground<'a>,
         plans: &[&'a NodePlan],
@@ -142,7 +141,8 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Reads into the journal what the nodes know beyond it. Each is taken over before it is read.
+    /// Reads into the journal what the nodes know beyond it. Takes each node over before reading
+    /// it.
     pub async fn catch_up(&mut self, record: &Record) -> Result<(), Stops> {
         for (run, dir) in self.runs.iter().zip(&self.dirs) {
             let held = Bundle::look(run.bundles.reach.session(), dir).await;
@@ -160,7 +160,7 @@ impl<'a> Line<'a> {
         self.take_in_passed().await
     }
 
-    /// What the latest controller said on any machine of steps that leave no record.
+    /// Takes in the latest controller's claims about steps that leave no record.
     async fn take_in_passed(&mut self) -> Result<(), Stops> {
         let said = self.runs.iter();
         let said = said.filter_map(|run| Some((run.given.node(), run.bundles.said()?)));
@@ -178,7 +178,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Knows what was done before: what the journal says, and in a turn what the main line knows.
+    /// Reads earlier results: from the journal, and in a turn from the main line.
     pub fn know(&mut self, seed: Option<&Seed>, resume: Option<&Record>) {
         for run in &mut self.runs {
             if let Some(seed) = seed {
@@ -204,7 +204,7 @@ impl<'a> Line<'a> {
             .collect();
     }
 
-    /// What a step captured on one machine is known on all, the latest of each name.
+    /// Shares captured values with all nodes, the latest of each name.
     fn know_captured(&mut self, record: &Record) {
         let sites: Vec<_> = self.runs.iter().map(|run| run.given.site()).collect();
         for event in &record.events {
@@ -219,7 +219,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Asks what the roles need, each machine its own, side by side.
+    /// Evaluates the roles' needs, all nodes in parallel.
     pub async fn prove_needs(&mut self) -> Result<(), Stops> {
         self.refresh_peers();
         let proven = self.runs.iter_mut().map(async |run| {
@@ -229,7 +229,7 @@ impl<'a> Line<'a> {
         Stops::of(join_all(proven).await)
     }
 
-    /// None of the machines is held by another run at this moment.
+    /// Checks that no other run holds any of the nodes now.
     pub async fn prove_free(&self) -> Result<(), Stops> {
         let looked = self.runs.iter().zip(&self.dirs).map(async |(run, dir)| {
             let result = match Bundle::look(run.bundles.reach.session(), dir).await {
@@ -243,7 +243,7 @@ impl<'a> Line<'a> {
         Stops::of(join_all(looked).await)
     }
 
-    /// Cases that must hold before anything is touched, wherever they are asked.
+    /// Evaluates cases that must hold before anything changes, each on its node.
     pub async fn prove(&mut self, cases: &[Case]) -> Result<(), Stops> {
         self.refresh_peers();
         for case in cases {
@@ -254,14 +254,14 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// The run that asks a case: that of its machine, where there is one.
+    /// The run that evaluates a case: that of the case's node, if it exists.
     fn asker(&mut self, case: &Case) -> &mut NodeRun<'a> {
         let of_it = |run: &NodeRun<'_>| run.given.node() == case.node.name;
         let index = self.runs.iter().position(of_it).unwrap_or(0);
         &mut self.runs[index]
     }
 
-    /// What is in the way of a step is found before anything is touched.
+    /// Finds obstacles of steps before anything changes.
     pub async fn prove_ready(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let elsewhere = self.captured_elsewhere();
         let all = self.runs.iter_mut().zip(&self.dirs).zip(&self.courses);
@@ -272,7 +272,7 @@ impl<'a> Line<'a> {
         Stops::of(join_all(ready).await)
     }
 
-    /// What steps that are due will have captured.
+    /// The names that due steps will capture.
     fn captured_elsewhere(&self) -> BTreeSet<String> {
         let nodes = self.ground.plan.nodes.iter();
         let captures = nodes.flat_map(|node| &node.captures);
@@ -292,8 +292,8 @@ impl<'a> Line<'a> {
             .collect()
     }
 
-    /// Opens or takes over the bundles, in the order of the machines' names, none of which is
-    /// waited for. What was opened is closed again where one cannot be had.
+    /// Opens or takes over the bundles, sorted by node name, without waiting. If one cannot be had,
+    /// closes those that were opened.
     pub async fn open(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let mut order: Vec<usize> = (0..self.runs.len()).collect();
         order.sort_by_key(|index| self.runs[*index].given.node());
@@ -316,7 +316,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Whether the run has ended on a machine of this line, and its bundle was closed.
+    /// Whether the run has ended on a node of this line, with its bundle closed.
     fn is_closed(&self, index: usize, record: &Record) -> bool {
         let plan = self.runs[index].given.plan;
         let mut events = record.of(plan.site()).rev();
@@ -332,7 +332,7 @@ impl<'a> Line<'a> {
         closed == Some(true) && self.courses[index].first > plan.last_number()
     }
 
-    /// Compares what the bundles say with the journal.
+    /// Compares the bundles with the journal.
     pub async fn compare(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let all = self.runs.iter_mut().zip(&self.dirs).zip(&self.courses);
         let compared = all.map(async |((run, dir), course)| {
@@ -344,7 +344,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// What still runs comes to its end first; what is left out is marked.
+    /// Follows running steps to their end; marks those that are left out.
     pub async fn attend(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let all = self.runs.iter_mut().zip(&mut self.courses);
         let found = all.map(async |(run, course)| {
@@ -373,14 +373,14 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// From here on the bundles are kept where the run is halted.
+    /// From now on the bundles are kept if the run halts.
     pub fn use_bundles(&mut self) {
         for run in &mut self.runs {
             run.bundles.use_them();
         }
     }
 
-    /// Is a step of this line left to do?
+    /// Whether a step of this line is left.
     pub fn is_left(&self) -> bool {
         let mut all = self.runs.iter().zip(&self.courses);
         all.any(|(run, course)| course.first <= run.given.plan.last_number())
@@ -395,7 +395,7 @@ impl<'a> Line<'a> {
         due.map(|(index, _)| index).collect()
     }
 
-    /// Does a step on each of its machines on which it is due, side by side.
+    /// Executes a step in parallel on each of its nodes where it is due.
     pub async fn step(&mut self, number: usize, left: bool) -> Result<(), Stops> {
         let at = self.due(number, left);
         let Some(first) = at.first() else {
@@ -409,13 +409,13 @@ impl<'a> Line<'a> {
         self.side_by_side(number, &at, Work::Take).await
     }
 
-    /// The work of a step on some of its machines.
+    /// The work of a step on some of its nodes.
     async fn side_by_side(&mut self, number: usize, at: &[usize], how: Work) -> Result<(), Stops> {
         let Some(step) = self.ground.step(number).filter(|_| !at.is_empty()) else {
             return Ok(());
         };
         let mut parts = self.parts(step, at, how);
-        // The first asks what is asked once.
+        // The first node evaluates the joint checks.
         parts.reverse();
         let all = self.runs.iter_mut().zip(&mut self.courses).enumerate();
         let mut work = Vec::new();
@@ -438,8 +438,8 @@ impl<'a> Line<'a> {
         Stops::of(results)
     }
 
-    /// The part of each machine in a step of several. Where it is still to begin on another one,
-    /// what is asked once is asked then.
+    /// Each node's part in a step of several nodes. If it has yet to begin on another node, the
+    /// joint checks run there.
     fn parts(&self, step: &'a PlannedStep, at: &[usize], how: Work) -> Vec<Joint<'a>> {
         let Spread::All { joint } = &step.spread else {
             return Vec::new();
@@ -451,8 +451,8 @@ impl<'a> Line<'a> {
         Joint::parts(at.len(), if begins_later { &[] } else { joint })
     }
 
-    /// What a step has captured, how it ended, and that the operator wants to stop, are known on
-    /// all machines.
+    /// Shares with all nodes: what a step has captured, how it ended, and the operator's wish to
+    /// stop.
     fn share(&mut self, step: &PlannedStep, at: &[usize]) {
         let known = at.iter().find_map(|index| {
             let name = step.capture.as_deref()?;
@@ -482,8 +482,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Before a step begins, no other controller may have the run on any machine of it. One that
-    /// does not answer is no hindrance until it is needed itself.
+    /// Checks before each step that no other controller has the run on any of its nodes. A node
+    /// that does not answer is ignored until a step needs it.
     async fn prove_still_ours(&self, at: &[usize]) -> Result<(), Stops> {
         let acting: Vec<&str> = at
             .iter()
@@ -512,7 +512,7 @@ impl<'a> Line<'a> {
         Stops::of(join_all(asked).await)
     }
 
-    /// Cases that look at what was done before, wherever they are asked.
+    /// Evaluates cases about earlier work, each on its node.
     pub async fn ask(&mut self, cases: &[Case]) -> Result<(), Stops> {
         self.refresh_peers();
         for case in cases {
@@ -532,7 +532,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// For a turn that begins here.
+    /// The inputs for a turn that begins here.
     pub fn seed(&self) -> Seed {
         self.refresh_peers();
         let first = self.runs.first();
@@ -543,8 +543,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Closes all bundles: the line has come to its end. A machine whose connection was cut in
-    /// the meantime is found again.
+    /// Closes all bundles at the end of the line. Finds nodes again whose connection was cut
+    /// meanwhile.
     pub async fn close(&mut self) -> Result<(), Stops> {
         let closed = self.runs.iter_mut().map(async |run| {
             let result = run.close_found_again().await;
@@ -553,7 +553,7 @@ impl<'a> Line<'a> {
         Stops::of(join_all(closed).await)
     }
 
-    /// Keeps the bundles for who goes on, where anything was done.
+    /// Keeps the bundles for a resume, if anything was done.
     pub async fn keep(&mut self, stops: &Stops) -> Result<(), JournalError> {
         let other = Halt::end(Status::Stopped, "");
         let kept = self.runs.iter_mut().map(async |run| {
@@ -561,7 +561,7 @@ impl<'a> Line<'a> {
             run.keep_bundles(halt).await
         });
         for result in join_all(kept).await {
-            // The halt itself is what has to be told.
+            // Report the halt itself.
             if let Err(Halt::Journal(error)) = result {
                 return Err(error);
             }
@@ -569,7 +569,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Writes down that all ended well.
+    /// Journals the successful end.
     pub fn record_end(&self) -> Result<(), JournalError> {
         for run in &self.runs {
             ended(self.ground.recorder, run.given.site(), Status::Ok, None)?;
@@ -577,7 +577,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// The session of the first machine, for who goes on with it.
+    /// The session of the first node, for further use.
     pub fn first_reach(&self) -> Option<Reach> {
         Some(self.runs.first()?.bundles.reach.clone())
     }

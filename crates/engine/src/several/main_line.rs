@@ -1,4 +1,4 @@
-//! The main line of a run over several machines, from reaching them to closing their bundles.
+//! The main line of a run over several nodes, from reaching them to closing their bundles.
 
 use super::Ground;
 use super::line::Line;
@@ -12,12 +12,12 @@ use crate::plan::{NodePlan, Stretch};
 pub struct MainLine<'a> {
     ground: &'a Ground<'a>,
     line: Line<'a>,
-    /// What is there of turns before they are come to.
+    /// The turns that are prepared before their time.
     there: There<'a>,
 }
 
 impl<'a> MainLine<'a> {
-    /// Does it, and says how it ended.
+    /// Runs it, and returns how it ended.
     pub async fn run(
         ground: &'a Ground<'a>,
         resume: Option<&Record>,
@@ -91,7 +91,7 @@ impl<'a> MainLine<'a> {
         self.in_order(resume).await
     }
 
-    /// What the order of the page says, one after the other.
+    /// Works through the order of the page.
     async fn in_order(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let left = self.line.is_left() || turns::is_left(self.ground, resume);
         for stretch in &self.ground.binding.order {
@@ -108,7 +108,7 @@ impl<'a> MainLine<'a> {
         Ok(())
     }
 
-    /// Reads what the nodes know beyond the journal. Gives the journal as it is then.
+    /// Reads into the journal what the nodes know beyond it. Returns the new journal.
     async fn catch_up(&mut self, record: &Record) -> Result<Record, Stops> {
         self.line.catch_up(record).await?;
         take_over::catch_up(self.ground, record, &self.line).await?;
@@ -133,7 +133,7 @@ impl<'a> MainLine<'a> {
         Ok(())
     }
 
-    /// Closes the bundles, or keeps them for who goes on.
+    /// Closes the bundles, or keeps them for a resume.
     async fn end(&mut self, result: Result<(), Stops>) -> Result<Result<(), Stops>, JournalError> {
         self.there.leave().await;
         let stops = match result {

@@ -1,7 +1,7 @@
-//! A run over several machines. What is done on one machine is one `NodeRun`, as in a run on one
-//! node; here they are taken through the steps in the order of the page.
+//! A run over several nodes. The work on one node is one `NodeRun`, as in a run on one node; this
+//! module takes them through the steps in the order of the page.
 //!
-//! A `Line` is the machines that go through steps together: those of the main line, or those of
+//! A `Line` is the set of nodes that go through steps together: those of the main line, or those of
 //! one turn of a section. All of them are taken over before anything is compared or started.
 
 mod ahead;
@@ -36,7 +36,7 @@ pub struct Ground<'a> {
     pub recorder: &'a Recorder,
     /// The number of the last step.
     last: usize,
-    /// On a machine that serves several turns, one step runs at a time.
+    /// On a node that serves several turns, one step runs at a time.
     gates: BTreeMap<&'a str, Arc<Mutex<()>>>,
 }
 
@@ -65,17 +65,17 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Whether the run holds a machine from its beginning to its end.
+    /// Whether the run holds a node from beginning to end.
     fn holds(&self, node: &str) -> bool {
         self.gates.contains_key(node)
     }
 
-    /// The step of any machine with this number.
+    /// The step of any node with this number.
     fn step(&self, number: usize) -> Option<&'a PlannedStep> {
         self.plan.nodes.iter().find_map(|node| node.step(number))
     }
 
-    /// An end as asked where a step stands behind the one after which the run is to stop.
+    /// Ends as intended if the step is after the one at which the run must stop.
     fn prove_wanted(&self, number: usize, node: &str) -> Result<(), Stops> {
         let Some(last) = self.options.stop_after.filter(|last| number > *last) else {
             return Ok(());
@@ -85,17 +85,17 @@ impl<'a> Ground<'a> {
         Err(Stops::at(node, halt))
     }
 
-    /// Has a step of the run begun, on any machine?
+    /// Whether any step of the run has begun on any node.
     fn has_begun(&self, record: &Record) -> bool {
         let mut nodes = self.plan.nodes.iter();
         nodes.any(|node| record.has_begun(node.site()))
     }
 }
 
-/// Runs a plan over several machines, or goes on with what `resume` tells of it.
+/// Runs a plan over several nodes, or continues the run that `resume` describes.
 ///
 /// # Errors
-/// Where the journal cannot be written.
+/// If the journal cannot be written.
 pub async fn run(
     plan: &Plan,
     binding: &Binding,

@@ -1,4 +1,4 @@
-//! A section of the page that is gone through for each node of a role: its turns, in batches.
+//! A section that repeats for each node of a role: its turns, in batches.
 
 use std::collections::BTreeMap;
 
@@ -16,17 +16,17 @@ use crate::plan::batch::{in_batches, smaller};
 use crate::plan::{Section, Turn};
 use crate::reach::Reach;
 
-/// What is there already of turns.
+/// Turns that are already prepared.
 #[derive(Default)]
 pub struct There<'a> {
-    /// Those that an earlier controller has begun, taken over.
+    /// Turns that an earlier controller began, taken over.
     pub begun: BTreeMap<TurnKey, Line<'a>>,
-    /// Nodes that were looked at before the first step.
+    /// Nodes that were examined before the first step.
     pub looked_at: LookedAt,
 }
 
 impl There<'_> {
-    /// Ends the sessions of what was not come to: its bundles stay as they are.
+    /// Ends the sessions of unused turns; their bundles stay as they are.
     pub async fn leave(&mut self) {
         join_all(self.begun.values_mut().map(Line::leave)).await;
         self.looked_at.leave().await;
@@ -46,7 +46,7 @@ impl Ends {
         self.stops.push(end);
     }
 
-    /// Why no further turn begins.
+    /// Why no new turn begins.
     fn end_it(&self, ground: &Ground<'_>, section: &Section) -> Option<String> {
         let as_asked = self.stops.iter().any(Result::is_err) && self.badly == 0;
         if *ground.options.interrupts.borrow() > 0 {
@@ -61,8 +61,8 @@ impl Ends {
     }
 }
 
-/// Goes through a section: batches one after the other, the turns of a batch side by side. What
-/// stands after it does not begin unless all turns have ended well.
+/// Runs a section: batches one after the other, the turns of a batch in parallel. The steps after
+/// it begin only if all turns have ended well.
 pub async fn run<'a>(
     ground: &'a Ground<'a>,
     section: &'a Section,
@@ -131,7 +131,7 @@ pub async fn run<'a>(
     Stops::all(ends.stops)
 }
 
-/// Between two batches.
+/// Waits between two batches.
 async fn wait(ground: &Ground<'_>, section: &Section) {
     if section.wait.is_zero() {
         return;
@@ -143,7 +143,7 @@ async fn wait(ground: &Ground<'_>, section: &Section) {
     }
 }
 
-/// One turn, to its end: OK, or what keeps it from going on.
+/// One turn, to its end: OK, or the reason why it cannot continue.
 async fn one_turn<'a>(
     ground: &'a Ground<'a>,
     turn: &'a Turn,

@@ -1,4 +1,4 @@
-//! Where and why a run over several machines does not go on.
+//! Where and why a run over several nodes does not continue.
 
 use crate::event::{Site, Status, What};
 use crate::halt::Halt;
@@ -6,7 +6,7 @@ use crate::journal::JournalError;
 use crate::plan::NodePlan;
 use crate::recorder::Recorder;
 
-/// What keeps a line from going on: never empty.
+/// Why a line does not continue: never empty.
 #[derive(Debug)]
 pub struct Stops(Vec<Stop>);
 
@@ -17,7 +17,7 @@ struct Stop {
 }
 
 impl From<JournalError> for Stops {
-    /// It stops all machines alike.
+    /// It stops all nodes alike.
     fn from(error: JournalError) -> Stops {
         Stops::at("", error.into())
     }
@@ -31,7 +31,7 @@ impl Stops {
         }])
     }
 
-    /// All that went wrong among what was done side by side.
+    /// All failures of work done in parallel.
     pub fn of<'n>(
         results: impl IntoIterator<Item = (&'n str, Result<(), Halt>)>,
     ) -> Result<(), Stops> {
@@ -49,7 +49,7 @@ impl Stops {
         }
     }
 
-    /// How the run ends with it; the journal's own error where nothing can be written any more.
+    /// The status of the run; the journal's own error if nothing can be written.
     pub fn status(self) -> Result<(Status, Stops), JournalError> {
         let mut status = Status::Ok;
         let mut kept = Vec::new();
@@ -68,7 +68,7 @@ impl Stops {
         Ok((status, Stops(kept)))
     }
 
-    /// All that went wrong in several lines.
+    /// All failures of several lines.
     pub fn all(results: impl IntoIterator<Item = Result<(), Stops>>) -> Result<(), Stops> {
         let stops = results.into_iter().filter_map(Result::err);
         let stops: Vec<Stop> = stops.flat_map(|stops| stops.0).collect();
@@ -79,7 +79,7 @@ impl Stops {
         }
     }
 
-    /// As the main line sees what happened in a turn.
+    /// The main line's view of failures in a turn.
     pub fn of_turn(self, turn: &str) -> Stops {
         let stops = self.0.into_iter().map(|Stop { node, halt }| {
             let halt = match halt {
@@ -100,25 +100,25 @@ impl Stops {
         Stops(stops.collect())
     }
 
-    /// Did the line end as the operator wanted it?
+    /// Whether the line ended as intended.
     pub fn is_as_asked(&self) -> bool {
         let mut stops = self.0.iter();
         stops.all(|stop| matches!(stop.halt, Halt::AsAsked(_)))
     }
 
-    /// Is anything of it a halt of this machine?
+    /// A halt of this node, if any.
     pub fn halt_of(&self, node: &str) -> Option<&Halt> {
         let mut stops = self.0.iter();
         stops.find(|stop| stop.node == node).map(|stop| &stop.halt)
     }
 
-    /// Of one machine, in one sentence.
+    /// For one node, in one sentence.
     pub fn causes(&self) -> String {
         let causes = self.0.iter().map(|stop| cause(&stop.halt));
         once_each(causes.map(str::to_owned))
     }
 
-    /// Of all machines, in one sentence.
+    /// For all nodes, in one sentence.
     pub fn sentence(&self) -> String {
         let stops = self.0.iter().map(|stop| {
             let cause = cause(&stop.halt);
@@ -127,7 +127,7 @@ impl Stops {
         once_each(stops)
     }
 
-    /// Writes down how the run ended in each place of a line.
+    /// Journals how the run ended at each place of a line.
     pub fn record(&self, recorder: &Recorder, plans: &[&NodePlan]) -> Result<(), JournalError> {
         for plan in plans {
             let (status, cause) = match self.halt_of(&plan.node.name) {
@@ -153,7 +153,7 @@ pub fn ended(
     Ok(())
 }
 
-/// One after the other, each once.
+/// Joins sentences without repetition.
 fn once_each(sentences: impl Iterator<Item = String>) -> String {
     let mut all: Vec<String> = Vec::new();
     for sentence in sentences {

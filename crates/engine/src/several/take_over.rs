@@ -1,5 +1,5 @@
-//! The turns that an earlier controller has begun: what their nodes know is read, and they are
-//! taken over before anything is started.
+//! Turns that an earlier controller began: reads what their nodes know, and takes them over before
+//! anything starts.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::halt::Halt;
 use crate::journal::Record;
 use crate::plan::{NodePlan, PlannedStep, PlannedWork};
 
-/// Reads into the journal what is known on the nodes of turns that it knows no good end of.
+/// Reads into the journal what the nodes know of turns without a good end in the journal.
 pub async fn catch_up(ground: &Ground<'_>, record: &Record, main: &Line<'_>) -> Result<(), Stops> {
     for (_, turn) in turns(ground) {
         if status(ground, turn, record) == Some(Status::Ok) {
@@ -30,11 +30,11 @@ pub async fn catch_up(ground: &Ground<'_>, record: &Record, main: &Line<'_>) -> 
     Ok(())
 }
 
-/// As one step runs at a time, what was begun is all that stands before the last that was: where
-/// the record of one is missing, a machine has lost its bundle.
+/// As one step runs at a time, all steps before the last begun one must have records. A missing
+/// record means that a node has lost its bundle.
 ///
 /// # Errors
-/// The first step that is missing, and on which machine.
+/// The first missing step, and its node.
 pub fn prove_no_hole(ground: &Ground<'_>, record: &Record) -> Result<(), Stops> {
     let started_at = record.started().and_then(|started| started.start_at);
     let earliest = started_at.unwrap_or(1);
@@ -75,8 +75,8 @@ fn hole(plans: &[&NodePlan], record: &Record, earliest: usize) -> Result<(), Sto
     Ok(())
 }
 
-/// Takes over every turn that an earlier controller has begun and not brought to a good end, so
-/// that nothing of it goes on beside this one.
+/// Takes over every turn that an earlier controller began without a good end, so that nothing of it
+/// continues in parallel.
 pub async fn turns_begun<'a>(
     ground: &'a Ground<'a>,
     seed: &Seed,

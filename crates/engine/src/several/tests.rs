@@ -1,5 +1,5 @@
-//! Whole runs over three machines that need no process: see `shell::fake`. What the journal says,
-//! what the bundles say and what the operator wants, in every combination that one fault makes.
+//! Whole runs over three nodes without a process: see `shell::fake`. Covers the journal's view, the
+//! bundles' view and the operator's wish, in every combination that one fault makes.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ five $seen
 ```
 "#;
 
-/// All that is done is done in turns.
+/// All work is in turns.
 const TURNS: &str = r#"# Page
 
 ```yaml procedure
@@ -86,8 +86,7 @@ two $seen
 ```
 "#;
 
-/// A step on several machines, a check that is asked once when it has ended on all, and a step
-/// behind it.
+/// A step on several nodes, a joint check after all have ended, and a later step.
 const ALL: &str = r#"# Page
 
 ```yaml procedure
@@ -113,12 +112,12 @@ two
 ```
 "#;
 
-/// A page, and who plays what on it.
+/// A page, and the nodes of its roles.
 #[derive(Clone, Copy)]
 struct Page {
     text: &'static str,
     words: &'static [&'static str],
-    /// What is run on each machine, where all of it is run once.
+    /// What runs on each node if everything runs once.
     runs: [&'static str; 3],
 }
 
@@ -183,7 +182,7 @@ impl Lab {
         }
     }
 
-    /// Another folder with the same manual, in which there is no journal of the run.
+    /// Another folder with the same manual, without a journal of the run.
     fn elsewhere(&self) -> Lab {
         let lab = Lab {
             on_lag: OnLag::CatchUp,
@@ -228,13 +227,13 @@ impl Lab {
         journal
     }
 
-    /// How it ended; nothing where its controller was killed on the way.
+    /// How it ended; `None` if its controller was killed.
     fn run(&self) -> Option<Status> {
         self.go(self.journal(), None)
     }
 
     fn resume(&self) -> Option<Status> {
-        // No controller but this one is there.
+        // No controller but this one exists.
         for node in self.nodes.iter().chain([&self.here]) {
             node.cut();
         }
@@ -285,7 +284,7 @@ impl Lab {
         journal::read(&self.state(), RUN).unwrap()
     }
 
-    /// What was run on each machine, in its order.
+    /// What ran on each node, in order.
     fn ran(&self) -> [String; 3] {
         [0, 1, 2].map(|index| self.nodes[index].ran())
     }
@@ -298,7 +297,7 @@ impl Lab {
     }
 }
 
-/// The calls that a run makes to each machine.
+/// The number of calls of a run to each node.
 fn calls(page: Page) -> [usize; 3] {
     let lab = Lab::of(page);
     assert_eq!(lab.run(), Some(Status::Ok), "{:#?}", lab.record().events);
@@ -306,7 +305,7 @@ fn calls(page: Page) -> [usize; 3] {
     [0, 1, 2].map(|index| lab.nodes[index].calls().len())
 }
 
-/// Each fault at each call of each machine, on each page.
+/// Each fault at each call of each node, on each page.
 fn each_fault(mut check: impl FnMut(&Lab, bool, &str)) {
     for page in PAGES {
         for (index, calls) in calls(page).into_iter().enumerate() {
@@ -434,7 +433,7 @@ fn what_was_skipped_on_one_machine_another_one_knows_where_the_journal_is_lost()
     let lab = lab.elsewhere();
     lab.resume_until_ok("elsewhere");
     assert_eq!(lab.ran(), ["1 3", "2 5", "4 4"]);
-    // Nothing is taken in that nobody has agreed to.
+    // Nothing is taken in without an agreement.
     let asked = lab
         .record()
         .events
@@ -481,7 +480,7 @@ fn a_run_stops_behind_each_step_as_asked_and_no_step_behind_it_begins() {
     }
 }
 
-/// The number of the first call of this name to a machine.
+/// The number of the first call with this name to a node.
 fn call_of(page: Page, index: usize, name: &str) -> usize {
     let lab = Lab::of(page);
     lab.run().unwrap();

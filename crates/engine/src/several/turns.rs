@@ -1,11 +1,11 @@
-//! The turns of a run: one for each node of each section, and what the journal says of them.
+//! The turns of a run, one for each node of each section, and the journal's view of them.
 
 use super::Ground;
 use crate::event::{Site, Status, What};
 use crate::journal::Record;
 use crate::plan::{NodePlan, Section, Stretch, Turn};
 
-/// The number of the section, and the turn's place in it.
+/// The number of the section, and the turn's index in it.
 pub type TurnKey = (usize, usize);
 
 pub fn sections<'a>(ground: &Ground<'a>) -> impl Iterator<Item = &'a Section> {
@@ -38,7 +38,7 @@ pub fn site<'a>(ground: &Ground<'a>, turn: &Turn) -> Option<Site<'a>> {
     plans(ground, turn).first().map(|plan| plan.site())
 }
 
-/// How a turn ended, as the journal says.
+/// How a turn ended according to the journal.
 pub fn status(ground: &Ground<'_>, turn: &Turn, record: &Record) -> Option<Status> {
     let site = site(ground, turn)?;
     let mut events = record.of(site).rev();
@@ -48,7 +48,7 @@ pub fn status(ground: &Ground<'_>, turn: &Turn, record: &Record) -> Option<Statu
     })
 }
 
-/// Is there a turn that has not come to a good end?
+/// Whether some turn has not ended well.
 pub fn is_left(ground: &Ground<'_>, resume: Option<&Record>) -> bool {
     turns(ground)
         .iter()

@@ -1,5 +1,5 @@
-//! A node that needs no process: the functions of `bundle.sh` over a bundle in memory. Its
-//! connection can be cut, and its controller killed, at any call, before the call is done or after.
+//! A node without a process: the functions of `bundle.sh` over a bundle in memory. At any call, the
+//! fake can cut the connection or kill the controller, before or after the call.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -17,16 +17,16 @@ thread_local! {
     static NODES: RefCell<HashMap<String, FakeNode>> = RefCell::default();
 }
 
-/// The fake that stands for a node of this name, in this thread.
+/// The fake for the node of this name, in this thread.
 pub fn node(name: &str) -> Option<FakeNode> {
     NODES.with_borrow(|nodes| nodes.get(name).cloned())
 }
 
-/// What stands for a node.
+/// A fake node.
 #[derive(Clone, Debug, Default)]
 pub struct FakeNode {
     state: Arc<Mutex<State>>,
-    /// The controller is killed.
+    /// Notifies when the controller is killed.
     pub killed: Arc<Notify>,
 }
 
@@ -37,14 +37,14 @@ pub struct FakeShell {
     hello: Arc<Hello>,
 }
 
-/// What comes of a step that is started.
+/// What happens to a started step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Comes {
-    /// Its exit status, and what it prints.
+    /// It ends with this exit status and output.
     Exit(i32, &'static str),
-    /// As `bundle.sh` says it: `DONE 0 exited 0 0`, `UNKNOWN`.
+    /// An answer of `bundle.sh`: `DONE 0 exited 0 0`, `UNKNOWN`.
     Says(&'static str),
-    /// It runs until it is told to become something else.
+    /// It runs until the test changes it.
     Runs,
     /// It runs, and ends like this when another session waits for it.
     EndsLater(i32, &'static str),
@@ -52,13 +52,13 @@ pub enum Comes {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// The connection goes before the call is done.
+    /// The connection is lost before the call.
     CutBefore,
-    /// The call is done, and its answer is lost with the connection.
+    /// The call is executed, and its answer is lost with the connection.
     CutAfter,
-    /// The controller is killed before the call is done.
+    /// The controller is killed before the call.
     KillBefore,
-    /// And after.
+    /// The controller is killed after the call.
     KillAfter,
 }
 
@@ -66,7 +66,7 @@ pub enum Fault {
 pub enum Reached {
     #[default]
     Always,
-    /// Until a connection to it is cut.
+    /// Reachable until a connection to it is cut.
     UntilCut,
     Never,
 }
@@ -74,9 +74,9 @@ pub enum Reached {
 #[derive(Debug, Default)]
 struct State {
     bundle: Option<Held>,
-    /// What was closed, by run.
+    /// Closed bundles, by run.
     history: BTreeMap<String, Held>,
-    /// By the label of a step; the last one stays.
+    /// By the label of a step; the last one repeats.
     comes: HashMap<String, Vec<Comes>>,
     ran: Vec<String>,
     calls: Vec<&'static str>,
@@ -86,7 +86,7 @@ struct State {
     gone: usize,
     reached: Reached,
     checks: i32,
-    /// The token that a shell has its bundle by.
+    /// Each shell's token for its bundle.
     tokens: HashMap<usize, String>,
 }
 
@@ -108,19 +108,19 @@ struct Step {
 }
 
 impl FakeNode {
-    /// Stands for the node of this name from now on, in this thread.
+    /// Represents the node of this name from now on, in this thread.
     pub fn stands_for(&self, name: &str) {
         NODES.with_borrow_mut(|nodes| nodes.insert(name.to_owned(), self.clone()));
     }
 
-    /// What comes of a step, each time that it is started.
+    /// Sets what happens to a step at each start.
     pub fn comes(&self, label: &str, comes: &[Comes]) {
         let mut all = comes.to_vec();
         all.reverse();
         self.state().comes.insert(label.to_owned(), all);
     }
 
-    /// What has become of a step that was started.
+    /// Changes what happened to a started step.
     pub fn becomes(&self, label: &str, comes: Comes) {
         let mut state = self.state();
         if let Some(step) = state
@@ -132,7 +132,7 @@ impl FakeNode {
         }
     }
 
-    /// The steps that were run, in their order.
+    /// The steps that ran, in order.
     pub fn ran(&self) -> String {
         self.state().ran.join(" ")
     }
@@ -141,30 +141,30 @@ impl FakeNode {
         self.state().calls.clone()
     }
 
-    /// Counted from the first call from now on.
+    /// Makes a later call fail, counted from now.
     pub fn fails(&self, call: usize, fault: Fault) {
         let mut state = self.state();
         state.calls.clear();
         state.fault = Some((call, fault));
     }
 
-    /// Whether it is there after its connection is lost.
+    /// Sets whether it is reachable after its connection is lost.
     pub fn is_reached(&self, reached: Reached) {
         self.state().reached = reached;
     }
 
-    /// The exit status of all checks.
+    /// Sets the exit status of all checks.
     pub fn checks_exit(&self, status: i32) {
         self.state().checks = status;
     }
 
-    /// All connections to it are gone, as where the controller was killed.
+    /// Cuts all connections to it, as when the controller is killed.
     pub fn cut(&self) {
         let mut state = self.state();
         state.gone = state.shells;
     }
 
-    /// Its bundle is removed.
+    /// Removes its bundle.
     pub fn loses_its_bundle(&self) {
         self.state().bundle = None;
     }
@@ -224,7 +224,7 @@ impl FakeShell {
         Ok(done)
     }
 
-    /// Other code of our own: it is always well.
+    /// Other opsbook code: always succeeds.
     pub async fn look(&self) -> Result<Done, Lost> {
         self.call("look", |_, _| String::new()).await
     }
@@ -244,7 +244,7 @@ impl FakeShell {
             .collect();
         let done = self.call(name, |state, number| state.function(number, name, &words));
         let done = done.await?;
-        // A step that runs has no answer yet.
+        // A running step has no answer yet.
         if done.out.starts_with(b"RUNNING") && matches!(name, "obb_step" | "obb_wait") {
             return self.until_it_has_ended(&words[0]).await;
         }
@@ -321,7 +321,7 @@ fn run_of(owner: &str) -> &str {
 }
 
 impl State {
-    /// Answers as `bundle.sh` does.
+    /// Answers like `bundle.sh`.
     fn function(&mut self, shell: usize, name: &str, words: &[String]) -> String {
         let word = |index: usize| words.get(index).map_or("", String::as_str);
         match name {
@@ -475,7 +475,7 @@ impl State {
         }
     }
 
-    /// What is known of a step.
+    /// The state of a step.
     fn says(&self, label: &str) -> String {
         let held = self.bundle.as_ref();
         let Some(step) = held.and_then(|held| held.steps.get(label)) else {
@@ -505,7 +505,7 @@ impl State {
     }
 }
 
-/// As `obb_list` prints it.
+/// The output of `obb_list`.
 fn list(held: &Held) -> String {
     let line = |(label, step): (&String, &Step)| {
         let status = match step.comes {

@@ -1,9 +1,9 @@
-//! An array of bash, as its `declare -p` writes it; read strictly, written with every key and
-//! value in single quotes.
+//! A bash array in the form of `declare -p`: parsed strictly, written with every key and value
+//! single-quoted.
 
 use crate::session::quote;
 
-/// Of numbers or of names.
+/// Indexed or associative.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Array {
     kind: Kind,
@@ -17,8 +17,8 @@ enum Kind {
 }
 
 impl Array {
-    /// `declare -a NAME=([0]="x" …)`: its name and itself. Other attributes, such as read-only,
-    /// are not kept.
+    /// `declare -a NAME=([0]="x" …)`: returns the name and the array. Drops other attributes, such
+    /// as read-only.
     pub(super) fn read(text: &[u8]) -> Option<(String, Array)> {
         let text = text.strip_prefix(b"declare -")?;
         let end = memchr::memchr(b' ', text)?;
@@ -31,7 +31,7 @@ impl Array {
             (false, true) => Kind::Named,
             _ => return None,
         };
-        // The name ends before `=`, or the text does.
+        // The name ends before `=` or at the end of the text.
         let line = [text, b"\n"].concat();
         let (name, rest) = super::name(&line)?;
         let items = match rest {
@@ -80,9 +80,9 @@ fn items(mut text: &[u8], kind: Kind) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     }
 }
 
-/// A word in the quotes of `declare -p`, or without any up to one of `ends`; what comes after.
+/// A word in the quotes of `declare -p`, or an unquoted word up to one of `ends`; and the rest.
 fn word<'a>(text: &'a [u8], ends: &[u8]) -> Option<(Vec<u8>, &'a [u8])> {
-    // As it is written here.
+    // The form that this module writes.
     if text.starts_with(b"'") {
         return super::quoted(text);
     }
@@ -104,7 +104,7 @@ fn double(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     loop {
         match *text.get(at)? {
             b'"' => return Some((word, &text[at + 1..])),
-            // Bash escapes these; one that stands bare is none of its.
+            // Bash escapes these; a bare one is not from bash.
             b'$' | b'`' => return None,
             b'\\' => {
                 let escaped = *text.get(at + 1)?;

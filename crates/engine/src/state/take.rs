@@ -1,31 +1,31 @@
-//! What one user's steps take over of what another's have set.
+//! Takes over variables between the steps of different users.
 
 use std::collections::BTreeSet;
 
 use super::{Folder, State, Variable};
 
-/// What a step of another user may change, by its own script.
+/// What a step of another user may change, according to its script.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Takes<'a> {
     /// Names that the script sets.
     pub names: &'a BTreeSet<String>,
-    /// It may set others, which cannot be seen: by `eval`, or a file that it sources.
+    /// It may set unknown names: by `eval`, or a file that it sources.
     pub opaque: bool,
-    /// It may go to another folder.
+    /// It may change the folder.
     pub folder: bool,
 }
 
 /// What was not taken over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// They decide how a shell or a program runs.
+    /// They control a shell or a program.
     pub of_the_shell: Vec<String>,
-    /// Its script does not set them, and they came back changed.
+    /// They changed although the script does not set them.
     pub changed: Vec<String>,
 }
 
 impl State {
-    /// Takes over what a step of another user has set. `theirs` and `ours` are the two bundles.
+    /// Takes over the variables of another user's step. `theirs` and `ours` are the two bundles.
     pub fn take_over(
         &mut self,
         other: &State,
@@ -58,7 +58,7 @@ impl State {
                 taken.changed.push(name.to_owned());
             }
         }
-        // It may have unset what it names.
+        // It may have unset names that it mentions.
         self.variables.retain(|known| {
             let gone = other.get(&known.name).is_none() && takes.names.contains(&known.name);
             !gone || rules_a_shell(&known.name)
@@ -73,7 +73,8 @@ impl State {
         taken
     }
 
-    /// The state for a step of another user, who keeps what rules that user's own shell.
+    /// The state for a step of another user, who keeps the variables that control that user's
+    /// shell.
     pub fn for_other(&self, own: &State, ours: &str, theirs: &str) -> State {
         let mut state = self.clone();
         let kept = own.variables.iter();
@@ -97,7 +98,7 @@ impl Folder {
         }
     }
 
-    /// The same place; below one bundle it is the same below the other. Where that cannot be
+    /// The same folder; a folder below one bundle maps to the one below the other. If it cannot be
     /// entered, the bundle itself.
     fn seen_from(&self, from: &str, to: &str) -> Folder {
         let below = self.path.strip_prefix(from.as_bytes());
@@ -112,7 +113,7 @@ impl Folder {
     }
 }
 
-/// What a shell, the loader or a common program goes by.
+/// Variables that control a shell, the loader or a common program.
 const NAMES: [&str; 77] = [
     "PATH",
     "IFS",
@@ -192,15 +193,15 @@ const NAMES: [&str; 77] = [
     "MYSQL_HOME",
     "_",
 ];
-/// The same, by how their names begin.
+/// The same, by name prefix.
 const BEGIN: [&str; 22] = [
     "BASH", "LD_", "DYLD_", "MALLOC_", "GCONV_", "GLIBC_", "PYTHON", "PERL", "RUBY", "LUA_",
     "GIT_", "SSH_", "SUDO_", "XDG_", "KRB5", "DBUS_", "SYSTEMD_", "ZDOT", "_JAVA", "OPSBOOK",
     "ob_", "obb_",
 ];
 
-/// Decides what a shell, the loader or a common program runs or reads, or belongs to the scripts
-/// of opsbook. What a step of another user leaves in one of these is never taken over.
+/// Whether a variable decides what a shell, the loader or a common program runs or reads, or
+/// belongs to opsbook's scripts. Such variables of another user's step are never taken over.
 #[must_use]
 pub fn rules_a_shell(name: &str) -> bool {
     NAMES.contains(&name) || BEGIN.iter().any(|begin| name.starts_with(begin))

@@ -23,7 +23,7 @@ fn what_the_node_wrote_is_written_anew_as_it_was() {
     let written = String::from_utf8_lossy(&written);
     assert!(written.starts_with(expected), "{written}");
     assert!(written.ends_with("export w\ncd '/srv/x y'\n"), "{written}");
-    // And again the same.
+    // Writing and reading again changes nothing.
     assert_eq!(
         State::read(&State::read(given.as_bytes()).unwrap().text()),
         State::read(given.as_bytes())
@@ -125,7 +125,7 @@ fn what_is_none_of_these_is_refused_with_its_line() {
     assert_eq!(State::read(deep.as_bytes()), Err(StateError::Line(1)));
 }
 
-/// An array is evaluated: nothing but quoted keys and values may be in it.
+/// An array is evaluated: it may contain only quoted keys and values.
 #[test]
 fn an_array_that_is_none_is_left_out() {
     for array in [
@@ -158,7 +158,7 @@ fn an_array_that_is_none_is_left_out() {
     }
 }
 
-/// What becomes of a state, and what is said of it.
+/// The resulting state, and what was reported.
 fn taken(ours: &str, theirs: &str, names: &[&str], opaque: bool, folder: bool) -> String {
     let names: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let takes = Takes {
