@@ -1,29 +1,29 @@
-//! Shell code of our own for a session: text that is compiled in, and quoted words. Nothing
-//! that comes from outside can become code here.
+//! opsbook's own shell code for a session: text that is compiled in, and quoted words. Nothing from
+//! outside can become code here.
 
 use zeroize::Zeroizing;
 
 use super::values::quote;
 
-/// Code for a session's main shell. It may hold secrets, and is overwritten when it is dropped.
+/// Code for a session's main shell. It may contain secrets, and is overwritten when dropped.
 #[derive(Clone, Debug)]
 pub struct Call(Zeroizing<Vec<u8>>);
 
 impl Call {
-    /// Begins with code: the name of a function, say.
+    /// A call that begins with code, such as the name of a function.
     #[must_use]
     pub fn new(code: &'static str) -> Self {
         Self(Zeroizing::new(code.as_bytes().to_vec()))
     }
 
-    /// More code.
+    /// Appends code.
     #[must_use]
     pub fn code(mut self, code: &'static str) -> Self {
         self.0.extend_from_slice(code.as_bytes());
         self
     }
 
-    /// One word of any content, quoted, after a space.
+    /// Appends a space and one quoted word of any content.
     #[must_use]
     pub fn word(mut self, word: impl AsRef<[u8]>) -> Self {
         self.0.push(b' ');
@@ -31,13 +31,13 @@ impl Call {
         self
     }
 
-    /// Several words.
+    /// Appends several words.
     #[must_use]
     pub fn words<W: AsRef<[u8]>>(self, words: impl IntoIterator<Item = W>) -> Self {
         words.into_iter().fold(self, Self::word)
     }
 
-    /// What another call does, after this.
+    /// Appends another call.
     #[must_use]
     pub fn then(mut self, other: &Self) -> Self {
         self.0.extend_from_slice(&other.0);

@@ -1,5 +1,5 @@
-//! What a node's `sha256sum` or, where it has none, POSIX `cksum` says of a stream, reckoned
-//! while the stream passes. Knows nobody.
+//! Computes the checksum of a stream while it passes, like the node's `sha256sum` or, if it has
+//! none, POSIX `cksum`.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ pub(super) enum Sum {
     Cksum(String),
 }
 
-/// Passes a stream on and reckons.
+/// Passes a stream on and computes its checksum.
 pub(super) struct Summing<R> {
     from: R,
     state: State,
@@ -56,7 +56,7 @@ impl<R> Summing<R> {
         }
     }
 
-    /// Bytes that have passed.
+    /// The number of bytes that have passed.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
@@ -89,11 +89,11 @@ impl<R: AsyncRead + Unpin> AsyncRead for Summing<R> {
     }
 }
 
-/// The checksum of a stream in the form of another one, `sha256:…` or `cksum:…`; nothing for
-/// a form that is not known.
+/// The checksum of a stream in the form of another one, `sha256:…` or `cksum:…`; `None` for an
+/// unknown form.
 ///
 /// # Errors
-/// Where the stream cannot be read.
+/// If the stream cannot be read.
 pub fn checksum_like(other: &str, mut from: impl io::Read) -> io::Result<Option<String>> {
     let mut state = match other.split(':').next() {
         Some("sha256") => State::Sha256(Box::default()),

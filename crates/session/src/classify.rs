@@ -1,5 +1,5 @@
-//! What `ssh` says -> the cause of a failed connection. Pure, but for one look at the record
-//! of a changed host key.
+//! Derives the cause of a failed connection from `ssh`'s messages. Pure, except that it reads the
+//! record of a changed host key.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::error::Cause;
 
-/// What `ssh` prints of its own when the jump host gave nothing to talk to.
+/// `ssh` prints this itself when the jump host does not connect.
 const BEHIND_JUMP: &str = "UNKNOWN port 65535";
 
-/// The cause, from ssh's standard error and whether the remote command was reached
-/// (an exit status other than 255).
+/// The cause, from ssh's standard error and whether the remote command was reached (an exit status
+/// other than 255).
 pub(super) fn cause(host: &str, said: &str, reached: bool) -> Cause {
     if reached {
         return Cause::NoShell;
@@ -23,7 +23,7 @@ pub(super) fn cause(host: &str, said: &str, reached: bool) -> Cause {
     direct(host, said)
 }
 
-/// What was said without what `ssh` says of its own after it.
+/// The messages without those that `ssh` adds itself.
 pub(super) fn of_jump(said: &str) -> String {
     let telling: Vec<_> = said.lines().filter(|line| !is_closing(line)).collect();
     telling.join("\n")
@@ -41,7 +41,7 @@ fn direct(host: &str, said: &str) -> Cause {
     {
         return changed(host, said);
     }
-    // A revoked key is not known either, and must not be accepted.
+    // A revoked key is also unknown; it must not be accepted.
     if has("REVOKED HOST KEY DETECTED") {
         let host = between(said, "host key for ", " is marked as revoked").unwrap_or(host);
         return Cause::HostKeyRevoked { host: host.into() };
@@ -166,7 +166,7 @@ pub(super) fn first_key(file: &Path) -> Option<(String, String)> {
     Some((host, key_fingerprint(key)?))
 }
 
-/// A file of known hosts. A node's banner may have named it, and it may be anything.
+/// The text of a known hosts file. A node's banner may have named the file, so it may be anything.
 fn bounded(file: &Path) -> Option<String> {
     use std::io::Read as _;
     const MOST: u64 = 16 << 20;

@@ -1,5 +1,5 @@
 //! A connection is a reader, a writer and an end. Each connector (`local`, `exec`, `ssh`) makes
-//! one; everything above works with these three and knows no connector.
+//! one; all other code uses these three and knows no connector.
 
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::channel::{Reader, Writer, lock};
 use super::fair::{self, WaitsFor};
 
-/// Of what is said beside a connection, this much is kept, the newest.
+/// How many bytes of standard error are kept, the newest.
 const MOST_SAID: usize = 16 << 10;
 
 /// A way to a shell's standard input and output.
@@ -19,11 +19,11 @@ pub(super) struct Connection {
     pub(super) end: End,
 }
 
-/// What is known of a connection beside its bytes, and the means to end it. Dropped, the
+/// The state of a connection beside its bytes, and the means to end it. When dropped, the
 /// connection has a little time to end by itself.
 #[derive(Debug)]
 pub(super) struct End {
-    /// The program that carries it; nothing where it has ended at once.
+    /// The process id of its program; `None` if it ended at once.
     pid: Option<u32>,
     said: Arc<Mutex<Vec<u8>>>,
     news: watch::Receiver<()>,
@@ -31,7 +31,7 @@ pub(super) struct End {
     stop: watch::Sender<Stop>,
 }
 
-/// What a connector tells of a connection.
+/// The connector's side: reports the state of a connection.
 pub(super) struct Teller {
     said: Arc<Mutex<Vec<u8>>>,
     tell: watch::Sender<()>,
@@ -41,25 +41,25 @@ pub(super) struct Teller {
 /// How a connection ended.
 #[derive(Clone, Debug)]
 pub(super) struct Ended {
-    /// Of the program; `None` where it could not be had.
+    /// The program's exit status; `None` if unknown.
     pub(super) status: Option<ExitStatus>,
-    /// Everything that was said, trimmed.
+    /// Everything on standard error, trimmed.
     pub(super) said: String,
 }
 
-/// Whether a connection is wanted.
+/// Whether and how a connection must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     No,
     /// It may end by itself.
     Soon,
-    /// The same, also where this process ends first.
+    /// The same, even if this process ends first.
     LetGo,
     Now,
 }
 
-/// The end of a new connection, and the connector's side of it: what it tells, and what it is
-/// asked.
+/// The end of a new connection, and the connector's side of it: its reports, and the requests to
+/// it.
 pub(super) fn end(pid: Option<u32>) -> (End, Teller, watch::Receiver<Stop>) {
     let said = Arc::default();
     let (tell, news) = watch::channel(());
@@ -81,22 +81,22 @@ pub(super) fn end(pid: Option<u32>) -> (End, Teller, watch::Receiver<Stop>) {
 }
 
 impl End {
-    /// What was said beside the bytes: on standard error, from the start or the newest of it.
+    /// Standard error so far, or the newest part of it.
     pub(super) fn said(&self) -> String {
         text(&self.said)
     }
 
-    /// What was said until now is of no interest any more.
+    /// Drops the messages so far.
     pub(super) fn forget(&self) {
         lock(&self.said).clear();
     }
 
-    /// Changes whenever something is said.
+    /// Changes with each new message.
     pub(super) fn news(&self) -> watch::Receiver<()> {
         self.news.clone()
     }
 
-    /// Whom the connection waits for at this moment.
+    /// Who is waiting for whom at this moment.
     pub(super) fn waits_for(&self) -> WaitsFor {
         self.pid.map_or(WaitsFor::Node, fair::waits_for)
     }
@@ -122,18 +122,18 @@ impl End {
         self.stop.send_replace(Stop::Now);
     }
 
-    /// Lets it end by itself, also where this process ends first.
+    /// Lets it end by itself, even if this process ends first.
     pub(super) fn let_go(&self) {
         self.ask(Stop::LetGo);
     }
 
-    /// Lets it end by itself, and kills it where it does not.
+    /// Lets it end by itself, and kills it if it does not.
     pub(super) async fn leave(&self) {
         self.ask(Stop::Soon);
         self.ended().await;
     }
 
-    /// Asks for its end, unless somebody has.
+    /// Requests its end, unless that was done before.
     fn ask(&self, how: Stop) {
         self.stop.send_if_modified(|stop| {
             let first = *stop == Stop::No;
@@ -152,7 +152,7 @@ impl Drop for End {
 }
 
 impl Teller {
-    /// Something was said.
+    /// Adds a message.
     pub(super) fn say(&self, words: &[u8]) {
         let mut all = lock(&self.said);
         all.extend_from_slice(words);
@@ -162,7 +162,7 @@ impl Teller {
         self.tell.send_replace(());
     }
 
-    /// The connection has ended, and nothing is said any more.
+    /// Marks the connection as ended; no message follows.
     pub(super) fn end(&self, status: Option<ExitStatus>) {
         let said = text(&self.said);
         self.end.send_replace(Some(Ended { status, said }));

@@ -1,5 +1,5 @@
-//! Where the control sockets of this process live: a short path, private to the user, and
-//! what killed processes left there removed. Knows no ssh.
+//! The directory of this process's control sockets: a short path, private to the user. Also removes
+//! the directories of killed processes. Knows no ssh.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -12,10 +12,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::channel::{lock, nonce};
 
-/// ssh adds a random suffix of 17 bytes while it listens, and the whole has 108 at most.
+/// ssh adds a random suffix of 17 bytes while it listens, and a socket path has at most 108 bytes.
 const MOST_PATH: usize = 61;
 
-/// A directory of this process, removed with the last socket in it.
+/// A directory of this process, removed with its last socket.
 #[derive(Debug)]
 pub(super) struct ControlDir {
     path: PathBuf,
@@ -26,7 +26,7 @@ pub(super) struct ControlDir {
 }
 
 impl ControlDir {
-    /// The directory of this process, made where there is none yet.
+    /// The directory of this process; creates it on first use.
     pub(super) fn of_this_process() -> io::Result<Arc<Self>> {
         static CURRENT: Mutex<Weak<ControlDir>> = Mutex::new(Weak::new());
         let mut current = lock(&CURRENT);
@@ -38,7 +38,7 @@ impl ControlDir {
         Ok(dir)
     }
 
-    /// A path for one more socket.
+    /// A path for another socket.
     pub(super) fn socket(&self) -> PathBuf {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.path.join(format!("{number}"))
@@ -54,7 +54,7 @@ impl ControlDir {
                 .create_new(true)
                 .mode(0o600)
                 .open(&record)?;
-            // A sweeping process may be quicker between these two lines.
+            // Another sweeping process may be faster between these two lines.
             if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() || !record.exists() {
                 continue;
             }
@@ -97,7 +97,7 @@ fn base() -> io::Result<PathBuf> {
     Err(last)
 }
 
-/// Makes the directory, or sees that an existing one is ours alone.
+/// Creates the directory, or checks that an existing one belongs to us alone.
 pub(super) fn private(path: &Path, uid: u32) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

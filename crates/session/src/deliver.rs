@@ -1,5 +1,5 @@
-//! Files to a node: small ones inside the session's own frames, big ones beside them where
-//! the transport can do that. What arrives is proven on the node before it has its name.
+//! Delivers files to a node: small ones within the session's own frames, big ones on a separate
+//! channel if the transport can open one. The node verifies a file before it gets its name.
 
 use std::io;
 use std::path::Path;
@@ -18,18 +18,18 @@ use super::transport::Transport;
 use super::{Call, Content, Done, Session, channel};
 
 static FUNCTIONS: LazyLock<String> = LazyLock::new(|| compact(include_str!("deliver.sh")));
-/// From here on a channel of its own is quicker.
+/// From this size on, a separate channel is faster.
 const BIG: u64 = 256 << 10;
-/// From here on a tool that starts slowly and reckons quickly is worth it on the node.
+/// From this size on, a checksum tool that starts slowly and computes fast pays off on the node.
 const LARGE: u64 = 4 << 20;
 /// The part of a file that one command carries.
 const PART: usize = 128 << 10;
-/// What is read at a time; small pieces cost more than they carry.
+/// How much is read at once; small pieces cost more than they carry.
 const PIECE: usize = 256 << 10;
-/// For a checksum and a rename on a slow disk.
+/// Seconds allowed for a checksum and a rename on a slow disk.
 const SECONDS: u64 = 600;
 
-/// Whether the node's shell has the functions yet.
+/// Whether the node's shell has the functions.
 #[derive(Debug, Default)]
 pub(super) struct Loaded(OnceCell<()>);
 
@@ -40,30 +40,30 @@ struct Delivery<'a> {
     becomes: Becomes,
 }
 
-/// What is made of the bytes that have arrived.
+/// What the received bytes become.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Becomes {
     File {
         mode: u32,
     },
-    /// They are an archive of it.
+    /// A folder; the bytes are its archive.
     Folder,
 }
 
-/// What has left this machine.
+/// The bytes sent so far.
 struct Sent {
     sum: Sum,
     bytes: u64,
-    /// What the node says of it, where it was asked already.
+    /// The node's checksum, if it was requested already.
     arrived: Option<String>,
 }
 
-/// What has arrived, proven on the node.
+/// A delivered file, verified on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
     /// The size of the file.
     pub bytes: u64,
-    /// `sha256:` or, where the node has no `sha256sum`, `cksum:`, and what that tool says.
+    /// `sha256:` or, if the node has no `sha256sum`, `cksum:`, followed by the tool's output.
     pub checksum: String,
 }
 
@@ -120,7 +120,7 @@ fn delivered(sum: &Sum, bytes: u64) -> Delivered {
     }
 }
 
-/// The content, where one command can carry it.
+/// The content, if it fits into one command.
 async fn small(content: Content<'_>) -> Result<Option<Vec<u8>>, DeliverError> {
     match content {
         Content::Bytes(bytes) => Ok((bytes.len() <= PART).then(|| bytes.to_vec())),
@@ -137,7 +137,7 @@ async fn small(content: Content<'_>) -> Result<Option<Vec<u8>>, DeliverError> {
             if bytes.len() <= PART {
                 return Ok(Some(bytes));
             }
-            // It has grown.
+            // The file has grown.
             file.rewind().await.map_err(read)?;
             Ok(None)
         }
@@ -161,7 +161,7 @@ impl Sent {
         }
     }
 
-    /// The tool of the node that proves it with its name.
+    /// The node's tool that verifies the checksum and renames the file.
     fn tool(&self) -> &'static str {
         match self.arrived {
             Some(_) => "proven",
@@ -171,7 +171,7 @@ impl Sent {
 }
 
 impl Delivery<'_> {
-    /// All in one command, and so in one round trip.
+    /// Everything in one command, and thus in one round trip.
     async fn whole(&self, bytes: &[u8]) -> Result<Delivered, DeliverError> {
         let sent = self.reckon(bytes).await?;
         let call = self.add(bytes).code(" || { ");
@@ -207,8 +207,8 @@ impl Delivery<'_> {
         }
     }
 
-    /// Over a channel of its own. ssh reads the file itself; then both sides reckon its sum
-    /// at once, where nobody has to wait for it in between.
+    /// On a separate channel. ssh reads the file itself; then both sides compute the checksum at
+    /// the same time.
     async fn beside(
         &self,
         route: &Route,
@@ -221,7 +221,7 @@ impl Delivery<'_> {
         let bytes = file.stream_position().await.map_err(read)?;
         match sent {
             Ok(()) => {}
-            // Nothing was read where the server allows no second channel.
+            // Nothing was read, because the server allows no second channel.
             Err(_) if bytes == 0 => return self.inside(file).await,
             Err(said) => return Err(self.node_said(said)),
         }
@@ -239,7 +239,7 @@ impl Delivery<'_> {
             .map_err(|source| self.unread(source))
     }
 
-    /// What the node says of what has arrived.
+    /// The node's checksum of the received bytes.
     async fn arrived(&self, bytes: u64) -> Result<String, DeliverError> {
         let tool = match self.session.0.hello.has(Utility::Sha256sum) {
             true if bytes >= LARGE => "openssl",
@@ -309,7 +309,7 @@ impl Delivery<'_> {
         self.function(function).word(text)
     }
 
-    /// Proves what has arrived and gives it its name.
+    /// Verifies the received bytes and gives them their name.
     async fn keep(&self, sent: Sent) -> Result<Delivered, DeliverError> {
         if let Some(arrived) = &sent.arrived
             && arrived != sent.sum.text()
@@ -358,7 +358,7 @@ impl Delivery<'_> {
             Becomes::Folder => self.function("ob_drop").word("folder"),
             Becomes::File { .. } => self.function("ob_drop"),
         };
-        // What is to be told is why it was not delivered.
+        // Report why the delivery failed, not an error of the clean-up.
         let _ = self.session.call(&call, Limits::seconds(60)).await;
     }
 
@@ -366,7 +366,7 @@ impl Delivery<'_> {
         Call::new(name).word(self.path).word(&self.name)
     }
 
-    /// The temporary file, as `ob_at` names it.
+    /// The path of the temporary file, as `ob_at` builds it.
     fn part(&self) -> String {
         let place = Path::new(&self.session.0.hello.home).join(self.path);
         let dir = place.parent().unwrap_or(Path::new("/"));
@@ -403,7 +403,7 @@ impl Delivery<'_> {
     }
 }
 
-/// What `printf %b` turns back into any bytes.
+/// Encodes bytes for `printf %b`.
 fn octal(bytes: &[u8]) -> Vec<u8> {
     bytes
         .iter()

@@ -1,49 +1,49 @@
-//! What a script may use, and what came of it. Knows nobody.
+//! The limits of a script, and its result.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// What one script may use.
+/// The limits of one script.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Counted on the node from the start of the script, in whole seconds, rounded up.
+    /// Enforced on the node from the start of the script, in whole seconds, rounded up.
     pub time: Duration,
     /// Between TERM and KILL, in whole seconds, rounded up.
     pub grace: Duration,
-    /// Bytes kept of standard output and of standard error, each.
+    /// Bytes to keep of standard output and of standard error, each.
     pub output: u64,
-    /// Stops the script when it is raised.
+    /// Stops the script when raised.
     pub cancel: Option<Cancel>,
 }
 
-/// A flag that stops what was given it. Clones share it.
+/// A flag that stops the work it was passed to. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Cancel(Arc<watch::Sender<bool>>);
 
-/// The end of a script: its status and its output, byte for byte.
+/// The result of a script: its status and its output, byte for byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// As the shell tells it: 128 + n for a script that signal n ended.
+    /// As the shell reports it: 128 + n for a script that signal n ended.
     pub status: i32,
-    /// What it printed on standard output, up to the limit.
+    /// Its standard output, up to the limit.
     pub out: Vec<u8>,
-    /// What it printed on standard error, up to the limit.
+    /// Its standard error, up to the limit.
     pub err: Vec<u8>,
-    /// How it came to its end.
+    /// How it ended.
     pub end: End,
-    /// Output passed [`Limits::output`]; the script was stopped there.
+    /// The output exceeded [`Limits::output`]; the script was stopped.
     pub truncated: bool,
 }
 
-/// How a script or call came to its end.
+/// How a script or call ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
     /// By itself.
     #[default]
     Exited,
-    /// Past its time; `killed` where TERM was not enough.
+    /// It exceeded its time; `killed` if TERM was not enough.
     TimedOut {
         /// Its processes are known to be dead.
         killed: bool,
@@ -53,7 +53,7 @@ pub enum End {
 }
 
 impl Done {
-    /// It ended by itself, with status 0.
+    /// Whether it ended by itself with status 0.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.status == 0 && self.end == End::Exited && !self.truncated
@@ -61,7 +61,7 @@ impl Done {
 }
 
 impl Limits {
-    /// The usual limits, with this time limit.
+    /// The default limits, with this time limit.
     #[must_use]
     pub fn seconds(seconds: u64) -> Self {
         Self {
@@ -83,13 +83,13 @@ impl Default for Limits {
 }
 
 impl Cancel {
-    /// Nothing is cancelled yet.
+    /// Not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Cancels what was given a clone of it.
+    /// Cancels all work that has a clone of this.
     pub fn cancel(&self) {
         self.0.send_replace(true);
     }
@@ -100,10 +100,10 @@ impl Cancel {
         *self.0.borrow()
     }
 
-    /// Resolves once the flag is up.
+    /// Resolves once it is cancelled.
     pub async fn cancelled(&self) {
         let mut raised = self.0.subscribe();
-        // The sender lives in `self`, so that waiting cannot fail.
+        // The sender is in `self`, so waiting cannot fail.
         let _ = raised.wait_for(|up| *up).await;
     }
 }
@@ -114,7 +114,7 @@ impl Default for Cancel {
     }
 }
 
-/// For messages: how the shell's own words name the stored script.
+/// For messages: replaces the shell's name of the stored script.
 pub(super) fn name_script(err: &mut Vec<u8>, dir: &str) {
     let shown = format!("{dir}/");
     let finder = memchr::memmem::Finder::new(&shown);

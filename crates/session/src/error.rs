@@ -1,20 +1,20 @@
-//! What can go wrong between here and a node's shell, told apart by its cause. Knows nobody.
+//! Errors between this machine and a node's shell, classified by cause.
 
 use std::io;
 use std::time::Duration;
 
 use crate::outside::Outside;
 
-/// Why no session could be opened. Nothing was done on the node.
+/// Why no session could be opened. Nothing was changed on the node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}{}", had.map_or_else(String::new, after))]
 pub struct OpenError {
-    /// Why, as a case of its own.
+    /// The cause, as an enum.
     pub cause: Cause,
-    /// How long the node was waited for, where that was not enough. Time in which this
-    /// machine was held up counts little.
+    /// How long opsbook waited for the node, if that was too long. Time in which this machine was
+    /// held up counts little.
     pub had: Option<Duration>,
-    /// What `ssh` (or the command of the transport) itself said, trimmed.
+    /// The message of `ssh` or the transport's command, trimmed.
     pub said: Outside,
 }
 
@@ -27,7 +27,7 @@ impl OpenError {
         }
     }
 
-    /// The node said nothing, or not enough, in so much time.
+    /// The error of a node that did not answer, or not completely, within this time.
     pub(super) fn late(cause: Cause, had: Duration, said: impl Into<Outside>) -> Self {
         Self {
             had: Some(had),
@@ -40,13 +40,13 @@ fn after(had: Duration) -> String {
     format!(" after {:.0} s", had.as_secs_f64().max(1.0))
 }
 
-/// The cause, as far as it can be told.
+/// The cause, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
-    /// The node takes none of the keys that were offered.
+    /// The node accepts none of the offered keys.
     #[error("authentication refused")]
     Auth,
-    /// Nobody has said yet that the node's key is right.
+    /// Nobody has confirmed the node's key yet.
     #[error(
         "host key of `{}` is not known{}; compare it, then accept it by `ssh` to it once",
         host.line(),
@@ -55,7 +55,7 @@ pub enum Cause {
     HostKeyUnknown {
         /// The host, as `ssh` names it.
         host: Outside,
-        /// The fingerprint of the key that it showed, where `ssh` says it.
+        /// The fingerprint of the key that the host showed, if `ssh` reports it.
         fingerprint: Option<Outside>,
     },
     /// The node shows another key than the known one.
@@ -69,14 +69,14 @@ pub enum Cause {
     HostKeyChanged {
         /// The host, as `ssh` names it.
         host: Outside,
-        /// What the node shows now.
+        /// The fingerprint that the node shows now.
         fingerprint: Option<Outside>,
-        /// What is on record, and where (`file:line`).
+        /// The recorded fingerprint.
         recorded: Option<Outside>,
-        /// The file and line of the known key, where `ssh` says it.
+        /// The file and line of the known key (`file:line`), if `ssh` reports it.
         record: Option<Outside>,
     },
-    /// The node shows a key that was revoked.
+    /// The node shows a revoked key.
     #[error(
         "host key of `{}` is marked as revoked on this machine; do not go there",
         host.line()
@@ -88,46 +88,46 @@ pub enum Cause {
     /// Nothing listens there.
     #[error("connection refused")]
     Refused,
-    /// Nobody answered in time.
+    /// The node did not answer in time.
     #[error("timed out")]
     TimedOut,
-    /// The network knows no way there.
+    /// There is no route to the network.
     #[error("no route")]
     NoRoute,
-    /// The name of the host has no address.
+    /// The host name has no address.
     #[error("name not found")]
     Name,
-    /// The jump host, or the way on from it; the inner cause says what.
+    /// The jump host, or the connection behind it; the inner cause says which.
     #[error("jump host: {0}")]
     Jump(Box<Cause>),
-    /// The other side ended the connection before a shell was there.
+    /// The other side closed the connection before a shell answered.
     #[error("connection dropped before the key exchange")]
     Dropped,
-    /// In the middle: while keys were exchanged, or before the shell had answered.
+    /// The connection was cut during the key exchange, or before the shell answered.
     #[error("connection cut")]
     Cut,
-    /// `ssh` does not accept its own configuration.
+    /// `ssh` rejects its configuration.
     #[error("bad ssh configuration")]
     Config,
-    /// The two sides have no algorithm in common.
+    /// The two sides have no common algorithm.
     #[error("no common algorithm")]
     Algorithms,
-    /// The login gives no POSIX shell.
+    /// The login has no POSIX shell.
     #[error("no POSIX shell answered")]
     NoShell,
-    /// The tool knows no container, pod or machine of that name.
+    /// The tool knows no container, pod or machine with that name.
     #[error("there is none of that name")]
     Missing,
-    /// The container or pod is there, and nothing runs in it.
+    /// The container or pod exists but is not running.
     #[error("it is not running")]
     Stopped,
-    /// The tool may not, or its user.
+    /// The tool or its user lacks the permission.
     #[error("not allowed")]
     NotAllowed,
-    /// Nobody answers the tool: no daemon, no cluster, no bus.
+    /// The tool gets no answer from its daemon, cluster or bus.
     #[error("the service that knows it does not answer")]
     NoService,
-    /// There is no folder on the node in which a session could keep its files.
+    /// The node has no folder for a session's files.
     #[error("no private directory can be made on the node")]
     NoDirectory,
     /// A program on this machine cannot be started.
@@ -136,7 +136,7 @@ pub enum Cause {
         /// Its name.
         program: String,
     },
-    /// None of these; the message says what is known.
+    /// Another cause; see the message.
     #[error("connection failed")]
     Other,
 }
@@ -145,25 +145,25 @@ fn key(before: &str, key: Option<&Outside>) -> String {
     key.map_or_else(String::new, |key| format!("{before}{}", key.line()))
 }
 
-/// A session that is no more, or never could do what was asked.
+/// A session that has ended, or that could not do what was requested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
-    /// The connection has ended.
+    /// The connection was closed.
     #[error("session was closed")]
     Closed,
-    /// The connection went, or the shell on the node ended; with what was said last.
+    /// The connection was lost, or the shell on the node ended.
     #[error("connection lost: {}", said.block())]
     Connection {
-        /// What was said on it last.
+        /// The last message.
         said: Outside,
     },
-    /// No result long after the script's own time limit; the node's side is not known.
+    /// No result long after the script's own time limit; the node's state is unknown.
     #[error("no answer from the node")]
     Silent,
-    /// Something on the node killed what was to answer.
+    /// Something on the node killed the answering process.
     #[error("what was to answer on the node was killed")]
     Killed,
-    /// The other side was left: what it printed was no answer, and did not end.
+    /// The connection was closed because the other side printed invalid data without end.
     #[error("the node was left: {why}")]
     Endless {
         /// What is wrong with the answer.
@@ -172,40 +172,40 @@ pub enum Lost {
     /// Refused before anything was sent.
     #[error("{}", reason.block())]
     Refused {
-        /// What was in the way.
+        /// The obstacle.
         reason: Outside,
     },
 }
 
-/// Why a file did not arrive. Nothing is left of it on the node.
+/// Why a file did not arrive. Nothing of it remains on the node.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
     /// The connection was lost.
     #[error(transparent)]
     Lost(#[from] Lost),
-    /// The content could not be read here.
+    /// The content could not be read on this machine.
     #[error("cannot read `{path}`: {source}")]
     Read {
         /// The file on this machine.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The node said no: disk full, no permission, no such directory.
+    /// The node refused: disk full, no permission, no such directory.
     #[error("cannot write `{path}`: {}", said.block())]
     Node {
         /// The file on the node.
         path: String,
-        /// What the node says.
+        /// The node's message.
         said: Outside,
     },
-    /// It was told to stop; nothing of it is left on the node.
+    /// It was cancelled; nothing of it remains on the node.
     #[error("the delivery of `{path}` was stopped")]
     Cancelled {
         /// The file on the node.
         path: String,
     },
-    /// Other bytes arrived than were sent.
+    /// The received bytes differ from the sent ones.
     #[error("`{path}` arrived damaged: sent {sent}, arrived {}", arrived.line())]
     Checksum {
         /// The file on the node.
@@ -217,10 +217,10 @@ pub enum DeliverError {
     },
 }
 
-/// Why there is no shell behind `sudo`.
+/// Why `sudo` gave no shell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SudoError {
-    /// `sudo` does not take the password.
+    /// `sudo` rejects the password.
     #[error("sudo refused the password")]
     WrongPassword,
     /// `sudo` wants a password, and none was given.
@@ -229,13 +229,13 @@ pub enum SudoError {
     /// The rules of `sudo` do not allow it.
     #[error("sudo does not allow it: {}", _0.line())]
     NotAllowed(Outside),
-    /// The rules of `sudo` want a terminal, and a session has none.
+    /// The rules of `sudo` require a terminal, and a session has none.
     #[error("sudo wants a terminal: {}", _0.line())]
     NeedsTty(Outside),
-    /// There is no `sudo` on the node.
+    /// The node has no `sudo`.
     #[error("no `sudo` on the node")]
     Missing,
-    /// None of these; what `sudo` said.
+    /// Another reason, in `sudo`'s words.
     #[error("sudo failed: {}", _0.line())]
     Other(Outside),
     /// The connection was lost.

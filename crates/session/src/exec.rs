@@ -1,5 +1,5 @@
-//! A connection to a shell that some command of this machine leads to: a container, a jail, a serial line; and
-//! what the tools that are known say where there is none.
+//! A connection to a shell that a command of this machine opens: in a container, in a jail, on a
+//! serial line. Also interprets the error messages of known tools.
 
 use tokio::process::Command;
 
@@ -14,7 +14,7 @@ pub(super) fn connect(exec: &Exec, name: &str) -> Result<Connection, OpenError> 
     process::start(command, name)
 }
 
-/// Why no shell answered, from what the tool said before it ended.
+/// Why no shell answered, from the tool's messages.
 pub(super) fn cause(tool: Tool, said: &str) -> Cause {
     let has = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
     let (missing, stopped, nobody, not_allowed): (&[_], &[_], &[_], &[_]) = match tool {
@@ -63,7 +63,7 @@ pub(super) fn cause(tool: Tool, said: &str) -> Cause {
             ],
         ),
     };
-    // A word of the shell's absence may stand beside the name of what is there.
+    // A message about a missing shell may also contain the name of an existing container.
     if has(&[
         "executable file not found",
         "no such file or directory: unknown",

@@ -1,20 +1,20 @@
-//! Time that counts against a node. This machine may be stopped, or too busy to do its own
-//! part; then the node waits for us, and not we for it. Such time counts little. Knows no node.
+//! Counts time against a node. This machine may be stopped, or too busy to do its own part; then
+//! the node waits for us. Such time counts little.
 
 use std::fs;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Time is counted in pieces of this length. However late a piece ends, it counts as one.
+/// Time is counted in ticks of this length. However late a tick ends, it counts as one.
 const TICK: Duration = Duration::from_millis(250);
-/// Where this machine has not done its part, a tick counts this much less. It counts at all
-/// so that a program that only spins is given up in the end.
+/// While this machine is the bottleneck, a tick counts this much less. It still counts, so that a
+/// program that only spins is given up in the end.
 const BUSY: u32 = 10;
-/// Of the programs that a program has started, this many are looked at.
+/// How many child processes of a program are examined.
 const MOST_PROGRAMS: usize = 16;
 
-/// The time that somebody has had by now.
+/// The time that was counted so far.
 #[derive(Debug)]
 pub struct FairTime {
     counted: Duration,
@@ -22,16 +22,16 @@ pub struct FairTime {
     late: bool,
 }
 
-/// Who was waited for during a tick.
+/// Who waited for whom during a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitsFor {
-    /// The other side has everything that it needs to go on.
+    /// We wait for the node: it has everything that it needs.
     Node,
-    /// A program of ours wants to run, and cannot or has not ended.
+    /// The node waits for us: a program of ours wants to run and cannot, or has not ended.
     Us,
 }
 
-/// Waits for `work`, for as long as the limit of fair time; `None` where it was not done.
+/// Runs `work` within a limit of fair time; `None` if it did not finish.
 pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut work = std::pin::pin!(work);
     let mut time = FairTime::start();
@@ -45,13 +45,13 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option
     None
 }
 
-/// Waits until so much fair time has passed.
+/// Waits for this much fair time.
 pub async fn pass(time: Duration) {
     within(time, std::future::pending::<()>()).await;
 }
 
 impl FairTime {
-    /// Begins to count.
+    /// Starts counting.
     #[must_use]
     pub fn start() -> FairTime {
         FairTime {
@@ -61,14 +61,14 @@ impl FairTime {
         }
     }
 
-    /// The time that has counted against the node by now.
+    /// The time counted against the node so far.
     #[must_use]
     pub fn counted(&self) -> Duration {
         self.counted + self.last.elapsed().min(TICK)
     }
 
-    /// Whether the limit was reached. What came in while we were stopped is looked at first:
-    /// a tick that came late does not end it.
+    /// Whether the limit was reached. Input that arrived while we were stopped is handled first: a
+    /// late tick alone does not end the wait.
     #[must_use]
     pub fn is_over(&self, limit: Duration) -> bool {
         self.counted >= limit && (!self.late || self.counted >= limit + TICK)
@@ -86,7 +86,7 @@ impl FairTime {
         }
     }
 
-    /// Waits for the end of a tick, and counts it. May be given up and called again.
+    /// Waits for the end of a tick and counts it. Cancel safe.
     pub(super) async fn tick(&mut self, who: impl FnOnce() -> WaitsFor) {
         self.tick_of(TICK, who).await;
     }
@@ -109,7 +109,7 @@ impl FairTime {
     }
 }
 
-/// Whom a running program waits for at this moment, with the programs that it has started.
+/// Who waits for whom: examines a running program and its children.
 pub(super) fn waits_for(pid: u32) -> WaitsFor {
     let mut programs = vec![pid];
     let mut at = 0;
@@ -128,7 +128,7 @@ pub(super) fn waits_for(pid: u32) -> WaitsFor {
     WaitsFor::Node
 }
 
-/// As `ps` shows it; nothing where there is no `/proc`.
+/// The state as in `ps`; `None` without `/proc`.
 fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
@@ -143,7 +143,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(1);
 
-    /// Stops everything in this runtime, as a stop of the whole process does.
+    /// Stops everything in this runtime, like a stop of the whole process.
     fn stall(time: Duration) {
         std::thread::sleep(time);
     }
@@ -200,7 +200,7 @@ mod tests {
 
     impl Drop for Killed {
         fn drop(&mut self) {
-            // With all that it has started.
+            // Together with its children.
             let group = rustix::process::Pid::from_child(&self.0);
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             let _ = self.0.wait();
@@ -229,7 +229,7 @@ mod tests {
         until(&program("read x"), WaitsFor::Node);
         until(&program("read x; :"), WaitsFor::Node);
         until(&program("while :; do :; done"), WaitsFor::Us);
-        // The one that computes is another's child, and ends with the pipe.
+        // The busy process is a child of another one, and ends with the pipe.
         let behind = "while echo x; do :; done | while read -r x; do :; done; :";
         until(&program(behind), WaitsFor::Us);
         let stopped = program("read x");

@@ -1,5 +1,5 @@
-//! Getting to a node's shell: how many nodes are on the way at once, how long one may take,
-//! and who of us is waited for meanwhile. All of it is measured here and now.
+//! Connecting to a node's shell: how many nodes connect at once, how long one may take, and who
+//! waits for whom. Everything is measured while it happens.
 
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
@@ -11,41 +11,40 @@ use super::connection::End;
 use super::fair::FairTime;
 use super::{OpenOptions, told};
 
-/// A node that we have waited for so long is not held up by the others, and must not hold
-/// them up.
+/// After this wait, the other connections neither delay a node nor are delayed by it.
 const NOT_OURS: Duration = Duration::from_secs(2);
-/// For a person who has to touch a key or confirm at an agent.
+/// Time for a person to touch a key or confirm at an agent.
 const PERSON: Duration = Duration::from_secs(45);
-/// A node that does not answer may take this much longer than those did that answered.
+/// A silent node may take this many times as long as the nodes that answered.
 const SPREAD: u32 = 4;
-/// However slow the others are, a node has no more than so many times the time limit.
+/// However slow the others are, a node gets at most this many times the time limit.
 const MOST_LONGER: u32 = 8;
 
-/// Leave to be on the way.
+/// Permission to connect.
 pub(super) type Place = SemaphorePermit<'static>;
 
-/// Most of a connection's cost is a key exchange, which is computed: as many at once as can
-/// make progress. One that this machine has no time for keeps its place, so that on a busy
-/// machine no more are begun than it can do.
+/// The main cost of a connection is the key exchange, which needs the processor: so many connect at
+/// once as can make progress. A connection that this machine has no time for keeps its place, so a
+/// busy machine does not start more than it can handle.
 pub(super) async fn place() -> Option<Place> {
     static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Semaphore::new((4 * cores).max(8))
     });
-    // It is never closed.
+    // The semaphore is never closed.
     PLACES.acquire().await.ok()
 }
 
-/// What the last ones took that got there.
+/// How long the latest successful connections took.
 static LATELY: Mutex<Duration> = Mutex::new(Duration::ZERO);
 
-/// Takes note of one that got there.
+/// Records the time of a successful connection.
 pub(super) fn took(time: Duration) {
     let mut lately = lock(&LATELY);
     *lately = lately_with(*lately, time);
 }
 
-/// Slowness counts at once, and is forgotten slowly.
+/// A slow connection counts at once and is forgotten slowly.
 fn lately_with(lately: Duration, time: Duration) -> Duration {
     if time > lately {
         (lately + time) / 2
@@ -54,8 +53,8 @@ fn lately_with(lately: Duration, time: Duration) -> Duration {
     }
 }
 
-/// How long a node may take where it is asked to answer within `limit`: on a machine on which
-/// those that answer take long, one that has not answered yet is not dead.
+/// How long a node may take if it should answer within `limit`: on a machine where answering nodes
+/// take long, a silent one is not dead yet.
 pub(super) fn chance(limit: Duration) -> Duration {
     chance_with(*lock(&LATELY), limit)
 }
@@ -64,13 +63,13 @@ fn chance_with(lately: Duration, limit: Duration) -> Duration {
     limit.max((lately * SPREAD).min(limit * MOST_LONGER))
 }
 
-/// One that is on the way.
+/// A node that is being connected.
 pub(super) struct Waiting {
     pub(super) time: FairTime,
     pub(super) asked_person: bool,
     limit: Duration,
     place: Option<Place>,
-    /// Of what `ssh` has said, in bytes.
+    /// How many bytes of `ssh`'s messages were shown.
     shown: usize,
 }
 
@@ -85,7 +84,7 @@ impl Waiting {
         }
     }
 
-    /// Passes on what the connection says, and ends when the node has had its time.
+    /// Passes on the connection's messages, and returns when the node's time is over.
     pub(super) async fn overdue(&mut self, end: &End, options: &OpenOptions) {
         let mut news = end.news();
         while !self.time.is_over(self.limit) {

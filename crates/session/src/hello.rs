@@ -1,4 +1,4 @@
-//! What a node says about itself when its shell answers. Knows nobody.
+//! What a node reports about itself in its greeting.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,46 +10,46 @@ use crate::outside::Outside;
 pub struct Hello {
     /// The login user, as `id` names it.
     pub user: Outside,
-    /// Its number; 0 is root.
+    /// The user id; 0 is root.
     pub uid: u32,
     /// Its home directory, absolute.
     pub home: String,
-    /// The name that the node gives itself.
+    /// The node's own name.
     pub hostname: Outside,
     /// `Linux 6.1.0`, …
     pub kernel: Outside,
-    /// `bash`, `busybox`, `dash` or `sh` where it cannot be told.
+    /// `bash`, `busybox`, `dash`, or `sh` if unknown.
     pub shell: Outside,
-    /// Empty where the system has none.
+    /// Empty if the system has none.
     pub boot_id: String,
-    /// The runner's own process id on the node.
+    /// The runner's process id on the node.
     pub pid: u32,
-    /// How many processors the node has; 1 where it does not say.
+    /// The number of processors; 1 if the node does not report it.
     pub cores: u32,
-    /// The private directory on the node (0700), gone when the session ends.
+    /// The session's private directory on the node (0700); removed when the session ends.
     pub dir: String,
-    /// What is there of the tools that make a difference.
+    /// Available programs that opsbook can use.
     pub tools: BTreeSet<Utility>,
-    /// From the start of the transport to the answer.
+    /// The time from the start of the transport to the answer.
     pub connect: Duration,
 }
 
 /// A program that a node has or lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Utility {
-    /// `setsid`, which gives a step a session of its own.
+    /// `setsid`, which gives a step its own session.
     Setsid,
-    /// `flock`, which tells whether a controller lives.
+    /// `flock`, which shows whether a controller is alive.
     Flock,
-    /// `base64`, for bytes that a line cannot hold.
+    /// `base64`, for bytes that a line cannot contain.
     Base64,
-    /// `sha256sum`, for files that are delivered.
+    /// `sha256sum`, to verify delivered files.
     Sha256sum,
-    /// `bash`, for scripts that want it.
+    /// `bash`, for scripts that need it.
     Bash,
     /// `sudo`, for steps as another user.
     Sudo,
-    /// `tar`, for folders that are delivered in one piece.
+    /// `tar`, for folders that are delivered as an archive.
     Tar,
 }
 
@@ -75,7 +75,7 @@ impl Hello {
         self.tools.contains(&tool)
     }
 
-    /// Notes a tool by its name; one that makes no difference is left out.
+    /// Notes a tool by its name; ignores unknown ones.
     pub(super) fn found(&mut self, tool: &str) {
         self.tools.extend(Utility::named(tool));
     }

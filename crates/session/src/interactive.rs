@@ -1,12 +1,12 @@
-//! Commands that give a person a terminal on a node. Nothing here is captured or framed.
+//! Commands that give a person a terminal on a node. Their output is not captured.
 
 use std::process::Command;
 
 use super::values::quote;
 use super::{Exec, Ssh, Target};
 
-/// A command that runs a line of shell on the node with the caller's terminal. The line may
-/// hold paths, never values.
+/// A command that runs a line of shell on the node with the caller's terminal. The line may contain
+/// paths, never values.
 #[must_use]
 pub fn interactive(target: &Target, line: &str) -> Command {
     match target {
@@ -38,7 +38,7 @@ pub fn interactive(target: &Target, line: &str) -> Command {
     }
 }
 
-/// The words with which a person gets a POSIX shell on the node.
+/// The command line with which a person gets a POSIX shell on the node.
 #[must_use]
 pub fn shell_words(target: &Target) -> Vec<String> {
     let command = match target {
@@ -46,7 +46,7 @@ pub fn shell_words(target: &Target) -> Vec<String> {
         Target::Exec(exec) => with_terminal(exec),
         Target::Ssh(ssh) => {
             let mut command = Command::new("ssh");
-            // A line that is pasted may begin with the escape character.
+            // A pasted line may begin with the escape character.
             command.args(["-t", "-e", "none"]);
             arguments(ssh, "-p", &mut command);
             command.arg("--").arg(&ssh.host).arg("sh");
@@ -59,7 +59,7 @@ pub fn shell_words(target: &Target) -> Vec<String> {
         .collect()
 }
 
-/// The `sshfs` command that mounts a directory of the node; nothing where there is no ssh.
+/// The `sshfs` command that mounts a directory of the node; `None` without ssh.
 #[must_use]
 pub fn sshfs(target: &Target, dir: &str, onto: &std::path::Path) -> Option<Command> {
     let Target::Ssh(ssh) = target else {
@@ -78,7 +78,7 @@ pub fn sshfs(target: &Target, dir: &str, onto: &std::path::Path) -> Option<Comma
         user: None,
         ..ssh.clone()
     };
-    // sshfs knows `-p`; the jump host is an option of ssh there.
+    // sshfs knows `-p`; the jump host is an ssh option there.
     if let Some(jump) = &ssh.jump {
         command.arg("-o").arg(format!("ProxyJump={jump}"));
     }
@@ -100,7 +100,7 @@ fn with_terminal(exec: &Exec) -> Command {
     command
 }
 
-/// The configuration of ssh with which this process reaches nodes.
+/// Adds the ssh configuration of this process.
 fn config(command: &mut Command) {
     if let Some(path) = super::SSH_CONFIG.get() {
         command.arg("-F").arg(path);

@@ -1,6 +1,6 @@
-//! Reaching a node: one open POSIX `sh` on one channel, spoken to in frames; ssh, local and
-//! exec under it. Knows no manual, no nodes, no plan, no journal: it is given a [`Target`], and
-//! runs a [`Script`] or a [`Call`], nothing else.
+//! Reaches a node: one open POSIX `sh` on one channel, with a framed protocol, over ssh, local or
+//! exec. Knows no manual, no nodes, no plan, no journal: it takes a [`Target`], and runs only a
+//! [`Script`] or a [`Call`].
 //!
 //! ```
 //! use opsbook_session::{Call, Limits, OpenOptions, Session, Target};
@@ -19,7 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_text::outside;
 
 mod call;
@@ -76,7 +76,7 @@ pub use script::Script;
 pub use secret::{Password, Secret};
 pub use target::{Exec, Ssh, Target, Tool};
 pub use text::compact;
-/// The target of the events of `tracing` that tell of connections; their field `node` names it.
+/// The target of `tracing` events about connections; their field `node` names the node.
 pub use told::TARGET as TOLD;
 use transport::Transport;
 pub use values::quote;
@@ -87,8 +87,8 @@ mod tests;
 
 use crate::outside::Outside;
 
-/// One open POSIX shell on a node. Cheap to clone; clones share the shell, and the last one
-/// that is dropped ends it.
+/// One open POSIX shell on a node. Cheap to clone; clones share the shell, and dropping the last
+/// one ends it.
 #[derive(Clone, Debug)]
 pub struct Session(Arc<Inner>);
 
@@ -98,47 +98,47 @@ struct Inner {
     channel: Channel,
     end: connection::End,
     transport: Arc<Transport>,
-    /// Ended by us.
+    /// This process closed it.
     closed: Arc<AtomicBool>,
-    /// Behind sudo: the transport's further channels are another user's.
+    /// Behind sudo: further channels of the transport belong to another user.
     other_user: bool,
     loaded: deliver::Loaded,
-    /// By user; a refusal is kept as well.
+    /// By user; a refusal is stored as well.
     others: tokio::sync::Mutex<HashMap<String, Result<Session, SudoError>>>,
 }
 
-/// What [`reach_with`] has said.
+/// The configuration from [`reach_with`].
 static SSH_CONFIG: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on this process reaches nodes with this configuration of ssh (`ssh -F`), in place of
-/// the user's own. The first call counts.
+/// Makes this process use this ssh configuration (`ssh -F`) instead of the user's own. Only the
+/// first call counts.
 pub fn reach_with(ssh_config: PathBuf) {
     let _ = SSH_CONFIG.set(ssh_config);
 }
 
-/// How sessions are opened.
+/// Options for opening sessions.
 #[derive(Clone)]
 pub struct OpenOptions {
-    /// For each of: reaching the node, and its shell answering. A person who has to touch a
-    /// key is given longer.
+    /// The time for reaching the node, and again for its shell to answer. A person who must touch a
+    /// key gets longer.
     pub timeout: Duration,
-    /// How often a node that does not answer is asked before it is called dead. A try in which
-    /// this machine did not do its part is not counted.
+    /// How often a silent node is asked before it counts as dead. A try in which this machine was
+    /// the bottleneck does not count.
     pub tries: u32,
-    /// What the node is called in what is said of its connection (see [`TOLD`]).
+    /// The node's name in messages about its connection (see [`TOLD`]).
     pub name: String,
-    /// Instead of the user's own configuration of ssh; at first, what [`reach_with`] has said.
+    /// An ssh configuration instead of the user's own; default: that of [`reach_with`].
     pub ssh_config: Option<PathBuf>,
-    /// Functions of our own that the node's shell reads while its greeting is on its way.
+    /// opsbook's functions that the node's shell reads while its greeting is on its way.
     pub prelude: &'static str,
 }
 
-/// What is delivered to a node.
+/// The content of a delivery.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
-    /// Bytes that are in memory.
+    /// Bytes in memory.
     Bytes(&'a [u8]),
-    /// A file on this machine that was opened already; errors name it by its path.
+    /// An open file on this machine; errors use its path.
     File(&'a Path, &'a std::fs::File),
 }
 
@@ -153,7 +153,7 @@ impl Session {
         open::open(&Target::Local, options).await
     }
 
-    /// What the node said about itself.
+    /// What the node reported about itself.
     #[must_use]
     pub fn hello(&self) -> &Hello {
         &self.0.hello
@@ -165,9 +165,9 @@ impl Session {
         std::ptr::eq(self.0.channel.prelude, prelude)
     }
 
-    /// Runs a script that only reads, in one of the node's workers: standard input
-    /// `/dev/null`, the values as shell variables, its time limit enforced on the node.
-    /// Dropping the future stops the script.
+    /// Runs a script that only reads, in one of the node's workers: standard input `/dev/null`,
+    /// values as shell variables, time limit enforced on the node. Dropping the future stops the
+    /// script.
     pub async fn run(
         &self,
         script: &Script,
@@ -198,30 +198,29 @@ impl Session {
         })
     }
 
-    /// Evaluates a call in a background subshell of the session's main shell.
-    /// What it opened with [`exclusive`](Self::exclusive) (file descriptors 7 to 9) is
-    /// inherited.
+    /// Evaluates a call in a background subshell of the session's main shell. It inherits the file
+    /// descriptors 7 to 9 that [`exclusive`](Self::exclusive) calls opened.
     pub async fn call(&self, call: &Call, limits: Limits) -> Result<Done, Lost> {
         self.0.channel.call(call.bytes(), &limits).await
     }
 
-    /// Evaluates a call in the session's main shell itself: it blocks everything else
-    /// while it runs, and may open file descriptors 7 to 9 for later calls. Workers of
-    /// [`run`](Self::run) do not inherit them.
+    /// Evaluates a call in the session's main shell itself: it blocks everything else while it
+    /// runs, and may open file descriptors 7 to 9 for later calls. Workers of [`run`](Self::run) do
+    /// not inherit them.
     pub async fn exclusive(&self, call: &Call) -> Result<Done, Lost> {
         self.0.channel.here(call.bytes(), &Limits::default()).await
     }
 
-    /// The same for code that starts something and leaves it to that to tell the end, by
-    /// setting `ob_later`: the main shell is free again at once.
+    /// The same for code that starts a process which reports the end itself, by setting `ob_later`:
+    /// the main shell is free again at once.
     pub async fn begin(&self, call: Call, limits: Limits) -> Result<Done, Lost> {
         self.0.channel.begin(call.into_bytes(), &limits).await
     }
 
-    /// A second session on the node as another user. Opened once per user and kept; a
-    /// refusal is kept too, so that nothing is ever asked twice by itself.
+    /// A second session on the node as another user. Opened once per user and kept. A refusal is
+    /// kept as well, so that opsbook never asks twice by itself.
     pub async fn sudo(&self, user: &str, password: Option<&Password>) -> Result<Self, SudoError> {
-        // The lock is held while sudo is asked: two askers must not send the password twice.
+        // Hold the lock while sudo is asked: two tasks must not send the password twice.
         let mut others = self.0.others.lock().await;
         if let Some(known) = others.get(user) {
             let retry = matches!(known, Err(SudoError::PasswordNeeded)) && password.is_some();
@@ -234,8 +233,8 @@ impl Session {
         session
     }
 
-    /// Writes a file on the node: a temporary one beside it, checksum verified there, `mode`
-    /// set, renamed. A relative path starts at the login user's home.
+    /// Writes a file on the node: to a temporary file next to it, then verifies its checksum, sets
+    /// `mode` and renames it. A relative path starts at the login user's home.
     pub async fn deliver(
         &self,
         path: &str,
@@ -246,8 +245,8 @@ impl Session {
         deliver::deliver(self, path, content, Becomes::File { mode }, cancel).await
     }
 
-    /// Unpacks an archive of this machine to a folder on the node, which has the name when it
-    /// is whole, and replaces what was there. The node needs `tar`.
+    /// Unpacks an archive of this machine into a folder on the node. The complete folder then
+    /// replaces the existing one. The node needs `tar`.
     pub async fn deliver_folder(
         &self,
         path: &str,
@@ -262,8 +261,8 @@ impl Session {
         deliver::deliver(self, path, content, Becomes::Folder, cancel).await
     }
 
-    /// Has the shell end, and everything that the session runs, and waits for nobody: that goes
-    /// on where this process ends first.
+    /// Ends the shell and everything that the session runs, without waiting: that continues even if
+    /// this process ends first.
     pub async fn let_go(&self) {
         for other in self.0.others.lock().await.values().flatten() {
             Box::pin(other.let_go()).await;
@@ -273,7 +272,7 @@ impl Session {
         self.0.end.let_go();
     }
 
-    /// Ends the shell and everything that the session runs, and waits for it.
+    /// Ends the shell and everything that the session runs, and waits for that.
     pub async fn close(&self) {
         let others = std::mem::take(&mut *self.0.others.lock().await);
         for other in others.into_values().flatten() {
@@ -284,7 +283,7 @@ impl Session {
         self.0.end.leave().await;
     }
 
-    /// Resolves when the session is gone, with the cause.
+    /// Resolves when the session is lost, with the cause.
     pub fn lost(&self) -> impl Future<Output = Lost> + Send + 'static {
         let mut gone = self.0.channel.gone();
         async move {

@@ -1,9 +1,9 @@
-//! The limits of this process. Knows no session.
+//! The limits of this process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the number of files that this process may hold open as far as it is allowed to: a
-/// session needs four. Gives the number that holds now.
+/// Raises the number of files that this process may open as far as allowed: a session needs four.
+/// Returns the resulting limit.
 #[expect(clippy::must_use_candidate, reason = "called for what it does")]
 pub fn raise_limits() -> u64 {
     let limit = getrlimit(Resource::Nofile);
@@ -11,27 +11,26 @@ pub fn raise_limits() -> u64 {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    // Where it cannot be raised, the old one holds, and is given.
+    // If it cannot be raised, the old limit stays and is returned.
     let _ = setrlimit(Resource::Nofile, wanted);
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Keeps what this process has in memory from being looked at: it is not written to a core
-/// dump, and other programs of the same user cannot read it. The programs that it starts are
-/// as they would be without it: the kernel forgets this where another program begins, and the
-/// limit of core dumps, which they inherit, is left alone.
+/// Protects this process's memory: it is not written to a core dump, and other programs of the same
+/// user cannot read it. Child programs are not affected: the kernel resets this flag when another
+/// program starts, and the core dump limit, which they inherit, stays unchanged.
 pub fn hide_memory() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        // It does not fail for the process itself.
+        // This cannot fail for the process itself.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 
-/// How many nodes may be worked with at once where so many files may be open: a node may take
-/// a session of the login, one of another user and one on this machine, each with three pipes,
-/// and more for a moment while a program starts.
+/// How many nodes can be used at once with this limit of open files: a node may need a session of
+/// the login, one of another user and one on this machine, each with three pipes, and briefly more
+/// while a program starts.
 #[must_use]
 pub fn nodes_within(files: u64) -> usize {
     const OWN: u64 = 64;

@@ -1,5 +1,5 @@
-//! From a transport to an open session: bounded side by side, with notes while it takes
-//! time, and one cause where it fails.
+//! Opens a session over a transport: with limited parallelism, progress messages, and one cause if
+//! it fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +14,18 @@ use super::secret::Password;
 use super::transport::Transport;
 use super::{Inner, OpenOptions, Session, Target, classify, fair, sudo, told};
 
-/// After a server dropped the connection: most have `MaxStartups`, and others connect too.
+/// Pauses after a server dropped the connection: most have `MaxStartups`, and others connect too.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(400),
     Duration::from_millis(900),
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// For a shell over a connection that is open: it may be dead, and nobody have noticed.
+/// For a shell over an open connection, which may be dead without anybody noticing.
 const OVER_SHARED: Duration = Duration::from_secs(4);
 /// For the shell behind `sudo`.
 const ANSWER: Duration = Duration::from_mins(1);
-/// A node that does not answer is asked this often at most, whatever held us up meanwhile.
+/// The most tries for a silent node, however busy this machine is.
 const MOST_TRIES: u32 = 6;
 
 pub(super) async fn open(target: &Target, options: &OpenOptions) -> Result<Session, OpenError> {
@@ -61,22 +61,22 @@ pub(super) async fn open(target: &Target, options: &OpenOptions) -> Result<Sessi
     }
 }
 
-/// What there was of tries in which the node did not answer.
+/// The tries in which the node did not answer.
 #[derive(Debug, Default)]
 struct Late {
     tries: u32,
-    /// In which this machine did its part.
+    /// Tries in which this machine was not the bottleneck.
     fair: u32,
     had: Duration,
-    /// The connection of another command was dead: a new one is opened.
+    /// The connection of another command was dead: open a new one.
     alone: bool,
-    /// How much longer the next try may take than the first: `ssh` counts the time itself,
-    /// and cannot know that it was held up.
+    /// The factor for the next try's limit: `ssh` measures the time itself and does not know that
+    /// it was held up.
     longer: u32,
 }
 
 impl Late {
-    /// Takes note of a try that failed; its error, where the node had its chance.
+    /// Notes a failed try; returns its error if the node had its chance.
     fn after(&mut self, no: No, options: &OpenOptions) -> Option<OpenError> {
         let cut_by_us =
             no.error.cause == Cause::Cut && no.stalled > no.had.max(Duration::from_secs(1));
@@ -119,20 +119,20 @@ fn is_dropped(cause: &Cause) -> bool {
     }
 }
 
-/// Between 1 and 2 times the pause, so that many that were dropped together do not come back together.
+/// Between 1 and 2 times the pause, so that many dropped connections do not come back together.
 fn spread(pause: Duration) -> Duration {
     let part = u32::from_str_radix(&super::channel::nonce()[..4], 16).unwrap_or(0);
     pause + pause * part / 0xffff
 }
 
-/// A try that failed.
+/// A failed try.
 struct No {
     error: OpenError,
-    /// The time that the node had, and what of our own went by besides.
+    /// The time that counted against the node, and the time that this machine lost.
     had: Duration,
     stalled: Duration,
     asked_person: bool,
-    /// It went over a connection that another command had opened.
+    /// It used a connection that another command had opened.
     over_shared: bool,
 }
 
@@ -166,7 +166,7 @@ async fn attempt(target: &Target, options: &OpenOptions, late: &Late) -> Result<
     }
     let place = handshake::place().await;
     let chance = handshake::chance(options.timeout) * 2u32.pow(late.longer);
-    // `ssh` counts the way to the node itself; then its shell has to answer.
+    // `ssh` measures the time to connect itself; then the node's shell must answer.
     let shell = if late.tries == 0 {
         chance
     } else {
@@ -237,7 +237,7 @@ fn reached(hello: &Hello) -> String {
     )
 }
 
-/// One more shell on the node of `parent`, as another user.
+/// Another shell on the node of `parent`, as another user.
 pub(super) async fn as_user(
     parent: &Session,
     user: &str,
@@ -277,14 +277,14 @@ pub(super) async fn as_user(
     }
 }
 
-/// What is known about a connection that has ended.
+/// What is known about an ended connection.
 pub(super) fn why(
     end: &End,
     closed: Arc<AtomicBool>,
 ) -> impl Future<Output = Lost> + Send + 'static {
     let ended = end.ended();
     async move {
-        // Its output has ended; the program itself may take its time.
+        // Its output has ended; the program itself may take longer.
         let ended = fair::within(Duration::from_secs(2), ended).await;
         if closed.load(Ordering::Relaxed) {
             return Lost::Closed;

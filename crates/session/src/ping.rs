@@ -1,4 +1,4 @@
-//! Who answers at a node: the material of `opsbook ping`. Prints nothing.
+//! Asks a node who answers, for `opsbook ping`. Prints nothing.
 
 use std::time::{Duration, Instant};
 
@@ -10,29 +10,29 @@ use super::{Call, OpenOptions, Session, Target};
 use crate::hello::Utility;
 use crate::outside::Outside;
 
-/// What a node said when it was asked.
+/// A node's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pong {
-    /// As whom, with which shell and kernel; `hello.connect` is the time to get there.
+    /// User, shell and kernel; `hello.connect` is the time to connect.
     pub hello: Hello,
-    /// One call and its answer, on the open session.
+    /// The time of one call and its answer on the open session.
     pub round_trip: Duration,
-    /// How `sudo` lets the login user become root.
+    /// How the login user can become root with `sudo`.
     pub sudo: SudoWay,
 }
 
-/// What `sudo` would do for the login user. Nothing was asked of a person.
+/// What `sudo` would do for the login user. No person was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SudoWay {
     /// The login user is root.
     Root,
-    /// There is no `sudo`.
+    /// The node has no `sudo`.
     Missing,
-    /// Without a password.
+    /// It needs no password.
     Free,
-    /// For a password, before it says whether it allows anything.
+    /// It asks for a password before it says whether it allows anything.
     Asks,
-    /// In its own words.
+    /// It refuses, in its own words.
     Refuses(Outside),
 }
 
@@ -61,7 +61,7 @@ async fn ask(session: &Session) -> Result<Pong, OpenError> {
     })
 }
 
-/// Asks for a shell, as the steps do; whether a password would help is asked first.
+/// Asks for a shell, as steps do; first asks whether a password would help.
 fn sudo() -> Call {
     Call::new("(export LC_ALL=C; s=$(sudo -n -l sh 2>&1) || [ $? != 1 ] || [ -n \"$s\" ] || { echo")
         .word(FEW)

@@ -1,5 +1,5 @@
-//! A connection that a program of this machine carries: its pipes lead to a node's shell, and
-//! what it says on standard error is said beside them. Knows no protocol.
+//! A connection through a program of this machine: its pipes lead to a node's shell, and its
+//! standard error carries messages. Knows no protocol.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use super::outside::Outside;
 use super::values::quote;
 use super::{fair, told};
 
-/// After its standard input was closed, before it is killed.
+/// Time between closing its standard input and killing it.
 const GRACE: Duration = Duration::from_secs(4);
 
-/// Starts `command` in a process group of its own, so that a Ctrl-C at the terminal does not
-/// reach it. `name` is what the node is called in what is said of it.
+/// Starts `command` in its own process group, so that a Ctrl-C at the terminal does not reach it.
+/// `name` is the node's name in messages.
 pub(super) fn start(mut command: Command, name: &str) -> Result<Connection, OpenError> {
     told::done(name, &shown(&command).into());
     let started = command
@@ -89,11 +89,10 @@ fn shown(command: &Command) -> String {
     format!("starting {}", String::from_utf8_lossy(&line))
 }
 
-/// Takes the lines in which `ssh` tells of its own work out of what it says: they are no reason
-/// for anything.
+/// Filters the lines in which `ssh` reports its own work: they never explain an error.
 struct OfItsWork {
     name: String,
-    /// A line whose end has not come.
+    /// An incomplete line.
     rest: Vec<u8>,
 }
 
@@ -108,7 +107,7 @@ impl OfItsWork {
         }
     }
 
-    /// Takes what came, and gives the lines that are meant for people.
+    /// Adds the new bytes, and returns the lines meant for people.
     fn taken_out(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         self.rest.extend_from_slice(bytes);
         let mut passed = Vec::new();
@@ -128,8 +127,8 @@ impl OfItsWork {
     }
 }
 
-/// The program. It is killed where nobody looks after it any more, as where this process comes to
-/// its end; but not one that was let go: its standard input is closed, and it ends by itself.
+/// The program. Dropping it kills the program, also at the end of this process; except after a
+/// release: then its standard input is closed, and it ends by itself.
 struct Kept {
     child: Child,
     stop: watch::Receiver<Stop>,
@@ -165,13 +164,13 @@ async fn keep(
             kept.child.wait().await.ok()
         }
     };
-    // Its last words may still be in the pipe; another process may hold the pipe open.
+    // Its last messages may still be in the pipe; another process may keep the pipe open.
     let _ = fair::within(Duration::from_millis(500), listening).await;
     teller.end(status);
 }
 
 async fn now(stop: &mut watch::Receiver<Stop>) {
-    // Where nobody is left who could say so, the grace counts.
+    // Nobody is left who could cancel: the grace period applies.
     if stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
         std::future::pending::<()>().await;
     }

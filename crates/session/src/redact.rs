@@ -1,8 +1,8 @@
-//! Masks secrets in a stream of bytes by their exact value, in every form in which programs
-//! print them, also where one is split over chunks. Knows no stream in particular.
+//! Masks secrets in a stream of bytes by their exact value, in every common encoding, also if a
+//! secret is split over chunks.
 //!
-//! A secret of several lines is looked for as a whole and line by line. A secret, or a line of
-//! one, of fewer than [`LEAST`] bytes is not masked: it would blank out half of what is printed.
+//! A secret of several lines is searched as a whole and line by line. Secrets and lines of fewer
+//! than [`LEAST`] bytes are not masked: that would blank out half of the output.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine;
@@ -11,18 +11,18 @@ use zeroize::Zeroizing;
 
 use super::secret::Secret;
 
-/// Shorter ones are not masked.
+/// The length of the shortest masked secret, in bytes.
 pub const LEAST: usize = 5;
-/// Stands where a secret stood.
+/// Replaces a secret.
 pub const MASK: &[u8] = b"[secret]";
-/// Of a base64 form, fewer digits than this would be found by chance.
+/// Shorter base64 texts would be found by chance.
 const LEAST_DIGITS: usize = 6;
 
-/// What to look for, and one stream in which it is looked for. Cheap to clone.
+/// The search patterns and the state of one stream. Cheap to clone.
 #[derive(Default)]
 pub struct Redactor {
     search: Option<AhoCorasick>,
-    /// So much of a chunk may be the beginning of a secret.
+    /// How many bytes at the end of a chunk may be the beginning of a secret.
     most: usize,
     held: Zeroizing<Vec<u8>>,
 }
@@ -39,10 +39,10 @@ impl Redactor {
         forms.dedup();
         let most = forms.iter().map(|form| form.len()).max().unwrap_or(0);
         let texts = forms.iter().map(|form| form.as_slice());
-        // Fails only above 2^31 bytes of secrets; nothing could be shown then.
+        // Fails only above 2^31 bytes of secrets; then nothing can be shown.
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
-            // It would keep copies of the secrets, and what is searched is short.
+            // A prefilter would copy the secrets, and the searched texts are short.
             .prefilter(false)
             .build(texts);
         Self {
@@ -52,13 +52,13 @@ impl Redactor {
         }
     }
 
-    /// Whether there is nothing to look for.
+    /// Whether there are no patterns.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.search.is_none()
     }
 
-    /// A whole text.
+    /// Masks a whole text of bytes.
     #[must_use]
     pub fn bytes(&self, text: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len());
@@ -77,25 +77,25 @@ impl Redactor {
         out
     }
 
-    /// A whole text of characters.
+    /// Masks a whole text.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
     }
 
-    /// Masks a chunk and gives what can be shown by now.
+    /// Masks a chunk and returns what can be shown so far.
     pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(chunk);
         let keep = self.most.saturating_sub(1);
         self.show(self.held.len().saturating_sub(keep))
     }
 
-    /// Gives the rest, at the end of the stream or where it rests.
+    /// Returns the rest, at the end of the stream or at a pause.
     pub fn finish(&mut self) -> Vec<u8> {
         self.show(self.held.len())
     }
 
-    /// A match that begins before `safe` cannot become longer by what comes.
+    /// A match that begins before `safe` cannot become longer.
     fn show(&mut self, safe: usize) -> Vec<u8> {
         let Some(search) = &self.search else {
             return std::mem::take(&mut *self.held);
@@ -116,14 +116,14 @@ impl Redactor {
     }
 }
 
-/// Shows nothing of what it looks for.
+/// Shows no secret.
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Redactor")
     }
 }
 
-/// A clone looks for the same in a stream of its own.
+/// A clone has the same patterns and a new stream.
 impl Clone for Redactor {
     fn clone(&self) -> Self {
         Self {
@@ -175,7 +175,7 @@ fn replaced(text: &[u8], form: impl Fn(u8) -> Option<Vec<u8>>) -> Vec<u8> {
         .collect()
 }
 
-/// As `printf %q` and completion write it.
+/// The form of `printf %q` and of shell completion.
 fn backslashed(text: &[u8]) -> Vec<u8> {
     let plain = |byte: u8| {
         byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"_-./,:+=@%".contains(&byte)
@@ -183,7 +183,7 @@ fn backslashed(text: &[u8]) -> Vec<u8> {
     replaced(text, |byte| (!plain(byte)).then(|| vec![b'\\', byte]))
 }
 
-/// Inside a JSON string; `ascii` as serializers write it that escape all else.
+/// The form in a JSON string; `ascii` for serializers that escape all other characters.
 fn json(text: &[u8], ascii: bool) -> Vec<u8> {
     use std::fmt::Write as _;
     let mut out = String::new();
@@ -210,7 +210,7 @@ fn json(text: &[u8], ascii: bool) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// As it stands in a URL; a space may be `+` there, and the digits of either case.
+/// The form in a URL; a space may be `+`, and hexadecimal digits have either case.
 fn percent(text: &[u8], plus: bool, upper: bool) -> Vec<u8> {
     replaced(text, |byte| match byte {
         b' ' if plus => Some(b"+".to_vec()),
@@ -220,7 +220,7 @@ fn percent(text: &[u8], plus: bool, upper: bool) -> Vec<u8> {
     })
 }
 
-/// As `xxd -p` and `openssl` write it, digit after digit.
+/// The form of `xxd -p` and `openssl`.
 fn hex(text: &[u8], upper: bool) -> Vec<u8> {
     let digits: &[u8; 16] = if upper {
         b"0123456789ABCDEF"
@@ -236,8 +236,8 @@ fn hex(text: &[u8], upper: bool) -> Vec<u8> {
     text.iter().flat_map(pair).collect()
 }
 
-/// The digits of base64 that stand for nothing but the secret, where it begins `offset`
-/// bytes after a group of three: what is around it changes the digits at its edges.
+/// The base64 digits that depend on the secret alone if it begins `offset` bytes after a group of
+/// three: its neighbours change the digits at its edges.
 fn base64_inside(text: &[u8], offset: usize) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut padded = Zeroizing::new(vec![0; offset]);
     padded.extend_from_slice(text);
@@ -313,7 +313,7 @@ mod tests {
                         out.contains("[secret]"),
                         "{before} {after}: {digits} -> {out}"
                     );
-                    // What is left at the edges stands for less than a byte on each side.
+                    // The remaining edges encode less than a byte on each side.
                     let left = out.replace("[secret]", "").trim_end_matches('=').len();
                     assert!(left <= (before + after) * 4 / 3 + 4, "{out}");
                 }

@@ -1,16 +1,16 @@
-//! Bytes that must not be seen: zeroed when dropped, never printed. Knows nobody.
+//! Secret bytes: zeroed when dropped, never printed.
 
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// A password or another secret. Has no `Display`; its `Debug` shows nothing of it. Clones
-/// share the bytes: there is one copy of them.
+/// A password or another secret. Has no `Display`; its `Debug` hides it. Clones share the bytes, so
+/// only one copy exists.
 #[derive(Clone)]
 pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
-/// What `sudo` may ask for.
+/// A password for `sudo`.
 pub type Password = Secret;
 
 impl Secret {
@@ -20,7 +20,7 @@ impl Secret {
         Self(Arc::new(Zeroizing::new(bytes)))
     }
 
-    /// The bytes themselves; every caller is a place to look at in a review.
+    /// The bytes themselves; a review must look at every caller.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0

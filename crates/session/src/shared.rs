@@ -1,5 +1,5 @@
-//! Connections that several commands share: the one that a user's own `ssh` keeps open, and the
-//! one that `keep_connection` asks for. Finds their sockets; the connections are `ssh`'s.
+//! Connections that several commands share: the one that the user's own `ssh` keeps open, and the
+//! one of `keep_connection`. Finds their sockets; `ssh` makes the connections.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -15,19 +15,19 @@ use tokio::process::Command;
 use super::control::private;
 use super::fair;
 
-/// For a program of this machine that only looks at files and asks a socket of this machine.
+/// For a local program that only reads files and asks a local socket.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How many files of a configuration are looked at.
+/// The most configuration files to read.
 const MOST_FILES: usize = 64;
-/// A socket of `ssh` has 108 bytes at most, and 17 more while it is made.
+/// A socket path has at most 108 bytes, and `ssh` adds 17 while it creates one.
 const MOST_PATH: usize = 90;
 
 /// A connection of another command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Shared {
-    /// The user's own, which is open.
+    /// The user's own open connection.
     Theirs(PathBuf),
-    /// Ours, open already or to be opened, and kept for so long after its last use.
+    /// Our connection, open or to be opened, and how long to keep it after its last use.
     Kept {
         socket: PathBuf,
         time: Duration,
@@ -42,7 +42,7 @@ impl Shared {
         }
     }
 
-    /// Whether it was open before: it may be dead by now, without anybody knowing.
+    /// Whether it was open before: it may be dead by now without anybody noticing.
     pub(super) fn was_open(&self) -> bool {
         match self {
             Self::Theirs(_) => true,
@@ -62,8 +62,8 @@ impl Shared {
     }
 }
 
-/// The kept connection of this destination, which `words` tell from all others. A `new` one takes
-/// the place of one that is open: nobody finds that any more, and it ends by itself.
+/// The kept connection of this destination, identified by `words`. A `new` one replaces an open
+/// one, which nobody can find any more and which ends by itself.
 pub(super) fn kept(words: &[OsString], time: Duration, new: bool) -> io::Result<Shared> {
     let base = base()?;
     let secret = secret(&base)?;
@@ -110,7 +110,7 @@ fn base() -> io::Result<PathBuf> {
     Err(last)
 }
 
-/// What makes the names of sockets unknown to others: a random number in the folder.
+/// A random number in the folder that makes socket names unpredictable for others.
 fn secret(base: &Path) -> io::Result<[u8; 32]> {
     let path = base.join("kept.key");
     let mut secret = [0; 32];
@@ -122,7 +122,7 @@ fn secret(base: &Path) -> io::Result<[u8; 32]> {
     aside.write_all(&secret)?;
     match aside.persist_noclobber(&path) {
         Ok(_) => Ok(secret),
-        // Another command was quicker. What is no secret there is replaced by this one.
+        // Another command was faster. An invalid file is replaced.
         Err(error) => {
             if let Ok(found) = read_secret(&path) {
                 return Ok(found);
@@ -157,19 +157,19 @@ fn is_own_socket(path: &Path) -> bool {
     })
 }
 
-/// How `ssh` is asked for what it would do: the words that lead to one destination.
+/// The arguments for asking `ssh` about one destination.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asking {
-    /// The configuration in place of the user's own.
+    /// The configuration instead of the user's own.
     pub(super) config: Option<PathBuf>,
-    /// Everything else, the destination last.
+    /// All other arguments, with the destination last.
     pub(super) words: Vec<OsString>,
-    /// The same for others: another host, and another user and port where they are given.
+    /// The same for other destinations: another host, and another user and port if given.
     pub(super) others: Vec<Vec<OsString>>,
 }
 
 impl Asking {
-    /// All words: with another configuration, the same destination is another one.
+    /// All arguments: with another configuration, the same name is another destination.
     pub(super) fn all(&self) -> Vec<OsString> {
         let config = self.config.iter();
         let mut all: Vec<OsString> = config.flat_map(|path| ["-F".into(), path.into()]).collect();
@@ -178,8 +178,8 @@ impl Asking {
     }
 }
 
-/// The user's own connection, where the configuration names a socket and somebody answers there.
-/// A name that does not tell destinations apart is not used: it may lead anywhere.
+/// The user's own connection, if the configuration names a socket and somebody answers there. A
+/// socket name that does not identify the destination is not used: it may lead anywhere.
 pub(super) async fn theirs(asking: &Asking, written: &[String]) -> Option<Shared> {
     let mentioned = written.iter().any(|option| mentions(option.as_bytes()))
         || Config::of(asking.config.as_deref()).mentions();
@@ -216,7 +216,7 @@ fn ssh(asking: &Asking) -> Command {
     command
 }
 
-/// The socket that `ssh` would use there.
+/// The socket path that `ssh` would use.
 async fn control_path(asking: &Asking, words: &[OsString]) -> Option<PathBuf> {
     let mut command = ssh(asking);
     command.arg("-G").args(words);
@@ -228,11 +228,11 @@ async fn control_path(asking: &Asking, words: &[OsString]) -> Option<PathBuf> {
     (path != "none" && path.starts_with('/')).then(|| PathBuf::from(path))
 }
 
-/// The files of a configuration of `ssh`, as far as they are needed to know that nothing in them
-/// names a socket: to ask `ssh` costs a process.
+/// The files of an ssh configuration. If nothing in them names a socket, opsbook need not start
+/// `ssh` to ask.
 struct Config {
     left: Vec<PathBuf>,
-    /// Something that is not understood here: `ssh` is to be asked.
+    /// Something that this code does not understand: ask `ssh`.
     odd: bool,
 }
 
@@ -270,7 +270,7 @@ impl Config {
         true
     }
 
-    /// Takes up the files of an `Include` line: plain paths, and `folder/*` with an ending.
+    /// Adds the files of an `Include` line: plain paths, and `folder/*` with an extension.
     fn include(&mut self, line: &[u8], from: &Path) {
         let line = String::from_utf8_lossy(line);
         let line = line.trim();
@@ -324,7 +324,7 @@ impl Config {
     }
 }
 
-/// The home directory as `ssh` sees it, which does not ask the environment.
+/// The home directory as `ssh` sees it; `ssh` does not use the environment.
 fn home() -> Option<PathBuf> {
     let uid = rustix::process::getuid().as_raw().to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -335,7 +335,7 @@ fn home() -> Option<PathBuf> {
     listed.or_else(|| std::env::var_os("HOME").map(PathBuf::from))
 }
 
-/// In whatever case, in a comment too.
+/// Case-insensitive, also in comments.
 fn mentions(text: &[u8]) -> bool {
     text.to_ascii_lowercase()
         .windows(b"controlpath".len())
@@ -379,7 +379,7 @@ mod tests {
         let first = secret(one.path()).unwrap();
         assert_eq!(secret(one.path()).unwrap(), first);
         assert_ne!(secret(other.path()).unwrap(), first);
-        // What is no secret of ours there is not believed.
+        // An invalid secret file is not trusted.
         fs::remove_file(one.path().join("kept.key")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", one.path().join("kept.key")).unwrap();
         assert_ne!(secret(one.path()).unwrap(), [0; 32]);

@@ -1,5 +1,5 @@
-//! The user's own OpenSSH client: one process per node, which is channel and mux master in
-//! one. The only place that names the `openssh` crate.
+//! The user's own OpenSSH client: one process per node, which is both channel and mux master. Only
+//! this file names the `openssh` crate.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::shared::{Asking, Shared};
 use super::values::quote;
 use super::{OpenOptions, Ssh, classify, fair, process, shared, told};
 
-/// What every `ssh` gets first, so that no configuration can turn it into something else.
+/// The first options of every `ssh`, which no configuration can override.
 const FIXED: [&str; 9] = [
     "BatchMode=yes",
     "RemoteCommand=none",
@@ -29,28 +29,28 @@ const FIXED: [&str; 9] = [
     "ControlPersist=no",
     "StdinNull=no",
 ];
-/// What the node's own options may say otherwise. A dead peer is noticed in about 15 s.
+/// Defaults that a node's own options may override. A dead peer is noticed in about 15 s.
 const USUAL: [&str; 3] = [
     "LogLevel=INFO",
     "ServerAliveInterval=5",
     "ServerAliveCountMax=3",
 ];
 
-/// For asking once more for an unknown host key.
+/// For asking for an unknown host key.
 const PROBE: Duration = Duration::from_secs(10);
-/// For one more connection to a node that was reached already.
+/// For another connection to a node that was reached before.
 const ONE_MORE: Duration = Duration::from_secs(15);
 
 /// How one node is reached, and the socket of its open connection.
 #[derive(Debug)]
 pub(super) struct Route {
-    /// What the node is called in what is said of its connections.
+    /// The node's name in messages about its connections.
     name: String,
     ssh: Ssh,
     config: Option<PathBuf>,
     socket: PathBuf,
     dir: Arc<ControlDir>,
-    /// A connection of other commands, which is used in place of one of its own.
+    /// A connection of other commands to use instead of a new one.
     shared: Option<Shared>,
 }
 
@@ -68,8 +68,8 @@ impl Route {
         })
     }
 
-    /// Looks for a connection of other commands to use, or, `alone`, for none that is open: what
-    /// is kept is given up then. Gives why one that is to be kept cannot be.
+    /// Looks for a connection of other commands. With `alone`, uses no open one and replaces a kept
+    /// one. Returns why a connection cannot be kept.
     pub(super) async fn share(&mut self, alone: bool) -> Result<(), String> {
         let (found, why) = match self.ssh.keep {
             Some(time) => match shared::kept(&self.asking().all(), time, alone) {
@@ -89,12 +89,12 @@ impl Route {
         why
     }
 
-    /// Whether it goes over a connection that was open before, and may be dead by now.
+    /// Whether it uses a connection that was open before, and may be dead by now.
     pub(super) fn was_open(&self) -> bool {
         self.shared.as_ref().is_some_and(Shared::was_open)
     }
 
-    /// What tells `ssh` where this leads, and where it would lead with one thing changed.
+    /// The arguments that identify this destination, and the same with one part changed.
     fn asking(&self) -> Asking {
         let another = || "opsbook-another".to_owned();
         let ssh = &self.ssh;
@@ -125,21 +125,20 @@ impl Route {
         process::start(command, &self.name)
     }
 
-    /// One more channel of the open connection, or, where the server allows no more of
-    /// them, a connection of its own.
+    /// Another channel of the open connection or, if the server allows no more, a new connection.
     pub(super) fn another(&self) -> Result<Connection, OpenError> {
         let mut command = self.command(ONE_MORE, "no");
         command.arg("exec sh");
         process::start(command, &self.name)
     }
 
-    /// Writes what is left of `from` to a new file, over a channel of its own. The error is
-    /// what the node or ssh said.
+    /// Writes the rest of `from` to a new file, on a separate channel. The error is the message of
+    /// the node or of ssh.
     pub(super) async fn upload(&self, part: &str, from: std::fs::File) -> Result<(), String> {
         let text = |error: openssh::Error| error.to_string();
         let mut place = Vec::new();
         quote(part.as_bytes(), &mut place);
-        // One line that every login shell hands to sh as it is.
+        // One line that every login shell passes to sh unchanged.
         let script = "exec sh -c 'umask 077; exec cat >\"$0\"' ";
         let line = format!("{script}{}", String::from_utf8_lossy(&place));
         let mux = openssh::Session::resume_mux(self.socket.clone().into_boxed_path(), None);
@@ -154,7 +153,7 @@ impl Route {
             let _ = stderr.take(4096).read_to_string(&mut said).await;
         }
         let status = child.wait().await.map_err(text)?;
-        // Not closed: closing would end the master, which carries the session.
+        // Do not close it: that would end the master, which carries the session.
         let _ = mux.detach();
         if status.success() {
             return Ok(());
@@ -162,7 +161,7 @@ impl Route {
         Err(said.trim().to_owned())
     }
 
-    /// The name by which ssh would record the node's host key, and the fingerprint.
+    /// The name under which ssh would record the node's host key, and the fingerprint.
     pub(super) async fn shown_key(&self) -> Option<(String, String)> {
         let record = self.socket.with_extension("key");
         let mut probe = self.key_probe(&record);
@@ -177,8 +176,7 @@ impl Route {
         found
     }
 
-    /// A connection that ends before anybody is let in, and writes the host key that it was
-    /// shown to `record` on the way.
+    /// A connection that ends before the login, and writes the host key to `record`.
     fn key_probe(&self, record: &Path) -> Command {
         let mut ssh = self.ssh.clone();
         let record = format!("UserKnownHostsFile={}", record.display());
@@ -229,7 +227,7 @@ impl Route {
         let fixed = FIXED.iter().map(|option| (*option).to_owned());
         let usual = USUAL.iter().map(|option| (*option).to_owned());
         let written = self.ssh.options.iter().cloned();
-        // The first one counts.
+        // With ssh, the first value of an option counts.
         let options = own.into_iter().chain(whole).chain(fixed).chain(written);
         for option in options.chain(usual).chain(wait) {
             command.arg("-o").arg(option);
@@ -239,7 +237,7 @@ impl Route {
     }
 }
 
-/// Where it leads, and with which options of the node.
+/// The destination and the node's options.
 fn words(ssh: &Ssh) -> Vec<OsString> {
     let options = ssh.options.iter();
     let mut words: Vec<OsString> = options
@@ -273,7 +271,7 @@ fn destination(ssh: &Ssh) -> Vec<OsString> {
     words
 }
 
-/// Messages in English, here and (where the locale is sent along) on the node; all else of
+/// Requests messages in English, here and, if the locale is sent along, on the node; the rest of
 /// the locale stays the user's.
 fn quiet_locale(command: &mut Command) {
     if let Some(all) = std::env::var_os("LC_ALL") {

@@ -1,6 +1,6 @@
-//! A shell as another user: `sudo` is started and watched; nothing is sent to it before it
-//! is known whether it asks or has let us in. Its words are only for people: what decides is
-//! its prompt, which is ours, and a line that only the shell behind it can print.
+//! A shell as another user. Starts `sudo` and sends nothing until it either asks for a password or
+//! has opened the shell. Its messages are only for people: decisions depend on its prompt, which
+//! opsbook sets, and on a line that only the new shell can print.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use super::fair;
 use super::secret::Password;
 use super::values::quote;
 
-/// PAM delays a refusal by seconds; a directory server may be slow on top.
+/// PAM delays a refusal by seconds, and a directory server may add to that.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Of what comes before it lets us in: a lecture, or what a login file prints.
+/// The most bytes before the shell opens: a lecture, or output of a login file.
 const MOST: u64 = 8 << 20;
 
-/// A rule for single commands does not do: blocks run in a shell.
+/// A rule for single commands is not enough: blocks run in a shell.
 pub(super) const FEW: &str = "its rule names some commands only, and `sh` is none of them";
 
-/// Turns a shell at the other end of the connection into one as `user`.
+/// Turns the shell at the other end of the connection into one of `user`.
 pub(super) async fn become_user(
     connection: Connection,
     user: &str,
@@ -38,14 +38,14 @@ pub(super) async fn become_user(
     let line = command(user, &prompt, &ready, password.is_none());
     let mut reader = BufReader::new(reader);
     let exchange = async {
-        // Where the shell is gone already, its end tells more than our broken pipe.
+        // If the shell is gone, its end explains more than our broken pipe.
         let _ = writer.write_all(&line).await;
         let _ = writer.flush().await;
         exchange(&end, &mut reader, &mut writer, &prompt, &ready, password).await
     };
     match fair::within(PATIENCE, exchange).await {
         Some(Ok(())) => {
-            // The prompt is no news of what becomes of the shell.
+            // The prompt is not a message about the shell.
             end.forget();
             let rest = std::io::Cursor::new(reader.buffer().to_vec());
             Ok(Connection {
@@ -68,8 +68,8 @@ pub(super) async fn become_user(
     }
 }
 
-/// Only random words and the user's name stand in an argument list. Before a person is asked for
-/// a password, `sudo` is asked whether it would be of any use.
+/// Argument lists contain only random words and the user's name. Before a person is asked for a
+/// password, `sudo` is asked whether one would help.
 fn command(user: &str, prompt: &str, ready: &str, first: bool) -> Vec<u8> {
     let mut line = b"LC_ALL=C; export LC_ALL; command -v sudo >/dev/null || { echo ".to_vec();
     line.extend_from_slice(ready.as_bytes());
@@ -77,7 +77,7 @@ fn command(user: &str, prompt: &str, ready: &str, first: bool) -> Vec<u8> {
     if first {
         line.extend_from_slice(b"ob_s=$(sudo -n -l -u ");
         quote(user.as_bytes(), &mut line);
-        // Without a word: it could look, and the answer is no.
+        // `sudo` refuses without a message.
         line.extend_from_slice(
             b" sh </dev/null 2>&1) || [ $? != 1 ] || [ -n \"$ob_s\" ] || { echo ",
         );
@@ -135,7 +135,7 @@ async fn exchange(
     }
 }
 
-/// Answers a prompt: the first with the password, any more with nothing at all.
+/// Answers prompts: the first with the password, all others with nothing.
 async fn answer(
     writer: &mut Writer,
     password: Option<&Password>,
@@ -155,7 +155,7 @@ async fn answer(
     Ok(())
 }
 
-/// Why it ended without letting us in.
+/// Why it ended without opening a shell.
 async fn refusal(end: &End, prompt: &str, asked: usize) -> SudoError {
     let said = end.ended().await.said.replace(prompt, "");
     classify(said.trim(), asked)

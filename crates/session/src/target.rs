@@ -1,35 +1,35 @@
-//! Where a session leads: what it takes to get to a shell. Who stands above makes it from
-//! what a user has written; nothing here knows of that.
+//! The destination of a session: everything needed to get a shell. Other crates make it from the
+//! user's files.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A way to a POSIX shell.
+/// A way to get a POSIX shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The user's own OpenSSH client.
     Ssh(Ssh),
     /// A shell on this machine.
     Local,
-    /// A program of this machine that gives a shell.
+    /// A program of this machine that opens a shell.
     Exec(Exec),
 }
 
-/// A program, with its arguments, whose standard input and output are a POSIX `sh`'s.
+/// A program with its arguments, whose standard input and output belong to a POSIX `sh`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exec {
     /// The program and its arguments.
     pub words: Vec<String>,
-    /// The same for a person, who has a terminal.
+    /// The same with a terminal, for a person.
     pub with_terminal: Vec<String>,
-    /// Whose words are understood where it fails.
+    /// The tool, for interpreting its error messages.
     pub tool: Tool,
 }
 
-/// What a program that gives a shell is.
+/// The kind of a program that opens a shell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tool {
-    /// Nothing is known of it.
+    /// An unknown program.
     #[default]
     Other,
     /// `docker exec`.
@@ -43,7 +43,7 @@ pub enum Tool {
 }
 
 impl Exec {
-    /// A command of which nothing is known.
+    /// A command of an unknown program.
     #[must_use]
     pub fn of(words: Vec<String>) -> Self {
         Self {
@@ -54,21 +54,21 @@ impl Exec {
     }
 }
 
-/// What `ssh` is told. Where something is absent, the user's own configuration decides.
+/// Arguments for `ssh`. Where one is absent, the user's own configuration decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ssh {
     /// A name or an address.
     pub host: String,
-    /// The login name; as `ssh` is configured if absent.
+    /// The login name; from the configuration if absent.
     pub user: Option<String>,
-    /// The port of the node's `sshd`; as `ssh` is configured if absent.
+    /// The port of the node's `sshd`; from the configuration if absent.
     pub port: Option<u16>,
-    /// As for `ssh -J`.
+    /// The argument of `ssh -J`.
     pub jump: Option<String>,
     /// The file of a private key.
     pub identity: Option<PathBuf>,
-    /// Further options, each as one line of `ssh`'s configuration: `Compression=yes`.
+    /// Further options, each as a line of `ssh`'s configuration: `Compression=yes`.
     pub options: Vec<String>,
-    /// How long the connection is kept after its last use, for commands that come after this one.
+    /// How long the connection is kept after its last use, for later commands.
     pub keep: Option<Duration>,
 }

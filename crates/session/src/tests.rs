@@ -1,4 +1,4 @@
-//! The session on this machine's own shell.
+//! Sessions on this machine's own shell.
 
 use super::*;
 

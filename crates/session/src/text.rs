@@ -1,9 +1,9 @@
-//! Texts of our own for a node's shell, without what only their reader needs: each byte is sent
-//! to every node and read there.
+//! Removes from opsbook's shell texts what only readers need: each byte is sent to every node and
+//! read there.
 
-/// The text without comments, indentation and empty lines. Lines keep their order, and words
-/// their places in a line. Its strings of several lines must have no line that looks like a
-/// comment, is empty or is indented on purpose; there are no here-documents in it.
+/// The text without comments, indentation and empty lines. The order of lines and the words in a
+/// line stay the same. A multi-line string in it must have no line that looks like a comment, is
+/// empty or is indented on purpose. Here-documents are not supported.
 #[must_use]
 pub fn compact(text: &str) -> String {
     let mut short = String::with_capacity(text.len());

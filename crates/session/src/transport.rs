@@ -15,7 +15,7 @@ pub(super) enum Transport {
     Exec(Exec, Name),
 }
 
-/// What the node is called in what is said of its connections.
+/// The node's name in messages about its connections.
 type Name = String;
 
 impl Transport {
@@ -30,8 +30,8 @@ impl Transport {
         }
     }
 
-    /// Looks for a connection of another command to use, or, `alone`, for none that is open. Gives
-    /// why one that is to be kept cannot be.
+    /// Looks for a connection of another command. With `alone`, uses no open one. Returns why a
+    /// connection cannot be kept.
     pub(super) async fn share(&mut self, alone: bool) -> Result<(), String> {
         match self {
             Self::Ssh(route) => route.share(alone).await,
@@ -39,12 +39,12 @@ impl Transport {
         }
     }
 
-    /// Whether it goes over a connection that was open before.
+    /// Whether it uses a connection that was open before.
     pub(super) fn was_open(&self) -> bool {
         matches!(self, Self::Ssh(route) if route.was_open())
     }
 
-    /// The connection that carries the session; it gives up the way there after the limit.
+    /// Makes the connection for the session; gives up after the limit.
     pub(super) fn connect(&self, limit: Duration) -> Result<Connection, OpenError> {
         match self {
             Self::Local(name) => local::connect(name),
@@ -53,7 +53,7 @@ impl Transport {
         }
     }
 
-    /// A connection to one more shell on the same node.
+    /// A connection to another shell on the same node.
     pub(super) fn another(&self) -> Result<Connection, OpenError> {
         match self {
             Self::Local(name) => local::connect(name),
@@ -62,7 +62,7 @@ impl Transport {
         }
     }
 
-    /// Whether what gives the shell is a login, which says who it is.
+    /// Whether the shell is a login, which knows its user.
     pub(super) fn is_login(&self) -> bool {
         matches!(self, Self::Ssh(_))
     }
@@ -99,10 +99,10 @@ impl Transport {
         }
     }
 
-    /// Why nothing answered in time, while the connection still stands.
+    /// Why nothing answered in time although the connection is open.
     pub(super) fn late(&self) -> Cause {
         match self {
-            // The socket is there as soon as the server has let us in.
+            // The socket exists once the server has accepted the login.
             Self::Ssh(route) if route.socket().exists() => Cause::NoShell,
             Self::Ssh(_) => Cause::TimedOut,
             Self::Local(_) | Self::Exec(..) => Cause::NoShell,

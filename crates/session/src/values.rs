@@ -1,35 +1,35 @@
-//! The values that a script is given as shell variables. Knows no node and no plan.
+//! The values of a script, as shell variables. Knows no node and no plan.
 
 use zeroize::Zeroizing;
 
 use super::secret::Secret;
 
-/// Names and values in the order in which they were put in.
+/// Names and values in insertion order.
 #[derive(Clone, Debug, Default)]
 pub struct Values(Vec<(String, Value)>, Option<String>);
 
-/// What a variable holds.
+/// The value of a variable.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// A text that everybody may see.
     Plain(String),
-    /// A text that reaches the script, and nothing else.
+    /// A text that only the script gets.
     Secret(Secret),
 }
 
 /// A value that no shell can hold; nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// The value of this name has a NUL byte, which no shell variable can hold.
+    /// The value of this name contains a NUL byte, which no shell variable can hold.
     #[error("value of `{0}` contains a NUL byte, which no shell variable can hold")]
     Nul(String),
-    /// This is no name that a shell variable can have.
+    /// This is not a valid name of a shell variable.
     #[error("`{0}` is not a name that a shell variable can have")]
     Name(String),
 }
 
 impl Values {
-    /// There is none yet.
+    /// No values.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -45,24 +45,24 @@ impl Values {
         self.add(name, Value::Secret(value))
     }
 
-    /// A file on the node with more assignments, read after these where it exists: what the
-    /// steps before have set.
+    /// A file on the node with more assignments, read after these if it exists: the variables of
+    /// earlier steps.
     pub fn then_source(&mut self, path: impl Into<String>) {
         self.1 = Some(path.into());
     }
 
-    /// Whether there is none.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty() && self.1.is_none()
     }
 
-    /// Each name with its value, in the order in which they were added.
+    /// Each name with its value, in insertion order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// POSIX assignments, one after the other: the file that a script's shell reads first.
+    /// POSIX assignments: the file that a script's shell reads first.
     #[must_use]
     pub fn assignments(&self) -> Zeroizing<Vec<u8>> {
         let mut text = Zeroizing::new(Vec::with_capacity(self.room()));
@@ -109,26 +109,26 @@ impl Values {
         Ok(())
     }
 
-    /// Enough that the buffer never moves: a moved buffer leaves a secret behind in freed memory.
+    /// Reserves enough that the buffer never moves: a moved buffer leaves a secret in freed memory.
     fn room(&self) -> usize {
         let each = |(name, value): (&str, &Value)| name.len() + 4 * value.bytes().len() + 4;
         self.iter().map(each).sum()
     }
 }
 
-/// The last of what steps have set is the folder in which they ended. Elsewhere a script
-/// would see something else.
+/// The saved variables end with the folder in which the steps ended. Without that folder, a script
+/// would run in another place.
 const NO_FOLDER: &[u8] =
     b"; } || { echo 'opsbook: the folder in which the step before ended is gone' >&2; exit 126; }\n";
 
-/// Where root, in another's bundle, has left word of the folder before its own (`run.sh`).
+/// The file in which root, in another user's bundle, saved the folder before its own (`run.sh`).
 fn beside(state: &str) -> String {
     let folder = state.strip_suffix("state").unwrap_or(state);
     format!("{folder}steps/from")
 }
 
 impl Value {
-    /// The value itself.
+    /// The value's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
@@ -138,7 +138,7 @@ impl Value {
     }
 }
 
-/// Appends `text` in single quotes: the one form that every POSIX shell reads back unchanged.
+/// Appends `text` in single quotes, the one form that every POSIX shell reads back unchanged.
 pub fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'\'');
     for &byte in text {

@@ -1,4 +1,4 @@
-//! What a runner says, frame by frame: who it is, and how its jobs ended. Knows no commands.
+//! Parses what a runner sends: its greeting, and the ends of jobs. Knows no commands.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::done::End;
 use crate::fair;
 use crate::outside::is_hidden;
 
-/// Login noise above this is no shell that can be talked to.
+/// The most login output, in bytes, before the greeting.
 const MOST_NOISE: usize = 64 << 10;
-/// Of one thing that a node says of itself, and how many of them.
+/// The most bytes of one fact in the greeting, and the most facts.
 const MOST_FACT: usize = 4 << 10;
 const MOST_FACTS: usize = 100;
-/// Of one line between outputs: the ends of all jobs that may be under way, many times over.
+/// The most bytes of one line between outputs: enough for the ends of all possible jobs.
 const MOST_LINE: usize = 256 << 10;
-/// Of an output that is too long already, and of what background processes of a login print
-/// between two answers.
+/// The most bytes to skip after the limit of an output, and of output that background processes of
+/// a login print between two answers.
 const MOST_WASTE: usize = 64 << 20;
-/// After nobody reads commands any more, for results that are on their way.
+/// How long to wait for results that are on their way after the runner has stopped reading.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// A status that no shell gives: the node could not store the script.
+/// A status that no shell returns: the node could not store the script.
 pub(super) const FULL: i32 = -1;
-/// Another: the process of a call was killed.
+/// A status that no shell returns: the process of a call was killed.
 pub(super) const GONE: i32 = -2;
 
 pub(super) struct Greeting {
@@ -83,7 +83,7 @@ async fn facts(reader: &mut BufReader<Reader>, nonce: &str) -> Result<Greeting, 
     }
 }
 
-/// A line with its end, of which no more than one byte over `most` is read; its length.
+/// Reads a line with its end, at most `most` + 1 bytes; returns its length.
 async fn read_line(
     reader: &mut BufReader<Reader>,
     line: &mut Vec<u8>,
@@ -95,7 +95,7 @@ async fn read_line(
 }
 
 impl Greeting {
-    /// Where what is used as it is can be: folders are named in scripts and in messages.
+    /// Checks values that are used unchanged, such as folder names in scripts and messages.
     fn fit(mut self) -> Result<Self, NoHello> {
         let hello = &mut self.hello;
         if hello.home.contains(is_hidden) || hello.dir.contains(is_hidden) {
@@ -128,9 +128,9 @@ impl Greeting {
     }
 }
 
-/// Reads frames until the other side ends. Where only the runner itself does, what it has
-/// started may hold the pipe open: that nobody reads our commands tells, too. Gives
-/// why it was left, where it goes on without sense.
+/// Reads frames until the other side ends. If only the runner ends, its children may keep the pipe
+/// open; a closed command pipe reveals that. Returns the reason if reading stopped because of
+/// invalid data.
 pub(super) async fn receive(
     mut reader: BufReader<Reader>,
     nonce: String,
@@ -180,7 +180,8 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// One frame: the ends of several jobs, and their outputs. Gives the bytes that were none.
+/// Reads one frame: the ends of several jobs, and their outputs. Returns the number of skipped
+/// bytes.
 async fn frame(
     reader: &mut BufReader<Reader>,
     nonce: &str,
@@ -196,7 +197,7 @@ async fn frame(
         return Err(Stop::Odd(ENDLESS));
     }
     let line = String::from_utf8_lossy(&line);
-    // Anything else is noise: a background process of a login file, say.
+    // Anything else is noise, such as output of a background process from a login file.
     let Some(ends) = line
         .strip_prefix(nonce)
         .and_then(|rest| rest.strip_prefix(" R "))
@@ -251,8 +252,8 @@ fn parse_end(text: &str) -> Option<(u64, Done, &str)> {
     ))
 }
 
-/// Reads up to the delimiter, binary safe, and keeps at most `most` bytes; whether the
-/// output reached that. Looks at each byte once.
+/// Reads up to the delimiter, binary safe, and keeps at most `most` bytes; returns whether the
+/// output is longer. Examines each byte once.
 async fn until(
     reader: &mut BufReader<Reader>,
     delimiter: &[u8],
@@ -278,7 +279,7 @@ async fn until(
             return Ok(truncated);
         }
         reader.consume(taken);
-        // The tail stays, because it may hold the first half of the delimiter.
+        // Keep the tail: it may contain the first half of the delimiter.
         if out.len() > most.saturating_add(2 * delimiter.len()) {
             truncated = true;
             let over = most..out.len() - delimiter.len();
@@ -353,7 +354,7 @@ mod tests {
         }
     }
 
-    /// Text without an end, which counts what of it was read.
+    /// An endless text that counts how much of it was read.
     struct Endless(Vec<u8>, Arc<std::sync::atomic::AtomicUsize>);
 
     impl tokio::io::AsyncRead for Endless {

@@ -1,5 +1,5 @@
-//! The controller's side of `runner.sh`: commands out, frames in, over any pair of pipes.
-//! Knows no transport, no script, no plan.
+//! The controller's side of `runner.sh`: sends commands and receives frames, over any pair of
+//! pipes. Knows no transport, no script, no plan.
 
 mod frames;
 mod queue;
@@ -23,9 +23,9 @@ use super::text::compact;
 use super::values::quote;
 
 static RUNNER: LazyLock<String> = LazyLock::new(|| compact(include_str!("../runner.sh")));
-/// Queued or running on the node at once.
+/// The most commands that are queued or running on the node.
 const WINDOW: usize = 256;
-/// Beyond a script's own limit, before its result is given up.
+/// How long to wait for a result beyond the script's own limit.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
@@ -39,21 +39,21 @@ pub(super) struct Channel {
     window: Arc<Semaphore>,
     next: AtomicU64,
     workers: usize,
-    /// What its shell has read after the runner.
+    /// Text that its shell has read after the runner.
     pub(super) prelude: &'static str,
     gone: watch::Receiver<Option<Lost>>,
 }
 
-/// What a shell is started with.
+/// Options for starting a shell.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
-    /// It is a login's: the environment says who it is.
+    /// It is a login shell: the environment names the user.
     pub(super) login: bool,
-    /// Functions for it to read after the runner.
+    /// Functions to read after the runner.
     pub(super) prelude: &'static str,
 }
 
-/// A script for a worker, already made of bytes.
+/// A script for a worker, already encoded as bytes.
 pub(super) struct Job<'a> {
     pub(super) interpreter: &'a str,
     pub(super) values: &'a [u8],
@@ -63,17 +63,17 @@ pub(super) struct Job<'a> {
 /// Why no runner answered.
 #[derive(Debug)]
 pub(super) enum NoHello {
-    /// The other side ended; what it had printed until then.
+    /// The other side ended; its output until then.
     Ended(String),
-    /// Too much was printed, and no answer among it.
+    /// It printed too much without an answer.
     Noise(String),
     NoDirectory,
-    /// It answered, and not as a runner does.
+    /// Its answer is not valid.
     Odd(&'static str),
     Io(io::Error),
 }
 
-/// A job that was sent. Dropped before its end, it cancels the job.
+/// A sent job. Dropping it before its end cancels the job.
 struct Sent<'a> {
     channel: &'a Channel,
     id: u64,
@@ -81,7 +81,7 @@ struct Sent<'a> {
 }
 
 impl Channel {
-    /// Starts the runner in the shell at the other end of the pipes. `why` tells what the
+    /// Starts the runner in the shell at the other end of the pipes. `why` returns what the
     /// transport knows about the end of the connection, once it has ended.
     pub(super) async fn start<W>(
         reader: Reader,
@@ -101,7 +101,7 @@ impl Channel {
         let boot = boot + start.prelude;
         let mut reader = BufReader::with_capacity(64 << 10, reader);
         let greeting = async {
-            // A peer that ends at once is told by what it says, not by our broken pipe.
+            // If the peer ends at once, report its message, not our broken pipe.
             let _ = writer.write_all(boot.as_bytes()).await;
             let _ = writer.flush().await;
             greeting(&mut reader, &nonce).await
@@ -173,8 +173,8 @@ impl Channel {
         sent.await?.done(limits).await
     }
 
-    /// Evaluates code in the runner's main shell. The limits are for what it leaves to tell
-    /// its end.
+    /// Evaluates code in the runner's main shell. The limits apply to whatever the code leaves to
+    /// report its end.
     pub(super) async fn here(&self, code: &[u8], limits: &Limits) -> Result<Done, Lost> {
         refuse_nul(code)?;
         let sent = self.send(limits, Place::Shell, |id, out| {
@@ -185,7 +185,7 @@ impl Channel {
         sent.await?.done(limits).await
     }
 
-    /// The same for code of which nothing is kept while its end is waited for.
+    /// The same, without keeping a copy of the code while waiting.
     pub(super) async fn begin(&self, code: Text, limits: &Limits) -> Result<Done, Lost> {
         refuse_nul(&code)?;
         let sent = self.send(limits, Place::Shell, |id, out| {
@@ -198,7 +198,7 @@ impl Channel {
         sent.done(limits).await
     }
 
-    /// Ends the runner: its standard input closes once all that was queued is written.
+    /// Ends the runner: closes its standard input after everything queued is written.
     pub(super) fn end(&self) {
         let _ = self.commands.send(Command::default());
     }
@@ -222,7 +222,7 @@ impl Channel {
             return Err(self.lost());
         };
         let (tell, told) = oneshot::channel();
-        // The order of the ids is the order on the wire: the lock covers both.
+        // The ids must have the order of the bytes sent: one lock covers both.
         let mut jobs = lock(&self.jobs);
         if self.gone.borrow().is_some() {
             return Err(self.lost());
@@ -262,7 +262,7 @@ impl Channel {
         }
     }
 
-    /// Whether a worker must have taken this job: the queue is taken from in order.
+    /// Whether a worker must have taken this job: workers take jobs in order.
     fn has_started(&self, id: u64) -> bool {
         let jobs = lock(&self.jobs);
         let Some(own) = jobs.get(&id) else {

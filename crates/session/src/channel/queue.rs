@@ -1,5 +1,5 @@
-//! What is queued for a runner and what it has not answered yet: how much of it is written at
-//! a time, when it must be watched, and how many workers it is worth.
+//! The commands that are queued for a runner or not answered yet: how much to write at once, when
+//! to watch it, and how many workers to start.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::{Done, Writer, lock};
 
-/// A job that has taken this long is watched: its time limit is counted on the node.
+/// A job that takes this long is watched: the node then enforces its time limit.
 const SLOW: Duration = Duration::from_secs(1);
-/// The least and the most time after which jobs are not quick.
+/// The limits of the time within which jobs count as quick.
 const QUICK: (Duration, Duration) = (Duration::from_millis(100), SLOW);
 
 pub(super) type Text = Zeroizing<Vec<u8>>;
@@ -27,7 +27,7 @@ pub(super) struct Command {
     pub(super) worker: bool,
 }
 
-/// By their ids, in the order in which they were sent.
+/// By id, in the order in which they were sent.
 pub(super) type Jobs = BTreeMap<u64, Waiting>;
 
 #[derive(Debug)]
@@ -35,9 +35,9 @@ pub(super) struct Waiting {
     pub(super) tell: oneshot::Sender<Done>,
     pub(super) place: Place,
     pub(super) since: Instant,
-    /// Of the text, in bytes.
+    /// Size of the text, in bytes.
     pub(super) size: usize,
-    /// Bytes kept of each stream.
+    /// The most bytes to keep of each stream.
     pub(super) most: u64,
     pub(super) _within: OwnedSemaphorePermit,
 }
@@ -50,26 +50,26 @@ pub(super) enum Place {
     Shell,
 }
 
-/// When the next look at the jobs is due, and what for.
+/// When to look at the jobs again, and why.
 #[derive(Clone, Copy, Debug)]
 enum Look {
-    /// Nothing was queued since the last one.
+    /// Nothing was queued since the last look.
     None,
-    /// Whether they are quick.
+    /// To see whether they are quick.
     ForHelp(Instant),
-    /// Whether one of them is slow.
+    /// To see whether one of them is slow.
     ForWatch(Instant),
 }
 
-/// How long quick jobs may take on a node that was reached in this time: it tells how far away
-/// the node is, and how busy both machines are.
+/// How long quick jobs may take on a node that was reached in this time, which reflects the
+/// distance and the load of both machines.
 pub(super) fn quick(reached: Duration) -> Duration {
     (reached / 2).clamp(QUICK.0, QUICK.1)
 }
 
-/// Writes what is queued, as much as there is at a time, and says first how many jobs that
-/// is. Asks for more workers where jobs are not `quick`, and for the watchdog where one of them
-/// is slow. An empty command ends it.
+/// Writes the queued commands in batches, each preceded by the number of jobs. Requests more
+/// workers if jobs are not `quick`, and the watchdog if one of them is slow. An empty command ends
+/// the loop.
 pub(super) async fn write(
     mut writer: Writer,
     mut queue: mpsc::UnboundedReceiver<Command>,
@@ -112,7 +112,7 @@ pub(super) async fn write(
 }
 
 impl Look {
-    /// The look after this one, and what the node is asked for now.
+    /// The look after this one, and the request to send to the node now.
     fn taken(self, jobs: &Jobs) -> (Look, String) {
         let next = due(jobs).map_or(Look::None, Look::ForWatch);
         match (self, next) {
@@ -128,7 +128,7 @@ impl Look {
     }
 }
 
-/// When the oldest of the jobs that have a limit has taken long enough to be watched.
+/// When the oldest limited job must be watched.
 fn due(jobs: &Jobs) -> Option<Instant> {
     let limited = |job: &&Waiting| job.place != Place::Shell;
     Some(jobs.values().find(limited)?.since + SLOW)
@@ -162,14 +162,14 @@ async fn write_all(
     writer.flush().await
 }
 
-/// What a worker is worth: so many jobs, or so many bytes of scripts.
+/// The load of one worker: a number of jobs, or a number of bytes of scripts.
 #[derive(Clone, Copy, Debug)]
 struct Load {
     jobs: usize,
     bytes: usize,
 }
 
-/// To start a worker costs as much as several quick jobs.
+/// Starting a worker costs as much as several quick jobs.
 const OF_QUICK: Load = Load {
     jobs: 8,
     bytes: 64 << 10,
@@ -179,7 +179,7 @@ const OF_OTHERS: Load = Load {
     bytes: 16 << 10,
 };
 
-/// How many workers the jobs at hand are worth.
+/// How many workers the current jobs justify.
 fn worth(jobs: &Jobs, load: Load) -> usize {
     let jobs = jobs.values().filter(|job| job.place == Place::Worker);
     let (count, size) = jobs.fold((0_usize, 0_usize), |(count, size), job| {
