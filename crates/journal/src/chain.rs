@@ -1,5 +1,5 @@
-//! The chain of a journal's lines: each carries the hash of the line before it, and a sum of
-//! itself, so that a changed, missing or foreign line is found and named.
+//! The hash chain of a journal: each line carries the hash of the line before it and a checksum of
+//! itself, so that a changed, missing or foreign line is found.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::event::Event;
 
-/// SHA-256 of a line, without its line end.
+/// SHA-256 of a line without its line end.
 pub(super) type Hash = [u8; 32];
 
-/// Digits of the sum that a line carries of itself.
+/// Hexadecimal digits of a line's checksum.
 const SUM: usize = 16;
 
-/// What the first line of a run follows from: a line of another run does not.
+/// The hash before a run's first line. It differs for each run, so lines of another run do not fit.
 pub(super) fn root(run: &str) -> Hash {
     hash(format!("opsbook run {run}").as_bytes())
 }
@@ -30,7 +30,7 @@ pub(super) fn hex(hash: &Hash) -> String {
         })
 }
 
-/// The line of an event, without its line end. Writes its sum into the event, too.
+/// The line of an event, without its line end. Also writes the checksum into the event.
 pub(super) fn sealed(event: &mut Event) -> serde_json::Result<Vec<u8>> {
     event.sum = None;
     let mut line = serde_json::to_vec(&event)?;
@@ -41,7 +41,7 @@ pub(super) fn sealed(event: &mut Event) -> serde_json::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// Why a line, without its line end, cannot stand after the one with the hash `head`.
+/// Why a line (without its line end) cannot follow the line with the hash `head`.
 pub(super) fn broken(line: &[u8], event: &Event, head: &Hash) -> Option<String> {
     let (Some(prev), Some(own)) = (&event.prev, &event.sum) else {
         return Some("a line without its place in the chain of this journal".to_owned());

@@ -1,8 +1,9 @@
-//! Events -> disk and back: `runs/RUN.jsonl` in the state of a manual, one JSON line each.
+//! Writes events to disk and reads them back: `runs/RUN.jsonl` in a manual's state folder, one JSON
+//! line each.
 //!
-//! A line is on the disk before the next action: [`Journal::record`] returns only then, but for
-//! lines that another one follows before there is any, and for those without which nothing is
-//! lost (`is_waited_for`). A journal that cannot be written stops the run before its next step.
+//! A line is on disk before the next action: [`Journal::record`] waits for that. Exceptions are
+//! lines that another line follows before any action, and lines whose loss does no harm
+//! (`is_waited_for`). If the journal cannot be written, the run stops before its next step.
 //!
 //! ```
 //! use opsbook_event::{Status, What};
@@ -20,7 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_event as event;
 use opsbook_text::source;
 
@@ -42,14 +43,14 @@ use crate::event::{Event, Site, Status, What};
 pub use record::{Record, read, read_in};
 pub use state::{State, VARIABLE, keep_in};
 
-/// The version of a line. Within one version, events that are not known are left out.
+/// The version of a line. Readers skip unknown events of the same version.
 const FORMAT: u32 = 2;
-/// From this version on, lines are a chain. Journals of an older opsbook can be read, and gone
-/// on with: what is added to them is chained.
+/// From this version on, lines are chained. Older journals can be read and continued: only the new
+/// lines are chained.
 const CHAINED: u32 = 2;
 
-/// The open journal of one run. The file is locked while it is open, so that two controllers
-/// never write one journal.
+/// The open journal of one run. The file is locked while it is open, so two controllers never write
+/// the same journal.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -59,7 +60,7 @@ pub struct Journal {
     /// Hash of the last line.
     head: chain::Hash,
     epoch: u64,
-    /// Its last line may be cut: nothing must come after it.
+    /// Its last line may be incomplete: write nothing after it.
     broken: bool,
 }
 
@@ -68,30 +69,30 @@ pub struct Journal {
 pub struct Line {
     /// The number of the event, from 1.
     pub seq: u64,
-    /// SHA-256 without its line end, hexadecimal.
+    /// SHA-256 of the line without its line end, hexadecimal.
     pub hash: String,
 }
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The system does not let it be written.
+    /// The file cannot be written.
     #[error("the journal `{path}` cannot be written: {cause}")]
     Write {
         /// The journal's file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// The system does not let it be read.
+    /// The file cannot be read.
     #[error("the journal `{path}` cannot be read: {cause}")]
     Read {
         /// The journal's file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// A line of it is not as opsbook wrote it.
+    /// A line is invalid.
     #[error("{path}:{line}: {cause}")]
     Line {
         /// The journal's file.
@@ -101,7 +102,7 @@ pub enum JournalError {
         /// What is wrong with it.
         cause: String,
     },
-    /// Another opsbook writes it at this moment.
+    /// Another opsbook has it open.
     #[error("run `{run}` is under way in another opsbook on this machine")]
     Busy {
         /// The id of the run.
@@ -110,22 +111,22 @@ pub enum JournalError {
     /// There is no such run.
     #[error("no run `{wanted}` in `{folder}`")]
     Missing {
-        /// What was asked for.
+        /// The name as given.
         wanted: String,
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
-        /// A run whose name is like it.
+        /// A run with a similar name.
         near: Option<String>,
     },
 }
 
-/// A new run's name: sortable by time, short enough to type.
+/// The name of a new run: sortable by time, short enough to type.
 #[must_use]
 pub fn new_run(now: Timestamp, chance: u16) -> String {
     format!("{}-{chance:04x}", now.strftime("%Y%m%d-%H%M%S"))
 }
 
-/// A time as events have it.
+/// A time in the format of events.
 #[must_use]
 pub fn clock(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
@@ -133,7 +134,7 @@ pub fn clock(at: Timestamp) -> String {
 
 impl Journal {
     /// # Errors
-    /// Where the folder or the file cannot be made.
+    /// If the folder or the file cannot be created.
     pub fn create(state: &State, run: &str) -> Result<Journal, JournalError> {
         let folder = state.runs();
         let path = folder.join(format!("{run}.jsonl"));
@@ -148,7 +149,7 @@ impl Journal {
             .open(&path)
             .map_err(write)?;
         lock(&file, run)?;
-        // The name itself must be on the disk, too.
+        // Sync the folder as well, so that the file's name is on disk.
         File::open(&folder)
             .and_then(|folder| folder.sync_all())
             .map_err(write)?;
@@ -163,10 +164,10 @@ impl Journal {
         })
     }
 
-    /// Opens the journal of a halted run to go on with it; a torn last line is taken off.
+    /// Opens the journal of a halted run to continue it; removes an incomplete last line.
     ///
     /// # Errors
-    /// Where it cannot be read or written, or another opsbook has it open.
+    /// If it cannot be read or written, or another opsbook has it open.
     pub fn reopen(state: &State, run: &str) -> Result<(Journal, Record), JournalError> {
         let path = state.runs().join(format!("{run}.jsonl"));
         let write = |cause| JournalError::Write {
@@ -174,7 +175,7 @@ impl Journal {
             cause,
         };
         let file = OpenOptions::new().read(true).append(true).open(&path);
-        // Before it is read: another opsbook may be writing its last lines.
+        // Lock it before reading: another opsbook may be writing its last lines.
         if let Ok(file) = &file {
             lock(file, run)?;
         }
@@ -191,7 +192,7 @@ impl Journal {
                 run: run.to_owned(),
                 seq: record.events.last().map_or(0, |event| event.seq),
                 head: record.head(),
-                // A journal may say any number.
+                // The number in a journal is untrusted.
                 epoch: record.epoch().saturating_add(1),
                 broken: false,
             },
@@ -199,7 +200,7 @@ impl Journal {
         ))
     }
 
-    /// The id of its run.
+    /// The id of the run.
     #[must_use]
     pub fn run(&self) -> &str {
         &self.run
@@ -211,13 +212,13 @@ impl Journal {
         &self.path
     }
 
-    /// Number of this controller among those of the run.
+    /// This controller's number within the run.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// As whoever numbers the controllers of this run says.
+    /// Sets this controller's number, as its supervisor assigned it.
     pub fn set_epoch(&mut self, epoch: u64) {
         self.epoch = epoch;
     }
@@ -231,10 +232,10 @@ impl Journal {
         }
     }
 
-    /// Appends an event, and waits until it is on the disk where `is_waited_for` says so.
+    /// Appends an event; waits until it is on disk if `is_waited_for` says so.
     ///
     /// # Errors
-    /// Where the disk is full or gone; the run must stop before its next step.
+    /// If the disk is full or gone; the run must stop before its next step.
     pub fn record(
         &mut self,
         place: Option<Site<'_>>,
@@ -280,10 +281,10 @@ impl Journal {
         Ok(event)
     }
 
-    /// Waits until all of it is on the disk.
+    /// Waits until everything is on disk.
     ///
     /// # Errors
-    /// Where the disk is full or gone.
+    /// If the disk is full or gone.
     pub fn sync(&self) -> Result<(), JournalError> {
         let failed = |cause| JournalError::Write {
             path: self.path.clone(),
@@ -292,10 +293,10 @@ impl Journal {
         self.file.sync_data().map_err(failed)
     }
 
-    /// The same for who waits elsewhere, while more is written.
+    /// The same in another thread, while more is written.
     ///
     /// # Errors
-    /// Where the file cannot be opened once more.
+    /// If the file cannot be opened again.
     pub fn syncing(
         &self,
     ) -> Result<impl FnOnce() -> Result<(), JournalError> + Send + use<>, JournalError> {
@@ -308,20 +309,20 @@ impl Journal {
     }
 }
 
-/// Whether an event must be on the disk before anything else is done.
+/// Whether an event must be on disk before the next action.
 fn is_waited_for(what: &What) -> bool {
     match what {
-        // The node has it.
+        // The node has the output.
         What::Output { .. } => false,
-        // The next line, or `Journal::sync`, comes before anything is done.
+        // The next line, or `Journal::sync`, comes before any action.
         What::StepEnded(ended) => !ended.status.goes_on(),
-        // `Journal::sync` runs while the node is reached, and is waited for before anything is
-        // done there.
+        // `Journal::sync` runs while the node is being reached, and finishes before any action
+        // there.
         What::RunStarted(_) => false,
-        // That somebody has answered changes nothing.
+        // It only reports that somebody answered.
         What::NodeReached { .. } => false,
-        // The line that begins its first step follows. A bundle of this run of which its journal
-        // knows nothing is taken up as one that it has opened.
+        // The beginning of its first step follows. A bundle of this run that the journal does not
+        // know is treated as one that it opened.
         What::BundleOpened {
             local: false,
             user: None,
@@ -336,7 +337,7 @@ fn is_waited_for(what: &What) -> bool {
     }
 }
 
-/// Whether an opsbook of this machine has the journal of a run open.
+/// Whether an opsbook on this machine has the journal of a run open.
 #[must_use]
 pub fn under_way(state: &State, run: &str) -> bool {
     let file = File::open(state.runs().join(format!("{run}.jsonl")));
@@ -348,10 +349,10 @@ pub fn under_way(state: &State, run: &str) -> bool {
     })
 }
 
-/// Whether the journals can be looked for at all: a folder that is not there holds none.
+/// Whether the journals can be listed. A missing folder has no journals and is no error.
 ///
 /// # Errors
-/// Where it is there, or a link to it, and cannot be read.
+/// If the folder exists and cannot be read.
 pub fn readable(state: &State) -> Result<(), JournalError> {
     let path = state.runs();
     match std::fs::read_dir(&path) {
@@ -362,7 +363,7 @@ pub fn readable(state: &State) -> Result<(), JournalError> {
     }
 }
 
-/// All runs of a manual, the oldest first.
+/// All runs of a manual, oldest first.
 #[must_use]
 pub fn runs(state: &State) -> Vec<String> {
     runs_in(&state.runs())
@@ -380,8 +381,7 @@ fn runs_in(folder: &Path) -> Vec<String> {
         })
         .collect();
     runs.sort();
-    // Names tell the second. Which of two that were begun in the same one is the older, their
-    // first lines tell.
+    // Names contain the second. For two runs in the same second, compare their first lines.
     let second = |run: &str| run.get(..SECOND).unwrap_or(run).to_owned();
     for some in runs.chunk_by_mut(|one, next| second(one) == second(next)) {
         if some.len() > 1 {
@@ -391,10 +391,10 @@ fn runs_in(folder: &Path) -> Vec<String> {
     runs
 }
 
-/// `20261121-093851`, with which the name of a run begins.
+/// Length of `20261121-093851`, the beginning of a run's name.
 const SECOND: usize = 15;
 
-/// The time of a run's first line, as it is written there.
+/// The time of a run's first line, as text.
 fn began(folder: &Path, run: &str) -> Option<String> {
     let mut start = Vec::new();
     let file = File::open(folder.join(format!("{run}.jsonl"))).ok()?;
@@ -405,7 +405,7 @@ fn began(folder: &Path, run: &str) -> Option<String> {
 }
 
 fn lock(file: &File, run: &str) -> Result<(), JournalError> {
-    // Where a file system cannot lock, the bundle on the node still is the lock.
+    // If the file system cannot lock, the bundle on the node is still a lock.
     match file.try_lock() {
         Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::Busy {
             run: run.to_owned(),
@@ -428,8 +428,8 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     }
 }
 
-/// Journals hold what scripts printed: for the operator's eyes. A file system without
-/// permissions is no reason to stop.
+/// Journals contain the output of scripts, which only the operator may see. A file system without
+/// permissions is accepted.
 fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::create_dir_all(folder)?;

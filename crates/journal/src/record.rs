@@ -1,4 +1,4 @@
-//! A journal read back, and what it says of a run by now.
+//! A journal as read from disk, and the state of its run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -8,36 +8,36 @@ use std::path::{Path, PathBuf};
 use super::{CHAINED, FORMAT, JournalError, Line, State, chain, runs_in};
 use crate::event::{Event, Manner, PlanRecord, RunStarted, Site, Status, What};
 
-/// A journal read back.
+/// A journal as read from disk.
 #[derive(Debug)]
 pub struct Record {
     /// The journal's file.
     pub path: PathBuf,
-    /// All whole lines, in their order.
+    /// All complete lines, in order.
     pub events: Vec<Event>,
-    /// The last line was cut: its writer died over it. It is not among the events.
+    /// The last line was incomplete, because its writer died. It is not in `events`.
     pub torn: bool,
-    /// Lines that an older opsbook has written: a change in them would not be found.
+    /// Lines of an older opsbook, in which a change would not be found.
     pub unchained: usize,
     run: String,
-    /// Over all lines that are not chained: the first line of the chain follows from it.
+    /// The hash over all unchained lines: the first chained line follows it.
     old: chain::Hash,
-    /// Of each event's line.
+    /// The hash of each event's line.
     hashes: Vec<chain::Hash>,
 }
 
 /// Reads the journal of a run.
 ///
 /// # Errors
-/// Where there is none, or a line in its middle is not an event.
+/// If it does not exist, or a line before the last is not an event.
 pub fn read(state: &State, run: &str) -> Result<Record, JournalError> {
     read_in(&state.runs(), run)
 }
 
-/// The same, of a run whose journal is in this folder.
+/// The same for a journal in this folder.
 ///
 /// # Errors
-/// As those of [`read`].
+/// The same as for [`read`].
 pub fn read_in(folder: &Path, run: &str) -> Result<Record, JournalError> {
     let path = folder.join(format!("{run}.jsonl"));
     let failed = |cause| JournalError::Read {
@@ -93,7 +93,7 @@ fn missing(folder: &Path, run: &str) -> JournalError {
 }
 
 impl Record {
-    /// Takes one more line, without its line end.
+    /// Adds a line (without its line end).
     fn add(&mut self, line: &[u8], event: Event) -> Result<(), String> {
         let due = self.events.len() + 1;
         if event.seq != due as u64 || event.run != self.run {
@@ -113,7 +113,7 @@ impl Record {
         Ok(())
     }
 
-    /// What the next line follows from.
+    /// The hash that the next line must carry.
     pub(super) fn head(&self) -> chain::Hash {
         match self.hashes.last() {
             Some(last) if self.hashes.len() > self.unchained => *last,
@@ -121,7 +121,7 @@ impl Record {
         }
     }
 
-    /// One of its lines, by the number of its event.
+    /// A line by the number of its event.
     #[must_use]
     pub fn line(&self, seq: u64) -> Option<Line> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
@@ -129,14 +129,14 @@ impl Record {
         Some(Line { seq, hash })
     }
 
-    /// Number of its latest controller; 0 where nothing was written.
+    /// Number of the latest controller; 0 if nothing was written.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         let epochs = self.events.iter().map(|event| event.epoch.unwrap_or(1));
         epochs.max().unwrap_or(0)
     }
 
-    /// How its latest controller went through the nodes and steps.
+    /// The latest controller's options for nodes and steps.
     #[must_use]
     pub fn manner(&self) -> Option<&Manner> {
         self.events
@@ -149,7 +149,7 @@ impl Record {
             })
     }
 
-    /// What its latest controller was going to do on a node.
+    /// The latest controller's plan for a node.
     #[must_use]
     pub fn plan<'p>(&self, place: impl Into<Site<'p>>) -> Option<&PlanRecord> {
         let place = place.into().to_string();
@@ -164,7 +164,7 @@ impl Record {
             })
     }
 
-    /// What the run was started with; `None` where its writer died before that line.
+    /// The start of the run; `None` if its writer died before that line.
     #[must_use]
     pub fn started(&self) -> Option<&RunStarted> {
         self.events.iter().find_map(|event| match &event.what {
@@ -173,7 +173,7 @@ impl Record {
         })
     }
 
-    /// The run's own status; `None` while it is halted or under way.
+    /// The run's status; `None` while it is halted or running.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         self.events.iter().rev().find_map(|event| match event.what {
@@ -182,14 +182,14 @@ impl Record {
         })
     }
 
-    /// What happened on a node, in order.
+    /// The events of a node, in order.
     #[must_use]
     pub fn of_node(&self, node: &str) -> impl DoubleEndedIterator<Item = &Event> {
         let events = self.events.iter();
         events.filter(move |event| event.node.as_deref() == Some(node))
     }
 
-    /// What happened in one place, in order: on a node in the main line, or in one turn.
+    /// The events of one site, in order: a node in the main line, or in one turn.
     #[must_use]
     pub fn of<'p, P: Into<Site<'p>>>(
         &self,
@@ -202,7 +202,7 @@ impl Record {
         })
     }
 
-    /// Each step's latest status on a node; `None` for a step that started and has no end.
+    /// Each step's latest status on a node; `None` for a started step without an end.
     #[must_use]
     pub fn steps<'p>(&self, node: impl Into<Site<'p>>) -> BTreeMap<usize, Option<Status>> {
         let mut steps = BTreeMap::new();
@@ -220,7 +220,7 @@ impl Record {
         steps
     }
 
-    /// Has a step begun on a node? Before that, nothing was touched there.
+    /// Whether a step has begun on a node. Before that, nothing was changed there.
     #[must_use]
     pub fn has_begun<'p>(&self, node: impl Into<Site<'p>>) -> bool {
         !self.steps(node).is_empty()
@@ -242,8 +242,8 @@ impl Record {
         doubtful
     }
 
-    /// Steps whose latest end says that opsbook could not do or could not know: the node may
-    /// know by now.
+    /// Steps whose latest end says that opsbook could not execute them or does not know their
+    /// result: the node may know it by now.
     #[must_use]
     pub fn unknown<'p>(&self, node: impl Into<Site<'p>>) -> BTreeSet<usize> {
         let mut unknown = BTreeSet::new();
@@ -272,8 +272,8 @@ impl Record {
         })
     }
 
-    /// The first step on a node that belongs to it: what lies before an explicit start was left
-    /// out on purpose. A set-up may have been repeated all the same.
+    /// The first step that this run is to do on a node: steps before an explicit start were left
+    /// out on purpose. A set-up may have been repeated anyway.
     #[must_use]
     pub fn earliest<'p>(&self, node: impl Into<Site<'p>>, set_up: impl Fn(usize) -> bool) -> usize {
         let steps = self.steps(node);
@@ -286,7 +286,7 @@ impl Record {
         }
     }
 
-    /// Did it end on a node before anything was touched there: BLOCKED, or not reached?
+    /// Whether it ended on a node before anything changed there: BLOCKED, or not reached.
     #[must_use]
     pub fn is_untouched<'p>(&self, node: impl Into<Site<'p>>) -> bool {
         let mut of_node = self.of(node).collect::<Vec<_>>().into_iter();
@@ -302,7 +302,7 @@ impl Record {
         !touched && of_node.any(|event| matches!(event.what, What::NodeEnded { .. }))
     }
 
-    /// Did it end badly on a node, and was its bundle removed after that?
+    /// Whether it failed on a node and its bundle was then removed.
     #[must_use]
     pub fn is_given_up<'p>(&self, node: impl Into<Site<'p>>) -> bool {
         let mut given_up = false;
@@ -324,7 +324,7 @@ impl Record {
         given_up
     }
 
-    /// Was it given up wherever it had begun and not come to its end?
+    /// Whether it was given up at every site where it began and did not end.
     #[must_use]
     pub fn is_given_up_everywhere(&self) -> bool {
         let nodes = self.started().map(|started| &started.nodes);
@@ -334,7 +334,7 @@ impl Record {
         !self.is_halted() && nodes.clone().any(|node| self.is_given_up(node)) && !nodes.any(open)
     }
 
-    /// Was a bundle left on one of its nodes, to go on with?
+    /// Whether a bundle remains on one of its nodes, to continue with.
     #[must_use]
     pub fn is_halted(&self) -> bool {
         let mut open = BTreeSet::new();
@@ -357,7 +357,7 @@ impl Record {
         !open.is_empty()
     }
 
-    /// What earlier steps captured on a node.
+    /// The values that earlier steps captured on a node.
     #[must_use]
     pub fn captured<'p>(&self, node: impl Into<Site<'p>>) -> Vec<(String, String)> {
         self.of(node)

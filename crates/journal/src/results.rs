@@ -1,4 +1,5 @@
-//! What suites of checks found: `results/RUN.jsonl` in the state of a manual, in the journal's form.
+//! Results of check suites: `results/RUN.jsonl` in a manual's state folder, in the journal's
+//! format.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,13 +7,13 @@ use std::path::PathBuf;
 use crate::event::Event;
 use crate::{JournalError, State};
 
-/// Suites kept; older ones go.
+/// The number of suites to keep; older ones are deleted.
 const KEPT: usize = 100;
 
-/// Writes the events of one suite; they are there as a whole or not at all.
+/// Writes the events of one suite, atomically.
 ///
 /// # Errors
-/// Where the folder or the file cannot be written.
+/// If the folder or the file cannot be written.
 pub fn write(state: &State, run: &str, events: &[Event]) -> Result<PathBuf, JournalError> {
     let folder = state.results();
     let path = folder.join(format!("{run}.jsonl"));
@@ -35,7 +36,7 @@ pub fn write(state: &State, run: &str, events: &[Event]) -> Result<PathBuf, Jour
     Ok(path)
 }
 
-/// All recorded suites of a manual, the oldest first.
+/// All recorded suites of a manual, oldest first.
 #[must_use]
 pub fn runs(state: &State) -> Vec<String> {
     super::runs_in(&state.results())
@@ -44,7 +45,7 @@ pub fn runs(state: &State) -> Vec<String> {
 /// Reads a suite back.
 ///
 /// # Errors
-/// Where there is none, or a line in it is not an event.
+/// If it does not exist, or a line is not an event.
 pub fn read(state: &State, run: &str) -> Result<Vec<Event>, JournalError> {
     let path = state.results().join(format!("{run}.jsonl"));
     // Opening a pipe would wait for a writer.
@@ -69,7 +70,7 @@ pub fn read(state: &State, run: &str) -> Result<Vec<Event>, JournalError> {
 fn forget(state: &State) {
     let runs = runs(state);
     for run in &runs[..runs.len().saturating_sub(KEPT)] {
-        // It takes room, nothing else, and the next suite tries again.
+        // An undeleted file only takes space, and the next suite tries again.
         let _ = std::fs::remove_file(state.results().join(format!("{run}.jsonl")));
     }
 }

@@ -1,23 +1,23 @@
-//! The folder in which opsbook keeps what it knows of the runs of one manual: their journals, the
-//! results of checks, the bundles of steps on this machine. `.opsbook` in the manual's folder,
-//! or elsewhere, so that a manual can be used that nobody may write to.
+//! The state folder of a manual: journals of runs, results of checks, bundles of steps on this
+//! machine. It is `.opsbook` in the manual's folder, or another folder, so that a read-only manual
+//! can be used.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Where the state of one manual lies. Nothing need be there yet.
+/// The state folder of a manual. It need not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State(PathBuf);
 
-/// The variable of the environment that names the folder, over everything else.
+/// The environment variable for the folder; it overrides everything else.
 pub const VARIABLE: &str = "OPSBOOK_STATE";
 
-/// Where a supervisor keeps the journals of this process.
+/// The folder in which a supervisor keeps this process's journals.
 static KEPT_IN: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on, and for this process, journals are in this folder, and not beside their manual. A
-/// supervisor has one for each part of a run: their journals have the same name. Whoever says it
-/// first is heard.
+/// Makes this process keep journals in this folder instead of the state folder. A supervisor uses
+/// one folder for each part of a run, because their journals have the same name. Only the first
+/// call counts.
 pub fn keep_in(folder: PathBuf) {
     let _ = KEPT_IN.set(folder);
 }
@@ -29,8 +29,8 @@ impl State {
         State(root.join(".opsbook"))
     }
 
-    /// The folder that [`VARIABLE`] names, else the one that the manual's settings name, else
-    /// `.opsbook` in the manual's folder.
+    /// The folder in [`VARIABLE`], otherwise the one in the manual's settings, otherwise `.opsbook`
+    /// in the manual's folder.
     #[must_use]
     pub fn of(root: &Path, setting: Option<&Path>) -> State {
         let variable = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
@@ -41,7 +41,7 @@ impl State {
         }
     }
 
-    /// As the settings say: relative to the manual's folder, `~/` is the home of the operator.
+    /// The folder in the settings: relative to the manual's folder; `~/` is the operator's home.
     fn set(root: &Path, setting: Option<&Path>, home: Option<&Path>) -> State {
         let Some(setting) = setting else {
             return State::beside(root);
@@ -58,7 +58,7 @@ impl State {
         &self.0
     }
 
-    /// The journals of runs.
+    /// The folder of journals.
     #[must_use]
     pub fn runs(&self) -> PathBuf {
         match KEPT_IN.get() {
@@ -67,25 +67,25 @@ impl State {
         }
     }
 
-    /// What suites of checks found.
+    /// The folder of suite results.
     #[must_use]
     pub fn results(&self) -> PathBuf {
         self.0.join("results")
     }
 
-    /// The bundles of steps on this machine, each by the name of its node.
+    /// The folder of bundles of steps on this machine, by node name.
     #[must_use]
     pub fn bundles(&self) -> PathBuf {
         self.0.join("bundles")
     }
 
-    /// What people who do steps of this machine by hand have instead of a bundle.
+    /// The folders of people who do local steps by hand, instead of a bundle.
     #[must_use]
     pub fn by_hand(&self) -> PathBuf {
         self.0.join("by-hand")
     }
 
-    /// Where bundles of nodes are mounted.
+    /// The mount points for nodes' bundles.
     #[must_use]
     pub fn mounts(&self) -> PathBuf {
         self.0.join("mnt")

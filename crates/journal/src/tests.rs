@@ -1,4 +1,4 @@
-//! A journal that is cut, held by another, or mistyped.
+//! Journals that are truncated, locked by another process, or mistyped.
 
 use super::*;
 use crate::event::Status;

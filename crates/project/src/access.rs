@@ -1,6 +1,6 @@
-//! Who may do what where: `access.yaml` beside `book.toml`. A rule grants when all of it holds:
-//! the person, the verb, the procedure, the node, the hour and the arguments. Nothing else grants,
-//! and nothing denies. A rule that grants `run` may want approvals. Pure.
+//! Permissions: `access.yaml` next to `book.toml`. A rule grants if all its conditions hold:
+//! person, verb, procedure, node, hour and arguments. Nothing else grants, and nothing denies. A
+//! rule that grants `run` may require approvals. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -37,38 +37,38 @@ pub struct Rule {
     may: Vec<Verb>,
     procedures: Vec<String>,
     nodes: String,
-    /// Those that the selector selects.
+    /// The nodes of its selector.
     selected: BTreeSet<String>,
     arguments: BTreeMap<String, Vec<String>>,
     hours: Option<Hours>,
     approve: Option<Need>,
 }
 
-/// What is asked of the rules.
+/// A question to the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// Who.
+    /// The person.
     pub person: &'a str,
-    /// Their groups, as an identity provider has said them: of those that the file names.
+    /// Their groups from an identity provider, as far as the file names them.
     pub groups: &'a [String],
-    /// What.
+    /// The action.
     pub verb: Verb,
-    /// With which procedure.
+    /// The procedure.
     pub procedure: &'a str,
-    /// On which node.
+    /// The node.
     pub node: &'a str,
-    /// With which arguments, where a run is asked for.
+    /// The arguments of a run.
     pub arguments: &'a BTreeMap<String, String>,
-    /// When; none where the hour does not matter.
+    /// The time; `None` to ignore the hours of rules.
     pub at: Option<Timestamp>,
 }
 
-/// How one rule answers: `None` where it holds, else what of it does not.
+/// One rule's answer: empty if it holds, otherwise the conditions that do not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
     /// Its line.
     pub line: u32,
-    /// What does not hold, in the order in which it is written.
+    /// The conditions that do not hold, in the order of the file.
     pub against: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ struct WrittenNeed {
     by: Option<Texts>,
 }
 
-/// One text, or several.
+/// One text or several.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Texts {
@@ -121,10 +121,10 @@ impl From<Texts> for Vec<String> {
 }
 
 impl Access {
-    /// The rules of a manual; none where there is no file.
+    /// The rules of a manual; `None` without the file.
     ///
     /// # Errors
-    /// Each mistake in the file. Who cannot read the rules grants nothing.
+    /// All errors of the file. If the rules cannot be read, nothing is granted.
     pub fn of(files: &Files, nodes: &Nodes) -> Result<Option<Access>, Vec<Problem>> {
         match files.text(Path::new(FILE), 1 << 20) {
             Ok(text) => Access::read(&text, nodes).map(Some),
@@ -136,10 +136,10 @@ impl Access {
         }
     }
 
-    /// Reads the rules; what they name must be there.
+    /// Parses the rules; everything they name must exist.
     ///
     /// # Errors
-    /// Each mistake.
+    /// All errors.
     pub fn read(text: &str, nodes: &Nodes) -> Result<Access, Vec<Problem>> {
         let source = Source::new(FILE, text);
         let (tree, mut problems) = yaml::read(&Passage::whole(&source));
@@ -188,8 +188,8 @@ impl Access {
             .map(|rule| rule.line)
     }
 
-    /// The approvals that a run needs before it begins: those of every rule that grants it,
-    /// whatever the hour, so that no rule makes another one weaker.
+    /// The approvals that a run needs before it begins: those of every rule that grants it, at any
+    /// hour, so that no rule weakens another one.
     #[must_use]
     pub fn needs(&self, question: &Question<'_>) -> Vec<Need> {
         let question = Question {
@@ -211,16 +211,16 @@ impl Access {
         })
     }
 
-    /// The people whom these names mean, of whom `count` are wanted.
+    /// The people whom these names mean, of whom `count` must approve.
     ///
     /// # Errors
-    /// Where there is no such group, or too few people. A group that is empty here is one of an
-    /// identity provider, which says who is in it.
+    /// If there is no such group, or there are too few people. A group that is empty here comes
+    /// from an identity provider, which knows its members.
     pub fn people(&self, count: u32, by: &[String]) -> Result<Vec<String>, String> {
         people(count, by, &self.groups)
     }
 
-    /// How each rule answers.
+    /// The answer of each rule.
     #[must_use]
     pub fn explain(&self, question: &Question<'_>) -> Vec<Looked> {
         let rules = self.rules.iter();
@@ -232,7 +232,7 @@ impl Access {
             .collect()
     }
 
-    /// What of a rule does not hold.
+    /// The conditions of a rule that do not hold.
     fn against(&self, rule: &Rule, question: &Question<'_>) -> Vec<String> {
         let mut against = Vec::new();
         if !rule.who.iter().any(|who| self.is_asking(question, who)) {
@@ -255,7 +255,7 @@ impl Access {
         {
             against.push(format!("hours: {}", hours.text()));
         }
-        // Only who asks for a run says arguments.
+        // Only orders of runs have arguments.
         if question.verb == Verb::Run {
             for (name, allowed) in &rule.arguments {
                 let given = question.arguments.get(name);
@@ -270,7 +270,8 @@ impl Access {
         against
     }
 
-    /// A group that the file does not name has no rule.
+    /// Whether the person is `who` or in that group. A group that the file does not name counts for
+    /// nothing.
     fn is_asking(&self, question: &Question<'_>, who: &str) -> bool {
         let said = who.strip_prefix('@');
         let said = said.is_some_and(|name| question.groups.iter().any(|group| group == name));
@@ -315,7 +316,7 @@ fn rule(
     };
     let hours = written.hours.as_deref().map(Hours::read).transpose();
     let hours = hours.map_err(|why| wrong(format!("`hours`: {why}")))?;
-    // A selector that selects nothing now may select something later; one that is wrong is wrong.
+    // A selector without nodes may select some later; an invalid selector is an error.
     let selected = match nodes.select(&written.nodes) {
         Ok(names) => names.into_iter().map(str::to_owned).collect(),
         Err(problem) if problem.code == "nothing-selected" => BTreeSet::new(),
@@ -336,7 +337,7 @@ fn rule(
     })
 }
 
-/// Who has to approve what a rule grants.
+/// The approvals that a rule requires.
 fn approve(
     written: WrittenNeed,
     groups: &BTreeMap<String, Vec<String>>,
@@ -422,7 +423,7 @@ rules:
         for (words, mode, expected) in [
             ("ana run web.deploy web1", "", Some(4)),
             ("bo stop web.deploy web1", "", Some(4)),
-            // One of each does not hold.
+            // One condition of each rule does not hold.
             ("cy run web.deploy web1", "", None),
             ("ana resume web.deploy web1", "", None),
             ("ana run db.dump web1", "", None),
@@ -479,7 +480,7 @@ rules:
         for odd in ["@oncall", "dba", "onc*", ""] {
             assert_eq!(grants(&[odd], "web.deploy"), None, "{odd}");
         }
-        // A group is no person of that name.
+        // A group is not a person of that name.
         assert_eq!(grants(&["oncall"], "db.dump"), None);
     }
 
@@ -513,7 +514,7 @@ rules:
         assert_eq!(needs("ana", "web1"), []);
         let one = (1, "access.yaml:5".to_owned());
         assert_eq!(needs("bo", "web2"), std::slice::from_ref(&one));
-        // A rule that grants at other hours makes nothing easier.
+        // A rule for other hours does not weaken the requirements.
         assert_eq!(needs("ana", "web2"), [one, (2, "access.yaml:6".to_owned())]);
         assert_eq!(access.needs(&asks("bo", "db1"))[0].people, ["ana", "bo"]);
         let against = &access.explain(&asks("ana", "web2"))[2].against;
@@ -576,7 +577,7 @@ rules:
         );
     }
 
-    /// A number after another, always the same ones.
+    /// A deterministic random sequence.
     struct Chance(u64);
 
     impl Chance {
@@ -595,7 +596,7 @@ rules:
 
     const PEOPLE: [&str; 4] = ["ana", "bo", "cy", "dee"];
     const PROCEDURES: [&str; 4] = ["web.deploy", "web.stop", "db.dump", "*"];
-    /// Each with the nodes that it selects.
+    /// Selectors with the nodes that they select.
     const SELECTORS: [(&str, &[&str]); 5] = [
         ("*", &["web1", "web2", "db1"]),
         ("@web", &["web1", "web2"]),
@@ -604,7 +605,7 @@ rules:
         ("db1", &["db1"]),
     ];
 
-    /// A rule as the oracle has it: who, verbs, procedures, selector.
+    /// A rule in the oracle: people, verbs, procedures, selector.
     type Simple<'a> = (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>, usize);
 
     fn written(rules: &[Simple<'_>]) -> String {

@@ -1,5 +1,5 @@
-//! A run that another controller may have begun: its journal here, made with its first line where
-//! there is none, to go on with. What was done in it is read from the nodes.
+//! Continues a run that another controller may have begun. Creates its journal with the first line
+//! if it does not exist here. The nodes' records show what was done.
 
 use crate::Project;
 use crate::journal::{self, Journal, JournalError, Record};
@@ -7,10 +7,10 @@ use crate::plan::Plan;
 use crate::run::{Allotted, Manner};
 use crate::who::Who;
 
-/// The journal of the run, open at its end, and what it says by now: that it was begun, at least.
+/// The journal of the run, open at its end, and its contents: at least the start of the run.
 ///
 /// # Errors
-/// Where the journal cannot be read or written, or another opsbook has it open.
+/// If the journal cannot be read or written, or another opsbook has it open.
 pub fn adopt(
     project: &Project,
     plan: &Plan,
@@ -30,7 +30,7 @@ pub fn adopt(
         if record.started().is_some() {
             return Ok((journal, record));
         }
-        // Its writer died before the first line was there.
+        // Its writer died before the first line was complete.
         journal.record(
             None,
             None,

@@ -1,5 +1,5 @@
-//! The approval of what will be done: how many people are wanted, and the document that they
-//! sign. The gateway makes it to show it, the runner's `opsbook` makes it again to compare.
+//! Approvals: how many people must approve, and the document that they sign. The gateway makes it
+//! to display it; the runner's `opsbook` makes it again to compare.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,23 +14,23 @@ use crate::plan::Plan;
 use crate::wire::Verb;
 use crate::wire::approve::{Document, Need};
 
-/// The value of a node that says how many people have to approve what is run on it.
+/// A node's value with the number of approvals for runs on it.
 pub const VALUE: &str = "approve";
 
-/// Somebody who approves.
+/// A person who approves.
 #[derive(Clone, Copy, Debug)]
 pub struct Approver<'a> {
-    /// Who.
+    /// The person.
     pub person: &'a str,
-    /// Their groups, as an identity provider has said them: of those that the rules name.
+    /// Their groups from an identity provider, as far as the rules name them.
     pub groups: &'a [String],
 }
 
-/// The approvals that a run needs on these machines: those of the rules that grant it, of the
-/// procedure's contract, and of the nodes' own values.
+/// The approvals that a run on these nodes needs: those of the rules that grant it, of the
+/// procedure's contract, and of the nodes' values.
 ///
 /// # Errors
-/// Where a node's value is no number, or the contract names a group that no rule knows.
+/// If a node's value is not a number, or the contract names an unknown group.
 pub fn needs<'a>(
     access: Option<&Access>,
     (question, procedure): (&Question<'_>, Option<&Procedure>),
@@ -52,10 +52,10 @@ pub fn needs<'a>(
     Ok(needs.into_iter().collect())
 }
 
-/// The need that the procedure's contract writes down.
+/// The approvals in the procedure's contract.
 ///
 /// # Errors
-/// Where it names a group that the rules do not know.
+/// If it names a group that the rules do not know.
 pub fn of_contract(procedure: &Procedure, access: Option<&Access>) -> Result<Option<Need>, String> {
     let Some(approve) = &procedure.approve else {
         return Ok(None);
@@ -88,7 +88,8 @@ fn of_node(node: &Node) -> Result<Option<Need>, String> {
     }))
 }
 
-/// Whether somebody counts for a need of a part on these machines. Who asks never does.
+/// Whether a person's approval counts for a part on these nodes. The person who ordered the run
+/// never counts.
 #[must_use]
 pub fn counts(
     need: &Need,
@@ -120,7 +121,7 @@ pub fn counts(
     access.is_none_or(may)
 }
 
-/// Every machine that a plan is about, also one that is only named.
+/// Every node of a plan, also those that are only named.
 #[must_use]
 pub fn machines(plan: &Plan) -> Vec<String> {
     let mut all: BTreeSet<&String> = { plan.nodes.iter() }.map(|node| &node.node.name).collect();
@@ -135,7 +136,7 @@ pub fn document(plan: &Plan, started: &RunStarted) -> String {
     part_of_document(plan, started, None)
 }
 
-/// The document of a part of a plan without roles: of one node.
+/// The document of one node's part, in a plan without roles.
 #[must_use]
 pub fn document_of(plan: &Plan, started: &RunStarted, node: &str) -> String {
     part_of_document(plan, started, Some(node))
@@ -178,7 +179,7 @@ pub fn sha256(document: &str) -> String {
         })
 }
 
-/// How a machine is reached, in a line for people.
+/// How a node is reached, in one line for people.
 fn reached(node: &Node) -> String {
     match &node.transport {
         Transport::Ssh(ssh) => {

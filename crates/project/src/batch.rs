@@ -1,15 +1,14 @@
-//! How many nodes go at a time: `1,5,25%`, as the command line and the nodes say it.
+//! Batch sizes: `1,5,25%`, from the command line and the nodes.
 
 pub use crate::manual::Share;
 use crate::plan::Plan;
 pub use crate::plan::batch::{of_node, sizes};
 use crate::source::Problem;
 
-/// Sizes of batches: the most careful that a node's `batch` says. With roles each section has
-/// sizes of its own.
+/// The smallest batch sizes of the plan's nodes. With roles, each section has its own sizes.
 ///
 /// # Errors
-/// Where one says something else.
+/// If a node's value is invalid.
 pub fn of_nodes(plan: &Plan) -> Result<Vec<usize>, Box<Problem>> {
     if plan.binding.is_some() {
         return Ok(Vec::new());

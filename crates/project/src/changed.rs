@@ -1,4 +1,4 @@
-//! What has changed in the manual, its files and values between a halt and a resume.
+//! Changes of the manual, its files and values between a halt and a resume.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,11 +10,11 @@ use crate::plan::{NodePlan, Plan};
 use crate::run::Anew;
 use crate::source::Problem;
 
-/// Steps are known by their numbers, on the node too: what is done, or may be under way, must
-/// still stand where it stood. A step without an id is known by its text.
+/// Steps are identified by number, also on the node: a step that is done or may be running must
+/// have kept its number. A step without an id is recognised by its text.
 ///
 /// # Errors
-/// The first step that does not.
+/// The first step that has moved.
 pub fn moved(plan: &Plan, record: &Record, root: &Path) -> Result<(), Box<Problem>> {
     for node in &plan.nodes {
         let Some(before) = record.plan(node.site()) else {
@@ -51,7 +51,7 @@ fn nameless(step: &StepRecord, number: usize) -> bool {
     step.name.ends_with(&format!("/{number}"))
 }
 
-/// Is the text of a step now that of another one, which had another text before?
+/// Whether a step's current text earlier belonged to another step.
 fn stands_elsewhere(before: &PlanRecord, now: &PlanRecord, number: usize) -> bool {
     let Some(wanted) = before.step(number).map(body) else {
         return false;
@@ -65,27 +65,27 @@ fn stands_elsewhere(before: &PlanRecord, now: &PlanRecord, number: usize) -> boo
     })
 }
 
-/// The text of a step without its first line, which holds its name.
+/// The text of a step without its first line, which contains its name.
 fn body(step: &StepRecord) -> &str {
     step.text.split_once('\n').map_or("", |(_, body)| body)
 }
 
-/// What differs.
+/// The differences.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Lines that are shown before the run is refused, or goes on because that is accepted.
+    /// Lines to show before the run is refused, or continues because the operator accepts them.
     pub shown: Vec<String>,
-    /// What that is, in words.
+    /// Descriptions of the differences.
     pub what: Vec<&'static str>,
-    /// Not asked about: it makes no difference to what is still to be done.
+    /// Differences that need no question: they do not affect the remaining steps.
     pub notes: Vec<String>,
     /// Steps that deliver again.
     pub anew: Anew,
-    /// Of each node whose plan is another one now.
+    /// For each node whose plan has changed, the new plan.
     pub plans: BTreeMap<String, PlanRecord>,
 }
 
-/// What differs between the plan of a run when it was halted and the plan as it is now.
+/// The differences between the plan of a halted run and the current plan.
 #[must_use]
 pub fn changes(plan: &Plan, record: &Record, root: &Path) -> Changes {
     let mut changes = Changes::default();
@@ -117,7 +117,8 @@ pub fn changes(plan: &Plan, record: &Record, root: &Path) -> Changes {
 }
 
 impl Changes {
-    /// Of a step that is done and has an id it is said. One without is only known by its text.
+    /// Reports a changed finished step if it has an id. A step without one is known only by its
+    /// text.
     fn of_done(
         &mut self,
         node: &str,
@@ -180,7 +181,7 @@ impl Changes {
     }
 
     fn of_remaining(&mut self, node: &str, before: &PlanRecord, now: &PlanRecord, first: usize) {
-        // An older opsbook did not write down what is delivered.
+        // An older opsbook did not record the delivered files.
         let files = before.steps.iter().any(|step| !step.files.is_empty());
         let compared = |plan: &PlanRecord| -> String {
             let steps = plan.numbered().filter(|(number, _)| *number >= first);
@@ -211,7 +212,7 @@ impl Changes {
     }
 }
 
-/// A step without what it delivers: files are compared by themselves.
+/// A step without its deliveries: files are compared separately.
 fn without_files(step: &StepRecord) -> &str {
     if step
         .text
@@ -224,7 +225,7 @@ fn without_files(step: &StepRecord) -> &str {
     }
 }
 
-/// A step's text, the values with which it runs, and the texts that it delivers.
+/// A step's text, its values, and the texts that it delivers.
 fn compared(step: &StepRecord, with_files: bool) -> String {
     let values = step.values.iter();
     let values = values.map(|(name, value)| format!("--- {name} = {value:?}\n"));

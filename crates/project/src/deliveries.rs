@@ -1,5 +1,5 @@
-//! What procedures deliver: whether it is there and can be rendered, as far as that can be
-//! known without arguments and without a node.
+//! Checks that the files of procedures' deliveries exist and can be rendered, as far as possible
+//! without arguments and without a node.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::plan::{NodePlan, PlannedStep, RUN_NAMES};
 use crate::source::Problem;
 use crate::template::{self, Template, Values};
 
-/// Looks at the deliveries of one plan after the other.
+/// Checks the deliveries of one plan after the other.
 pub(crate) struct Deliveries<'a> {
     files: &'a Files,
-    /// The names of values that a delivery was rendered with: for other nodes with the same,
-    /// nothing else is undefined.
+    /// Deliveries with the names of the values that were used: other nodes with the same names have
+    /// the same undefined names.
     seen: HashSet<(String, String)>,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Deliveries<'a> {
         let mut problems = Vec::new();
         let (values, open) = values(procedure, plan);
         let names = values.names().collect::<Vec<_>>().join(" ");
-        // What a step on this machine may still make is looked for when it is due.
+        // A file that a local step may still create is looked for when it is due.
         let mut made_here = false;
         for written in &procedure.steps {
             let step = plan.step(written.number);
@@ -75,7 +75,7 @@ impl<'a> Deliveries<'a> {
             DeliveryFrom::Placed(body) => Template::Alone(body),
         };
         let mut problem = template::render(self.files, template, values).err()?;
-        // What is not known yet may be anything.
+        // An unknown value may be anything.
         let written = problem.span.as_ref().map(|span| span.text().to_owned());
         let is_open = written.is_some_and(|text| {
             let name = text.split(['.', '[', ' ', '|']).next().unwrap_or_default();
@@ -92,7 +92,7 @@ impl<'a> Deliveries<'a> {
     }
 }
 
-/// What is not defined may be so on another node.
+/// A name that is undefined here may be defined on another node.
 fn on(problem: Problem, node: &str) -> Problem {
     if problem.code == template::UNDEFINED {
         return problem.for_node(node);
@@ -100,7 +100,7 @@ fn on(problem: Problem, node: &str) -> Problem {
     problem
 }
 
-/// The values of the node, and something for each that is known only in a run: their names.
+/// The values of the node, with placeholders for values known only in a run, and their names.
 fn values<'p>(procedure: &'p Procedure, plan: &'p NodePlan) -> (Values, Vec<&'p str>) {
     let mut values = plan.node.template_values();
     for (name, text) in plan.node.texts() {
@@ -121,7 +121,7 @@ fn values<'p>(procedure: &'p Procedure, plan: &'p NodePlan) -> (Values, Vec<&'p 
     (values, open)
 }
 
-/// Whether which file it is will be known in a run only, or never.
+/// Whether the file's name depends on values known only in a run, or never.
 fn names_any(written: &Delivery, values: &Values, open: &[&str]) -> bool {
     let (DeliveryFrom::File(path) | DeliveryFrom::Tree(path)) = &written.from else {
         return false;

@@ -1,4 +1,4 @@
-//! What `resume --done` says: which steps a person has done, on which node.
+//! Parses `resume --done`: the steps that a person has done, by node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use crate::journal::Record;
 use crate::plan::{NodePlan, Plan};
 use crate::source::Problem;
 
-/// Steps by node. Each must be left to do there, and none before it.
+/// The steps by node. Each must be unfinished there, and no earlier step may be unfinished.
 ///
 /// # Errors
-/// The first one that is not.
+/// The first one that violates this.
 pub fn done(
     plan: &Plan,
     record: &Record,
@@ -46,7 +46,7 @@ fn too_early(early: &str, left: &str, word: &str) -> Box<Problem> {
     Box::new(Problem::bare("done-out-of-turn", message).hint(hint))
 }
 
-/// In a run over several machines the order of the page counts, wherever its steps are done.
+/// In a run over several nodes the order of the page counts, on whichever node a step runs.
 fn in_order(
     plan: &Plan,
     record: &Record,
@@ -81,8 +81,8 @@ fn in_order(
     Ok(())
 }
 
-/// `NODE:STEP`, `TURN/NODE:STEP` on a machine that serves the turn of another node, or `STEP`
-/// where the run is left in one place only.
+/// `NODE:STEP`, `TURN/NODE:STEP` on a node that serves another node's turn, or `STEP` if the run is
+/// halted in one place only.
 fn node_of<'a, 'w>(
     plan: &'a Plan,
     record: &Record,
@@ -97,7 +97,7 @@ fn node_of<'a, 'w>(
         None => plan.nodes.iter().collect(),
     };
     if plan.binding.is_some() {
-        // Of several parts of a run that one is meant that has the step.
+        // Of several parts of a run, the one that has the step is meant.
         let number = number(plan, step)?;
         able.retain(|node| node.step(number).is_some());
         if able.is_empty() {
@@ -105,7 +105,7 @@ fn node_of<'a, 'w>(
             let message = format!("step `{step}` is not done on `{name}`");
             return Err(Problem::bare("step-done", message).into());
         }
-        // A turn that has not begun is not meant, where one has.
+        // If some turn has begun, a turn that has not is not meant.
         if able.iter().any(|node| has_bundle(node, record)) {
             able.retain(|node| has_bundle(node, record));
         }
@@ -143,8 +143,8 @@ fn has_bundle(node: &NodePlan, record: &Record) -> bool {
     })
 }
 
-/// The parts of a run that a word may mean: a site by its text; else a machine in its own turn
-/// or in the main line; else all that is done on a machine.
+/// The parts of a run that a name may mean: a site by its text; otherwise a node in its own turn or
+/// in the main line; otherwise everything on a node.
 fn named<'a>(plan: &'a Plan, name: &str) -> impl Iterator<Item = &'a NodePlan> + use<'a> {
     let nodes = || plan.nodes.iter();
     let by_text: Vec<&NodePlan> = nodes()
@@ -175,10 +175,10 @@ fn refuse_done(node: &NodePlan, record: &Record, step: usize) -> Result<(), Box<
     Err(Problem::bare("step-done", message).into())
 }
 
-/// A step by its id, its number, its name or its title.
+/// Finds a step by its id, its number, its name or its title.
 ///
 /// # Errors
-/// Where there is no such step: with the one that may be meant.
+/// If there is no such step; suggests a similar one.
 pub fn number(plan: &Plan, wanted: &str) -> Result<usize, Box<Problem>> {
     let steps = plan.steps();
     let found = steps.iter().find(|step| {

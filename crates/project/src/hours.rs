@@ -1,16 +1,16 @@
-//! Hours of the week in which a rule holds: `Mon-Fri 08:00-18:00 Europe/Berlin`. Pure.
+//! Hours of the week for a rule: `Mon-Fri 08:00-18:00 Europe/Berlin`. Pure.
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// Hours of some days.
+/// Hours of certain days.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hours {
     text: String,
     days: Vec<Weekday>,
     from: Time,
-    /// Not in it any more; before `from` where it is of the next day. `00:00` is the day's end.
+    /// Exclusive end; earlier than `from` if it is on the next day. `00:00` is the end of the day.
     to: Time,
     zone: TimeZone,
 }
@@ -26,10 +26,10 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 impl Hours {
-    /// Reads it.
+    /// Parses the text.
     ///
     /// # Errors
-    /// What of it is wrong.
+    /// What is wrong with it.
     pub fn read(text: &str) -> Result<Hours, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [days, hours, zone] = words[..] else {
@@ -53,13 +53,13 @@ impl Hours {
         })
     }
 
-    /// As it is written.
+    /// The text as written.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether a moment lies in it.
+    /// Whether a time is within the hours.
     #[must_use]
     pub fn has(&self, at: Timestamp) -> bool {
         let at: Zoned = at.to_zoned(self.zone.clone());
@@ -125,7 +125,7 @@ mod tests {
             ("Mon,Sat 00:00-24:00 UTC", "2026-11-28T23:59:59Z", true),
             ("Mon,Sat 00:00-24:00 UTC", "2026-11-29T00:00:00Z", false),
             ("Sat-Mon 00:00-24:00 UTC", "2026-11-29T12:00:00Z", true),
-            // Over midnight: of the day on which it began.
+            // After midnight, the day on which the hours began counts.
             ("Fri 22:00-06:00 UTC", "2026-11-28T05:59:00Z", true),
             ("Fri 22:00-06:00 UTC", "2026-11-27T05:59:00Z", false),
             ("Fri 22:00-06:00 UTC", "2026-11-27T23:00:00Z", true),

@@ -1,5 +1,5 @@
-//! What a package says of itself against what its pages do: the prefixes of its ids, the values
-//! that it reads, the groups of nodes that it is for.
+//! Compares a package's manifest with its pages: the prefixes of its ids, the values that it reads,
+//! the groups of nodes that it expects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::reads;
 use crate::source::{Concern, Problem, Severity, Span};
 use crate::yaml::{self, Map, Yaml};
 
-/// One package of a book, and the pages that are its own.
+/// One package of a book, and its pages.
 pub(crate) struct Unit<'a> {
     pub manifest: &'a Manifest,
     pub package: &'a Package,
@@ -18,7 +18,7 @@ pub(crate) struct Unit<'a> {
     pub pages: BTreeSet<usize>,
 }
 
-/// Everything in which pages and manifests do not agree.
+/// All disagreements between pages and manifests.
 pub(crate) fn lint(project: &Project) -> Vec<Problem> {
     let units = project.units();
     let mut problems = claimed_twice(&units);
@@ -36,7 +36,7 @@ pub(crate) fn lint(project: &Project) -> Vec<Problem> {
     problems
 }
 
-/// The values that a package brings, to be laid under all that `nodes.yaml` says.
+/// The default values of a package, which form a layer below `nodes.yaml`.
 pub(crate) fn defaults(manifest: &Manifest) -> Option<(String, Map)> {
     let package = manifest.package.as_ref()?;
     let values = manifest.values.iter().filter_map(|(name, value)| {
@@ -73,7 +73,8 @@ impl Unit<'_> {
         &self.package.name.value
     }
 
-    /// Each id begins with one of the package's prefixes, and with no longer one of another's.
+    /// Each id must begin with one of the package's prefixes, and with no longer prefix of another
+    /// package.
     fn ids(&self, project: &Project, units: &[Unit<'_>]) -> Vec<Problem> {
         let manual = &project.manual;
         let procedures = manual.procedures.values();
@@ -107,7 +108,7 @@ impl Unit<'_> {
         Some(problem.hint("`namespace` of `[package]` lists the prefixes of its ids"))
     }
 
-    /// Values carry the prefix, too, but for those that are the book's.
+    /// Values also have the prefix, except those of the book.
     fn names(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let dotted = |name: &str, prefix: &str| {
@@ -141,12 +142,12 @@ impl Unit<'_> {
         problems
     }
 
-    /// Kinds of typed checks carry the prefix in the name of their file.
+    /// Kinds of typed checks have the prefix in their file name.
     fn probes(&self, project: &Project) -> Vec<Problem> {
         let Some(own) = &project.manifest else {
             return Vec::new();
         };
-        // Those of other packages were looked at where they are at home.
+        // Probes of other packages were checked in those packages.
         if own.package.as_ref().map(|own| &own.name.value) != Some(&self.package.name.value) {
             return Vec::new();
         }
@@ -168,8 +169,8 @@ impl Unit<'_> {
         problems.collect()
     }
 
-    /// Groups that the package expects and the book does not have; groups that it names and does
-    /// not say.
+    /// Groups that the package expects and the book lacks; groups that it uses and does not
+    /// declare.
     fn groups(&self, project: &Project) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (name, group) in &self.manifest.groups {
@@ -244,7 +245,7 @@ impl Unit<'_> {
         )
     }
 
-    /// What the nodes say against what the package declares.
+    /// Compares the nodes' values with the package's declarations.
     fn values(&self, project: &Project) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut seen = BTreeSet::new();
@@ -294,7 +295,7 @@ fn wrong_value(
     wrong.then(|| ("bad-value", format!("`{name}` does not match `{wanted}`")))
 }
 
-/// The groups of a selector: `@web,!@old` names two.
+/// The groups in a selector: `@web,!@old` names two.
 fn named_groups(selector: &str) -> impl Iterator<Item = &str> {
     let parts = selector.split('@').skip(1);
     let names = parts.map(|part| {

@@ -1,4 +1,4 @@
-//! A package's manifest against its pages and nodes, as problems are drawn.
+//! A package's manifest against its pages and nodes, with drawn problems.
 
 use std::fs;
 
@@ -99,7 +99,7 @@ fn values_of_nodes_are_held_against_the_declaration() {
         told.contains("error: `shop_extra` is a secret: it is not written down"),
         "{told}"
     );
-    // No package says how a node is reached.
+    // A package cannot say how a node is reached.
     let reached = manifest.replace(
         "domain = {shared = true}",
         "domain = {shared = true}\naddress = {default = \"10.0.0.1\", shared = true}",
@@ -118,7 +118,7 @@ fn values_of_nodes_are_held_against_the_declaration() {
     assert!(said(&newer, PAGE, NODES).contains("error: it needs opsbook 99.0, and this is "));
 }
 
-/// What lies over a package's defaults merges with them, and removes them, as everywhere.
+/// Values over a package's defaults merge with them or remove them, as everywhere.
 #[test]
 fn nodes_go_over_the_values_of_a_package_and_null_removes_them() {
     let values = "[values]\nshop_port = {default = 8000}\nshop_hosts = {default = [\"a\", \"b\"]}\nshop_tls = {default = {cert = \"/c\", key = \"/k\", inner = {a = 1, b = 2}}}\n";
@@ -172,7 +172,7 @@ fn nodes_go_over_the_values_of_a_package_and_null_removes_them() {
     }
 }
 
-/// Pages on which `$open` is read in all ways but by a script, and where.
+/// Pages that read `$open` in every way except in a script, each with its place.
 fn that_read_open() -> Vec<(String, &'static str)> {
     let contract = "# R\n\n```yaml procedure\nid: shop.release\nparams:\n  version: {default: 1}\nMORE```\n\n```sh step capture=got\ntrue\n```\n\n";
     let block = |text: &str| contract.replace("MORE", "") + text;
@@ -237,7 +237,7 @@ fn that_read_open() -> Vec<(String, &'static str)> {
     ]
 }
 
-/// A value is declared wherever a page may name it, not only in scripts.
+/// A value must be declared wherever a page names it, not only in scripts.
 #[test]
 fn what_no_script_reads_is_declared_too() {
     let template = "{% set a = 1 %}{{ a }} {{ version }} {{ got }} {{ bundle }} {{ shop_port }}{% for x in range(2) %}{{ x }}{% include \"part.conf\" %}{% endfor %}\n";
@@ -268,7 +268,7 @@ fn what_no_script_reads_is_declared_too() {
         let declared = manifest.replace("domain = ", "open = {shared = true}\ndomain = ");
         assert_eq!(said(&declared), "", "{page}");
     }
-    // A default may name another value.
+    // A default may refer to another value.
     let named = format!("{PACKAGE}{VALUES}")
         .replace("shop_extra = {}", "shop_extra = {default = \"${other}\"}");
     let told = said(&named, PAGE, NODES);

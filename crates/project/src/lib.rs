@@ -1,5 +1,5 @@
-//! A manual with its nodes and checks, opened: every problem, the plan of a procedure, and a run
-//! of it. What the command line does, another program can do with the same few functions.
+//! Opens a manual with its nodes and checks: all problems, the plan of a procedure, and a run of
+//! it. Other programs can use the same few functions as the command line.
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};
@@ -53,7 +53,7 @@
 //! # }
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_engine as engine;
 use opsbook_event as event;
 use opsbook_journal as journal;
@@ -109,7 +109,7 @@ pub use place::{Parts, Place, new_enough};
 pub use run::{Allotted, Anew, Manner, Resumed, Run, RunError, Start, looked_over};
 pub use who::{Who, controller_name, git, operator_name};
 
-/// What names the nodes of a run on a command line: the nodes themselves, or who plays which role.
+/// The command-line words for the nodes of a run: the nodes themselves, or the nodes of each role.
 #[must_use]
 pub fn words(nodes: &[String], roles: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     if roles.is_empty() {
@@ -126,46 +126,47 @@ pub fn words(nodes: &[String], roles: &BTreeMap<String, Vec<String>>) -> Vec<Str
 pub struct Project {
     /// The manual's folder.
     pub root: PathBuf,
-    /// Where its journals and results are.
+    /// The folder of its journals and results.
     pub state: State,
-    /// The archive that it is.
+    /// The archive that it was read from.
     pub book: Option<event::Book>,
-    /// The packages that it is made of.
+    /// Its packages.
     pub parts: Parts,
-    /// The folder that its author edits; `root`, where it is made of no packages.
+    /// The folder that its author edits; `root` if it has no packages.
     pub origin: PathBuf,
-    /// The words that a person begins a command about it with: `opsbook --book FILE`.
+    /// The beginning of commands about it, for messages: `opsbook --book FILE`.
     pub program: String,
-    /// What `opsbook.toml` says, where there is one.
+    /// The contents of `opsbook.toml`, if it exists.
     pub manifest: Option<Manifest>,
-    /// Through which all of it was read.
+    /// All its files were read through this.
     pub files: Files,
-    /// The pages, and what their blocks say.
+    /// The pages and their blocks.
     pub manual: Manual,
-    /// What `nodes.yaml` says, not evaluated yet.
+    /// The contents of `nodes.yaml`, not yet evaluated.
     pub nodes: Nodes,
-    /// The types of typed checks, opsbook's own and those of `checks/`.
+    /// The kinds of typed checks: opsbook's own and those in `checks/`.
     pub vocabulary: Vocabulary,
-    /// What reading has found to be wrong, in the order of the book; also what stops nothing.
+    /// The problems found while reading, in the order of the book, warnings among them.
     pub problems: Vec<Problem>,
 }
 
 impl Project {
-    /// For what runs nothing of the manual: a mistake on a page or in a node stops none of it.
+    /// Opens a project for a command that runs nothing: an error on a page or in a node does not
+    /// stop it.
     ///
     /// # Errors
-    /// Where there is no manual, or it has a mistake that concerns all of it: each of these.
+    /// If there is no manual, or it has errors that concern all of it: all of these.
     pub fn open(place: impl Into<Place>) -> Result<Project, Vec<Problem>> {
         let project = Project::read(place);
         let errors = of_the_project(&project.manual, &project.problems);
         project.unless(errors)
     }
 
-    /// For what reaches a node. What is wrong with a procedure or a check is said by
-    /// [`Project::plan`] and [`Project::errors`].
+    /// Opens a project for a command that reaches nodes. [`Project::plan`] and [`Project::errors`]
+    /// report errors of a procedure or a check.
     ///
     /// # Errors
-    /// As those of [`Project::open`].
+    /// The same as for [`Project::open`].
     pub fn open_to_run(place: impl Into<Place>) -> Result<Project, Vec<Problem>> {
         let mut project = Project::read(place);
         project.problems.extend(manual::lint(&project.manual));
@@ -176,7 +177,7 @@ impl Project {
         project.unless(errors)
     }
 
-    /// Reads everything and keeps what is wrong.
+    /// Reads everything and keeps the problems.
     #[must_use]
     pub fn read(place: impl Into<Place>) -> Project {
         let place = place.into();
@@ -209,7 +210,7 @@ impl Project {
         }
     }
 
-    /// The package that a procedure is of.
+    /// The package of a procedure.
     #[must_use]
     pub fn package_of(&self, procedure: &str) -> Option<&package::manifest::Package> {
         let page = self.manual.procedures.get(procedure)?.page;
@@ -220,7 +221,7 @@ impl Project {
         }
     }
 
-    /// The packages of which it is made, each with its own pages.
+    /// Its packages, each with its own pages.
     fn units(&self) -> Vec<interface::Unit<'_>> {
         let pages = |wanted: Option<usize>| {
             let pages = self.manual.pages.iter().enumerate();
@@ -241,7 +242,7 @@ impl Project {
         .collect()
     }
 
-    /// Rehearsals of what cannot be rehearsed so.
+    /// Reports invalid rehearsals.
     fn rehearsals(&self) -> Vec<Problem> {
         let all = self.nodes.rehearsed().filter_map(|(id, span)| {
             let (why, hint) = match self.manual.procedures.get(id) {
@@ -262,7 +263,7 @@ impl Project {
         all.collect()
     }
 
-    /// Applications that have no procedure, or no node.
+    /// Reports applications without a procedure or without a node.
     fn applications(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (name, application) in &self.manual.settings.applications {
@@ -277,7 +278,7 @@ impl Project {
         problems
     }
 
-    /// Rules that cannot be understood, and contracts that want approvals of nobody.
+    /// Reports invalid access rules, and contracts whose approvals nobody can give.
     fn access(&self) -> Vec<Problem> {
         let access = match access::Access::of(&self.files, &self.nodes) {
             Ok(access) => access,
@@ -298,8 +299,8 @@ impl Project {
         problems
     }
 
-    /// Everything that is wrong: the pages, the nodes, what would be delivered, and the one
-    /// against the other; without what the author has allowed.
+    /// All problems: of pages, nodes and deliveries, and between them; without those that the
+    /// author accepted.
     #[must_use]
     pub fn lint(&self) -> Settled {
         let mut problems = self.problems.clone();
@@ -335,7 +336,7 @@ impl Project {
         }
         let mut problems = plan::joined(problems);
         manual::sort(manual, &mut problems);
-        // Not by its drawing: a page may have as many mistakes as letters.
+        // Do not compare drawings: a page may have as many errors as letters.
         let mut seen = HashSet::new();
         problems.retain(|problem| seen.insert(problem.identity()));
         let unused = manual::unused_silences(manual, &problems);
@@ -353,7 +354,7 @@ impl Project {
     /// The plan of a procedure.
     ///
     /// # Errors
-    /// Each mistake that concerns it.
+    /// All errors that concern it.
     pub fn plan(&self, request: &Request<'_>) -> Result<Plan, Vec<Problem>> {
         let errors = self.errors_of(request);
         if errors.is_empty() {
@@ -363,10 +364,10 @@ impl Project {
         }
     }
 
-    /// The plan of a run that has begun, with the manual as it is now.
+    /// The plan of a run that has begun, with the current manual.
     ///
     /// # Errors
-    /// As those of [`Project::plan`].
+    /// The same as for [`Project::plan`].
     pub fn plan_again(&self, started: &event::RunStarted) -> Result<Plan, Vec<Problem>> {
         let arguments = started.arguments.iter();
         let set: Vec<_> = arguments
@@ -379,8 +380,8 @@ impl Project {
         })
     }
 
-    /// The errors that concern a request. Where no page that could be read has the procedure,
-    /// any of them may have hidden it.
+    /// The errors that concern a request. If no readable page has the procedure, any error may have
+    /// hidden it.
     fn errors_of(&self, request: &Request<'_>) -> Vec<Problem> {
         let procedure = self.manual.procedures.get(request.procedure);
         let by_name = |text: &String| {
@@ -400,8 +401,7 @@ impl Project {
         self.errors().filter(concerned).cloned().collect()
     }
 
-    /// Everything wrong that may concern something that runs. A link that leads nowhere keeps
-    /// nobody from working.
+    /// All errors that may concern something that runs. A broken link does not stop anybody.
     pub fn errors(&self) -> impl Iterator<Item = &Problem> {
         self.problems
             .iter()
@@ -417,14 +417,14 @@ impl Project {
     }
 }
 
-/// Where the journals and results of a manual are.
+/// The state folder of a manual.
 #[must_use]
 pub fn state_of(files: &Files, settings: &Settings) -> State {
     let setting = settings.state.as_ref().map(|state| state.value.as_path());
     State::of(files.root(), setting)
 }
 
-/// The same, for who does not read the manual.
+/// The same without reading the manual.
 #[must_use]
 pub fn state_of_folder(root: &Path) -> State {
     let files = Files::of(root);
@@ -432,7 +432,7 @@ pub fn state_of_folder(root: &Path) -> State {
     state_of(&files, &settings)
 }
 
-/// A probe of one's own stands in a file that has the name of its kind.
+/// Adds the kind to a problem of a custom probe: its file must be named after the kind.
 fn of_its_kind(problem: Problem) -> Problem {
     let path = problem.span.as_ref().map(|span| span.path().to_owned());
     let kind = path.as_deref().and_then(Path::file_stem);
@@ -442,7 +442,7 @@ fn of_its_kind(problem: Problem) -> Problem {
     }
 }
 
-/// The errors that leave nothing to be done with this manual.
+/// The errors that make the whole manual unusable.
 fn of_the_project(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
     let errors = problems.iter().filter(|problem| problem.is_error());
     errors
@@ -451,10 +451,10 @@ fn of_the_project(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
         .collect()
 }
 
-/// The nodes alone, for what looks at nothing else: it helps most where the rest is broken.
+/// Only the nodes, for commands that need nothing else: they must work even if the rest is broken.
 ///
 /// # Errors
-/// What is wrong with all of the nodes.
+/// Errors that concern all nodes.
 pub fn nodes_alone(place: &Place) -> Result<Nodes, Vec<Problem>> {
     let (manifest, _) = place::manifest(&place.files);
     let (settings, mut problems) = manual::load_settings(&place.files);
@@ -468,11 +468,11 @@ pub fn nodes_alone(place: &Place) -> Result<Nodes, Vec<Problem>> {
     }
 }
 
-/// The manual's folder: the one named, or the nearest one upwards of `here` with a `book.toml`;
-/// absolute.
+/// The manual's folder, absolute: the given one, or the nearest one at or above `here` that has a
+/// `book.toml`.
 ///
 /// # Errors
-/// Where there is none.
+/// If there is none.
 pub fn find_root(here: &Path, named: Option<&Path>) -> Result<PathBuf, Problem> {
     if let Some(dir) = named {
         let root = here.join(dir);
@@ -502,7 +502,7 @@ mod tests {
         "# R\n\n```yaml procedure\nid: release\nneeds: [paved]\n```\n```sh step\ntrue\n```\n";
     const PAVED: &str = "# P\n\n```yaml checks\nid: paved\n```\n```sh check id=p\ntrue\n```\n";
 
-    /// What is said of `release` where this stands at the end of these pages.
+    /// The messages about `release` with these page endings.
     fn said(ends: [(&str, &str); 4], run: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let write =

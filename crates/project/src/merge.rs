@@ -1,5 +1,5 @@
-//! A book that is made of packages: their files are found, compared with the lock, and put into
-//! one folder, from which everything else is read.
+//! A book that is made of packages: finds their files, compares them with the lock, and puts them
+//! into one folder, from which everything else is read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use crate::package::{chapter, description, folder};
 use crate::place::{self, Parts, Place};
 use crate::source::{Concern, Packaged, Problem, Severity};
 
-/// The place of a manual in a folder, with the packages that it is made of.
+/// The place of a manual in a folder, with its packages.
 ///
 /// # Errors
-/// Where a package is not here, is not what the lock says, or cannot be in one book with others.
+/// If a package is missing, differs from the lock, or conflicts with another one.
 pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
     place_carrying(root, &[])
 }
 
-/// The same of an unpacked archive, which carries these packages.
+/// The same for an unpacked archive that contains these packages.
 ///
 /// # Errors
-/// As those of [`place()`].
+/// The same as for [`place()`].
 pub fn place_carrying(root: &Path, carried: &[description::Part]) -> Result<Place, Vec<Problem>> {
     let files = Files::of(root);
     let (manifest, problems) = place::manifest(&files);
@@ -85,10 +85,10 @@ pub fn place_carrying(root: &Path, carried: &[description::Part]) -> Result<Plac
     })
 }
 
-/// How messages name the files of a package: those of a folder on this machine as somebody edits
-/// them, all others `shop:manual/release.md`.
+/// The names of a package's files in messages: a file in a local folder by the path that people
+/// edit, any other as `shop:manual/release.md`.
 ///
-/// `carried`: it lies in an archive, so that nobody edits it.
+/// `carried`: the package is in an archive, so nobody edits it.
 fn packaged(placed: &Placed, part: &Part, carried: bool) -> [(PathBuf, Packaged); 2] {
     let folder = match (&part.replaces, &part.asked) {
         (Some(path), _) => PathBuf::from(path),
@@ -106,7 +106,7 @@ fn packaged(placed: &Placed, part: &Part, carried: bool) -> [(PathBuf, Packaged)
         shown,
         about: chapter::line(part),
     };
-    // Templates are read where those of the book are.
+    // Templates are read from the book's template folder.
     let read = Path::new("templates").join(&placed.pages);
     [
         (PathBuf::from(&placed.folder), packaged(folder)),
@@ -114,7 +114,7 @@ fn packaged(placed: &Placed, part: &Part, carried: bool) -> [(PathBuf, Packaged)
     ]
 }
 
-/// One line for each package that is another one on this machine.
+/// One line for each package that is replaced on this machine.
 #[must_use]
 pub fn replaced(root: &Path) -> Vec<String> {
     use crate::package::selection::LOCAL;
@@ -138,7 +138,7 @@ pub fn replaced(root: &Path) -> Vec<String> {
     lines.collect()
 }
 
-/// What one machine replaces is for the person there, and not for what is tested for others.
+/// A local replacement is for the person on this machine, not for tests on behalf of others.
 fn local_is_allowed(store: &Store) -> Result<(), Vec<Problem>> {
     let ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
     match store.local.first() {
@@ -151,7 +151,7 @@ fn local_is_allowed(store: &Store) -> Result<(), Vec<Problem>> {
     }
 }
 
-/// Each package says which opsbook it needs.
+/// Checks the opsbook version that each package requires.
 fn understood(parts: &[Part]) -> Result<(), Vec<Problem>> {
     let needs = parts.iter().filter_map(|part| part.manifest.needs.as_ref());
     let problems = needs.filter_map(|needs| {
@@ -188,7 +188,7 @@ fn trusted(manifest: &Manifest, parts: &[Part]) -> Result<(), Vec<Problem>> {
     }
 }
 
-/// Names of files in blocks of a package are relative to its own folder.
+/// Makes file names in a package's blocks relative to the package's folder.
 pub(crate) fn relocate(manual: &mut Manual, parts: &Parts) {
     if parts.placed.is_empty() {
         return;
@@ -229,8 +229,7 @@ pub(crate) fn relocate(manual: &mut Manual, parts: &Parts) {
     }
 }
 
-/// All files of a package lie among the pages here; which of them are pages is said where the
-/// package is at home.
+/// Removes problems about unlisted pages of a package: the package's own repository reports them.
 pub(crate) fn told_at_home(problems: &mut Vec<Problem>, parts: &Parts) {
     problems.retain(|problem| {
         let path = problem.span.as_ref().map(crate::source::Span::path);
@@ -242,7 +241,7 @@ pub(crate) fn told_at_home(problems: &mut Vec<Problem>, parts: &Parts) {
     });
 }
 
-/// Lays the values of all packages under those of the book.
+/// Adds the values of all packages as a layer below those of the book.
 pub(crate) fn lay_under(nodes: &mut Nodes, parts: &Parts) {
     for part in parts.all.iter() {
         if let Some((package, values)) = crate::interface::defaults(&part.manifest) {
@@ -251,7 +250,7 @@ pub(crate) fn lay_under(nodes: &mut Nodes, parts: &Parts) {
     }
 }
 
-/// Takes out the checks that the book leaves out, for as long as it says so.
+/// Removes the checks that the book skips, until the date that it gives.
 pub(crate) fn skip(manual: &mut Manual, manifest: &Manifest, today: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     for skip in &manifest.overrides.checks {
@@ -278,7 +277,7 @@ pub(crate) fn skip(manual: &mut Manual, manifest: &Manifest, today: &str) -> Vec
                 group.typed.clear();
             }
             Some(name) => {
-                // As its fence calls it, or as its test is listed.
+                // The name on its fence, or the name of its test.
                 let listed = [".", "/"].map(|sign| format!("{}{sign}{name}", skip.group));
                 let is_meant = |check: &str| check == name || listed.iter().any(|own| own == check);
                 group.checks.retain(|check| !is_meant(&check.name));
@@ -304,8 +303,7 @@ fn unknown(skip: &Skip, message: &str) -> Problem {
     problem.concerns(Concern::Project)
 }
 
-/// Templates that the book replaces, where the package's own is not what it was when the lock was
-/// written.
+/// Reports replaced templates whose original in the package has changed since the lock was written.
 pub(crate) fn replaced_have_changed(project: &crate::Project) -> Vec<Problem> {
     let Some(manifest) = &project.manifest else {
         return Vec::new();
@@ -338,8 +336,8 @@ pub(crate) fn replaced_have_changed(project: &crate::Project) -> Vec<Problem> {
     problems
 }
 
-/// Where `book.toml` lets plain mdBook call opsbook, mdBook reads `SUMMARY.md` before it does: a
-/// line that it cannot understand keeps it from building anything.
+/// If plain mdBook is set up to call opsbook, mdBook parses `SUMMARY.md` first: reports lines that
+/// mdBook cannot parse.
 pub(crate) fn plain_mdbook(project: &crate::Project) -> Vec<Problem> {
     let files = Files::of(&project.origin);
     let text = |path: &Path| files.text(path, 1 << 24).unwrap_or_default();
@@ -368,7 +366,7 @@ pub(crate) fn plain_mdbook(project: &crate::Project) -> Vec<Problem> {
     problems
 }
 
-/// Where the built book of an assembled manual goes: where that of the folder would.
+/// The output folder for an assembled manual: the same as for its own folder.
 #[must_use]
 pub fn build_folder(origin: &Path) -> PathBuf {
     let text = Files::of(origin).text(Path::new("book.toml"), 1 << 24);

@@ -1,5 +1,5 @@
-//! The tree of a log that only grows (RFC 6962, section 2.1): its root, the proof that a leaf is
-//! in it, and the proof that an earlier tree is its beginning. Pure.
+//! The Merkle tree of an append-only log (RFC 6962, section 2.1): its root, inclusion proofs and
+//! consistency proofs. Pure.
 
 use sha2::{Digest as _, Sha256};
 
@@ -24,7 +24,7 @@ fn node(left: &Hash, right: &Hash) -> Hash {
         .into()
 }
 
-/// The root over these leaves.
+/// The root of these leaves.
 #[must_use]
 pub fn root(leaves: &[Hash]) -> Hash {
     match leaves {
@@ -37,13 +37,13 @@ pub fn root(leaves: &[Hash]) -> Hash {
     }
 }
 
-/// The largest power of two below a number, which is at least 2.
+/// The largest power of two below a number of at least 2.
 fn below(count: usize) -> usize {
     let half = count.next_power_of_two() / 2;
     if half == count { half / 2 } else { half }
 }
 
-/// The proof that the leaf of this number, from 0, is among the leaves.
+/// The proof that the leaf with this index (from 0) is in the tree.
 #[must_use]
 pub fn inclusion(leaves: &[Hash], number: usize) -> Vec<Hash> {
     if leaves.len() < 2 || number >= leaves.len() {
@@ -83,7 +83,7 @@ pub fn is_included(leaf: Hash, (number, size): (u64, u64), proof: &[Hash], root:
     last == 0 && hash == *root
 }
 
-/// The proof that the first so many leaves are the beginning of all.
+/// The proof that the first `first` leaves are the beginning of the tree.
 #[must_use]
 pub fn consistency(leaves: &[Hash], first: usize) -> Vec<Hash> {
     if first == 0 || first > leaves.len() {
@@ -110,8 +110,8 @@ fn part(leaves: &[Hash], first: usize, whole: bool) -> Vec<Hash> {
     proof
 }
 
-/// Whether a proof shows that the first tree, of this size and root, is the beginning of the
-/// second.
+/// Whether a proof shows that the first tree is the beginning of the second; each is a size and a
+/// root.
 #[must_use]
 pub fn is_beginning(first: (u64, &Hash), second: (u64, &Hash), proof: &[Hash]) -> bool {
     let ((first_size, first_root), (second_size, second_root)) = (first, second);
@@ -151,17 +151,17 @@ pub fn is_beginning(first: (u64, &Hash), second: (u64, &Hash), proof: &[Hash]) -
     more == 0 && old == *first_root && new == *second_root
 }
 
-/// The roots of the whole subtrees of a log, the largest first: enough to go on with it.
+/// The roots of a log's complete subtrees, largest first: enough to append to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
-    /// How many leaves there are.
+    /// The number of leaves.
     pub size: u64,
-    /// One for each bit of `size` that is set.
+    /// One root for each bit set in `size`.
     pub roots: Vec<Hash>,
 }
 
 impl Frontier {
-    /// One more leaf.
+    /// Appends a leaf.
     pub fn add(&mut self, leaf: Hash) {
         let (mut hash, mut size) = (leaf, self.size);
         while size % 2 == 1 {
@@ -173,7 +173,7 @@ impl Frontier {
         self.size += 1;
     }
 
-    /// The root over all leaves.
+    /// The root of all leaves.
     #[must_use]
     pub fn root(&self) -> Hash {
         let mut roots = self.roots.iter().rev();
@@ -184,7 +184,7 @@ impl Frontier {
     }
 }
 
-/// Hexadecimal.
+/// The hash as hexadecimal digits.
 #[must_use]
 pub fn hex(hash: &Hash) -> String {
     use std::fmt::Write as _;
@@ -196,7 +196,7 @@ pub fn hex(hash: &Hash) -> String {
         })
 }
 
-/// A hash from its hexadecimal digits.
+/// Parses hexadecimal digits.
 #[must_use]
 pub fn unhex(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_tree_is_that_of_the_rfc() {
-        // The vectors of Certificate Transparency's own implementation.
+        // Test vectors of Certificate Transparency's own implementation.
         let inputs: [&[u8]; 8] = [
             &[],
             &[0x00],

@@ -1,5 +1,5 @@
-//! Packages that a manual names by path. In an archive they are what they are at the same revision
-//! of the same repository, so that the archive of a revision is the same on every machine.
+//! Packages that a manual names by path. An archive contains them at the same revision of the same
+//! repository, so the archive of a revision is the same on every machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,13 +15,13 @@ use crate::package::tree::Tree;
 use crate::source::{Problem, Source};
 use crate::taken;
 
-/// The files of each of them, by its name.
+/// The files of each package, by its name.
 pub(crate) type Neighbours = BTreeMap<String, Tree>;
 
-/// Those of the revision that is packed; and the paths, in the archive, of what git does not know.
+/// The packages at the packed revision; and the archive paths of files that git does not know.
 ///
 /// # Errors
-/// What is in no repository, in another one, or not as it was committed.
+/// A package outside the repository, or with uncommitted changes.
 pub(crate) fn trees(
     project: &Project,
     work: &git::Work,
@@ -48,7 +48,7 @@ pub(crate) fn trees(
     }
 }
 
-/// Those that are there, of a manual that is under no version control.
+/// The packages as they are on disk, for a manual without version control.
 pub(crate) fn as_they_are(project: &Project) -> Neighbours {
     let parts = named_by_path(project);
     parts
@@ -75,7 +75,7 @@ fn tree(
     let folder = project.origin.join(path);
     let own = git::work(&folder).map_err(failed)?;
     let selection = Selection::of(Some(&part.manifest));
-    // The revision is the hash of all that is in the repository.
+    // The revision is the hash of everything in the repository.
     let own = own.filter(|own| own.revision == work.revision);
     let Some(own) = own else {
         return Err(vec![elsewhere(project, part)]);
@@ -109,10 +109,10 @@ fn elsewhere(project: &Project, part: &Part) -> Problem {
     problem.hint("commit it in the same repository, or release it and name a tag or an archive")
 }
 
-/// What differs between those that an archive carries and a revision of the repository.
+/// The differences between the packages in an archive and a revision of the repository.
 ///
 /// # Errors
-/// What git says.
+/// An error of git.
 pub(crate) fn compare(
     archive: &Archive,
     root: &Path,

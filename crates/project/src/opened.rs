@@ -1,4 +1,4 @@
-//! Files that are unpacked into a folder of their own, and opened there.
+//! Files that are unpacked into a temporary folder and opened there.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::package::description::Part;
 use crate::package::folder;
 use crate::package::tree::Tree;
 
-/// What is packed, unpacked and opened: it is what the reader of the archive gets.
+/// A packed, unpacked and opened project: what the reader of the archive gets.
 pub(crate) struct Opened {
     pub project: Project,
     folder: PathBuf,
@@ -16,7 +16,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// With the packages of which it is made.
+    /// With its packages.
     pub(crate) fn of(tree: &Tree, carried: &[Part]) -> Result<Opened, String> {
         let mut opened = Opened::alone(tree)?;
         let place = crate::merge::place_carrying(&opened.folder, carried);
@@ -25,7 +25,7 @@ impl Opened {
         Ok(opened)
     }
 
-    /// Without the packages of which it is made.
+    /// Without its packages.
     pub(crate) fn alone(tree: &Tree) -> Result<Opened, String> {
         let aside = tempfile::tempdir().map_err(|error| error.to_string())?;
         let folder = aside.path().join("manual");
@@ -40,7 +40,7 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // Nobody may write to its folders, so that it would stay.
+        // Its folders are read-only, so an ordinary removal would fail.
         let _ = folder::remove(&self.folder);
     }
 }

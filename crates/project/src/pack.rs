@@ -1,5 +1,5 @@
-//! A project -> an archive of it: which files are taken, what is said of them, and what must not
-//! be in one. Writes nothing but into a folder of its own, where what is packed is opened once.
+//! Makes an archive of a project: which files it contains, their metadata, and what must not be in
+//! it. Writes only into a temporary folder, where it opens the result once.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -20,32 +20,32 @@ use crate::releases;
 use crate::source::{Problem, Severity, Span};
 use crate::taken;
 
-/// How something is packed.
+/// Options of packing.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// What is not a package gets a name.
+    /// A name for a manual that is not a package.
     pub name: Option<String>,
-    /// And a release number.
+    /// Its version.
     pub version: Option<String>,
-    /// The tag of the release before: the number must be far enough from it.
+    /// The tag of the release before, for comparison of the version numbers.
     pub since: Option<String>,
-    /// The files are taken as they are, whatever git knows of them.
+    /// Take the files as they are on disk, whatever git knows of them.
     pub dirty: bool,
 }
 
-/// An archive, and what may be wrong with it.
+/// An archive, and warnings about it.
 #[derive(Debug)]
 pub struct Packed {
-    /// To be written.
+    /// Not yet written to disk.
     pub archive: Archive,
-    /// What somebody should look at.
+    /// Warnings for a person.
     pub warnings: Vec<Problem>,
 }
 
 /// Makes the archive of a project.
 ///
 /// # Errors
-/// Everything that must not be in one, or is missing.
+/// Everything that is missing or must not be in an archive.
 pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>> {
     let selection = Selection::of(project.manifest.as_ref());
     let (name, version) = label(project, options)?;
@@ -101,7 +101,7 @@ pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>
     finish(project, (tree, untracked), &beside, named, Some(revision))
 }
 
-/// What it is called: the package's own name, or the one that is given.
+/// Its name and version: the package's own, or the given ones.
 fn label(project: &Project, options: &Options) -> Result<(String, String), Vec<Problem>> {
     let package = project.manifest.as_ref().and_then(|m| m.package.as_ref());
     if let Some(package) = package {
@@ -130,7 +130,7 @@ fn label(project: &Project, options: &Options) -> Result<(String, String), Vec<P
     Ok((name.clone(), version.clone()))
 }
 
-/// The revision, and its tag; the release number must not be another revision's.
+/// The revision and its tag; another revision must not have the same version.
 fn revision(
     project: &Project,
     work: &git::Work,
@@ -162,7 +162,7 @@ fn revision(
     })
 }
 
-/// The release number against that of an older state, by what is different.
+/// Compares the version with that of an earlier state: it must reflect the changes.
 fn far_enough(
     project: &Project,
     selection: &Selection,
@@ -250,7 +250,7 @@ fn finish(
     })
 }
 
-/// The files of the packages, where the reader of the archive looks for them first.
+/// Adds the packages' files, in the folder where the reader looks for them first.
 fn with_packages(project: &Project, mut tree: Tree, beside: &Neighbours) -> Result<Tree, String> {
     for part in project.parts.all.iter() {
         let files = beside.get(part.name()).unwrap_or(&part.tree);
@@ -277,7 +277,7 @@ fn packages(project: &Project, beside: &Neighbours) -> Vec<description::Part> {
     parts.collect()
 }
 
-/// What must not be in an archive; `shown` is where these files lie in it.
+/// Reports files that must not be in an archive; `shown` is their path in it.
 fn refused(tree: &Tree, shown: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (path, _) in tree.entries() {
@@ -296,11 +296,11 @@ fn refused(tree: &Tree, shown: &str) -> Vec<Problem> {
     problems
 }
 
-/// Programs keep passwords in hidden files of these names.
+/// Hidden files of these names contain programs' passwords.
 const KEEPS_PASSWORDS: [&str; 6] = [".netrc", ".pgpass", ".my.cnf", ".npmrc", ".pypirc", ".env"];
 
-/// Whether a file is, by its name, not for other machines: as for the readers of a book, but for
-/// what a manual is made of.
+/// Whether a file's name says that it is private to this machine: the same rule as for a built
+/// book, except files that a manual consists of.
 #[must_use]
 pub fn looks_private(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -311,7 +311,7 @@ pub fn looks_private(path: &str) -> bool {
         return false;
     }
     let parts = Path::new(path).components().filter_map(|part| match part {
-        // Hidden files are in it where somebody has named them.
+        // Hidden files are included only if somebody named them.
         Component::Normal(name) => Some(name.to_string_lossy().trim_start_matches('.').to_owned()),
         _ => None,
     });
@@ -319,7 +319,7 @@ pub fn looks_private(path: &str) -> bool {
     is_private(&shown)
 }
 
-/// Files from which `nodes.yaml` takes secrets.
+/// Files from which `nodes.yaml` reads secrets.
 fn secret_files(project: &Project, tree: &Tree) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -451,10 +451,11 @@ fn procedure(procedure: &Procedure) -> description::Procedure {
     }
 }
 
-/// What differs between an archive and a revision of a repository: paths, each with a word.
+/// The differences between an archive and a revision of a repository: paths, each with a
+/// description.
 ///
 /// # Errors
-/// What git says.
+/// An error of git.
 pub fn compare(archive: &Archive, root: &Path, name: &str) -> Result<Vec<String>, NoFiles> {
     let failed = |message| NoFiles {
         code: "git-failed",

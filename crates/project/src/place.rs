@@ -1,5 +1,5 @@
-//! Where a project is read from: a folder, or an archive that was unpacked; with nodes of its own,
-//! or those of the person who runs it.
+//! Where a project is read from: a folder, or an unpacked archive; with its own nodes or those of
+//! the person who runs it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,36 +13,36 @@ use crate::package::manifest::{self, From, Manifest};
 use crate::package::resolve::Part;
 use crate::source::{Concern, Problem, Source};
 
-/// The files of a project, and what does not come from them.
+/// The files of a project, and data from elsewhere.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// All that is read.
+    /// The files.
     pub files: Files,
-    /// Where journals are; as the settings say if absent.
+    /// The folder of its journals; from the settings if absent.
     pub state: Option<State>,
-    /// The archive that it is.
+    /// The archive that it was read from.
     pub book: Option<Book>,
-    /// What is read in the place of the project's own nodes.
+    /// Nodes to use instead of the project's own.
     pub nodes: Option<Arc<Source>>,
-    /// The folder that its author edits, where that is not the one that is read.
+    /// The folder that its author edits, if that is not the one that is read.
     pub origin: Option<PathBuf>,
-    /// The packages that it is made of.
+    /// Its packages.
     pub parts: Parts,
-    /// The words that a person begins a command about it with: `opsbook --book FILE`.
+    /// The beginning of commands about it, for messages: `opsbook --book FILE`.
     pub program: String,
 }
 
-/// Packages, and where their pages are.
+/// Packages, and the place of their pages.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
-    /// In the order of their names.
+    /// Sorted by name.
     pub all: Arc<Vec<Part>>,
-    /// Where each of them lies.
+    /// The folder of each in the assembled manual.
     pub placed: Vec<Placed>,
 }
 
 impl Parts {
-    /// The package to which a page belongs, by the page's path.
+    /// The index of the package that a page belongs to, by the page's path.
     #[must_use]
     pub fn of_page(&self, page: &Path) -> Option<usize> {
         self.placed
@@ -52,8 +52,8 @@ impl Parts {
 }
 
 impl Parts {
-    /// The folder that somebody edits, of each package that is one on this machine: relative to
-    /// the manual's, and where it lies in the assembled one.
+    /// For each local package, the folder that people edit (relative to the manual's folder), and
+    /// its folder in the assembled manual.
     fn folders(&self) -> impl Iterator<Item = (&Path, &Path)> {
         let pairs = self.all.iter().zip(&self.placed);
         pairs.filter_map(|(part, placed)| {
@@ -67,8 +67,8 @@ impl Parts {
 }
 
 impl Place {
-    /// What a file that somebody edits is called in the manual that is read; absolute paths, with
-    /// all links resolved. Nothing for a file that is no part of it.
+    /// The path in the assembled manual of a file that people edit. Takes an absolute path with all
+    /// links resolved. `None` if the file is not a part of the manual.
     #[must_use]
     pub fn read_as(&self, file: &Path) -> Option<PathBuf> {
         let Some(origin) = &self.origin else {
@@ -84,7 +84,7 @@ impl Place {
         file.strip_prefix(origin).ok().map(PathBuf::from)
     }
 
-    /// The file that somebody edits, of one that is read; that itself where nobody can.
+    /// The file that people edit, for a file that is read; the same file if nobody can edit it.
     #[must_use]
     pub fn edited_as(&self, read: &Path) -> PathBuf {
         let Some(origin) = &self.origin else {
@@ -108,7 +108,7 @@ impl Place {
         own
     }
 
-    /// The same with the texts of an editor, by the paths under which they are read.
+    /// The same place with unsaved texts of an editor, by the paths under which they are read.
     #[must_use]
     pub fn with_unsaved(&self, texts: impl IntoIterator<Item = (PathBuf, String)>) -> Place {
         let (settings, _) = crate::manual::load_settings(&self.files);
@@ -143,7 +143,7 @@ impl std::convert::From<Files> for Place {
 }
 
 impl Place {
-    /// Where its journals are.
+    /// The folder of its journals.
     #[must_use]
     pub fn state(&self, settings: &Settings) -> State {
         match &self.state {
@@ -153,10 +153,10 @@ impl Place {
     }
 }
 
-/// Whether this opsbook is as new as a manual wants it.
+/// Whether this opsbook is new enough for a manual.
 ///
 /// # Errors
-/// Where it is not.
+/// If it is too old.
 pub fn new_enough(needs: Option<&str>) -> Result<(), String> {
     let Some(needs) = needs else { return Ok(()) };
     let ours = env!("CARGO_PKG_VERSION");
@@ -173,7 +173,7 @@ pub fn new_enough(needs: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// What `opsbook.toml` says, where there is one.
+/// The contents of `opsbook.toml`, if it exists.
 pub(crate) fn manifest(files: &Files) -> (Option<Manifest>, Vec<Problem>) {
     match files.text(Path::new(manifest::FILE), MAX_TEXT) {
         Ok(text) => {

@@ -1,4 +1,4 @@
-//! A place -> the pages and the nodes of a manual, with all that its packages bring.
+//! Reads the pages and the nodes of a manual, with everything that its packages add.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::place::{self, Place};
 use crate::source::Problem;
 use crate::{interface, merge};
 
-/// The pages, with what `opsbook.toml` says of them, where there is one.
+/// The pages, and the contents of `opsbook.toml` if it exists.
 #[must_use]
 pub fn pages(place: &Place) -> (Manual, Option<Manifest>, Vec<Problem>) {
     let (mut manual, mut problems) = manual::load(&place.files);
@@ -24,7 +24,7 @@ pub fn pages(place: &Place) -> (Manual, Option<Manifest>, Vec<Problem>) {
     (manual, manifest, problems)
 }
 
-/// The nodes, with the values of packages below theirs.
+/// The nodes, with the values of packages as a layer below.
 #[must_use]
 pub fn nodes(
     place: &Place,

@@ -1,6 +1,6 @@
-//! The values that a package reads, wherever its pages may name one: scripts, what is expected,
-//! what a person is told, files and their names, templates, typed checks, defaults. Each is one
-//! that the package declares, or sets itself.
+//! The values that a package reads, wherever its pages can name one: scripts, expectations,
+//! instructions to people, files and their names, templates, typed checks, defaults. The package
+//! must declare or set each of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,7 +16,7 @@ use crate::template::{self, Template};
 use crate::vocabulary::Assertion;
 use crate::yaml::{Value, Yaml};
 
-/// Everything that the pages of a package read, and nobody of the package sets or declares.
+/// The values that a package's pages read and the package neither sets nor declares.
 pub(crate) fn undeclared(
     project: &Project,
     manifest: &Manifest,
@@ -45,7 +45,7 @@ pub(crate) fn undeclared(
     reads.problems
 }
 
-/// Names that a procedure gives values to.
+/// Names that a procedure sets.
 #[derive(Default)]
 struct Own<'p> {
     names: BTreeSet<String>,
@@ -56,7 +56,7 @@ struct Reads<'a> {
     project: &'a Project,
     manifest: &'a Manifest,
     package: &'a str,
-    /// Each name is told once, where it stands first.
+    /// Each name is reported once, at its first place.
     told: BTreeSet<String>,
     problems: Vec<Problem>,
 }
@@ -79,7 +79,7 @@ impl Own<'_> {
         }
     }
 
-    /// The value that a name asks for: that of a role's machine is one of the same names.
+    /// The value behind a name: a value of a role's node has the same name as on the node itself.
     fn wanted<'n>(&self, name: &'n str) -> Option<&'n str> {
         if self.names.contains(name) || self.roles.contains(&name) {
             return None;
@@ -206,20 +206,20 @@ impl Reads<'_> {
         }
     }
 
-    /// What a script reads and does not set.
+    /// The names that a script reads and does not set.
     fn script(&mut self, script: &Script, uses: &[Use]) {
         let names = variables(&script.text.text, &script.interpreter);
         for one in uses {
             let wanted = match &one.from {
                 From::Value | From::Optional => one.name.as_str(),
-                // A value of another machine is one of the same names.
+                // A value of another node has the same name there.
                 From::Role(role) => match one.name.strip_prefix(role.as_str()) {
                     Some(rest) if rest.starts_with('_') => &rest[1..],
                     _ => continue,
                 },
                 From::Earlier(_) | From::Captured(_) | From::Run => continue,
             };
-            // What the script sets itself, it reads of itself.
+            // The script sets this name itself.
             let range = names.mentioned.get(&one.name);
             let Some(range) = range.filter(|_| !names.assigned.contains(&one.name)) else {
                 continue;
@@ -228,7 +228,7 @@ impl Reads<'_> {
         }
     }
 
-    /// What stands in a block, with `${name}` in it.
+    /// The names in a text with `${name}`.
     fn passage(&mut self, text: &Passage, own: &Own<'_>) {
         for piece in pieces(&text.text) {
             if let Piece::Name(name, at) = piece
@@ -239,7 +239,7 @@ impl Reads<'_> {
         }
     }
 
-    /// A text whose place is known as a whole.
+    /// A text without more exact places.
     fn text(
         &mut self,
         text: &str,
@@ -274,8 +274,8 @@ impl Reads<'_> {
         }
     }
 
-    /// What a template reads, and those that it takes in. What the book has in the place of a
-    /// package's own is the book's, and reads what the book has.
+    /// The names in a template and its includes. A template that the book replaces belongs to the
+    /// book, and may read all its values.
     fn template(&mut self, template: Template<'_>, delivered: Option<&Span>, own: &Own<'_>) {
         if let Template::Named(name) = template
             && self.is_replaced(name)
@@ -307,7 +307,7 @@ impl Reads<'_> {
         replaced.any(|one| name == format!("packages/{}/{}", one.package, one.file))
     }
 
-    /// A name that nobody of the package declares.
+    /// Reports a name that the package does not declare.
     fn tell(&mut self, name: &str, span: Span, what: &str) {
         if self.declares(name) || nodes::is_built_in(name) || name.ends_with("_proxy") {
             return;
@@ -325,7 +325,7 @@ impl Reads<'_> {
         self.problems.push(problem.hint(hint));
     }
 
-    /// A declared map declares the values in it.
+    /// A declared map also declares the values in it.
     fn declares(&self, name: &str) -> bool {
         let values = &self.manifest.values;
         values.contains_key(name)

@@ -1,5 +1,5 @@
-//! Verifying a record: each line follows the one before, its end is in the log, the log is the one
-//! that was signed, and what ran is what was approved. Needs no gateway, and believes none.
+//! Verifies a record: each line follows the one before it, its end is in the log, the log is the
+//! signed one, and what ran is what was approved. Needs no gateway and trusts none.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,26 +14,25 @@ use crate::wire::record::{
     Approved, Checkpoint, Head, Log, Record, Thread, leaf as text_of, namespace,
 };
 
-/// What somebody has, to verify a record with.
+/// What a person has for the verification.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known<'a> {
-    /// A checkpoint that was kept elsewhere.
+    /// A checkpoint that was stored elsewhere.
     pub checkpoint: Option<&'a Checkpoint>,
-    /// The gateway's key: a file in the form of ssh's `allowed_signers`, in which it is named as
-    /// the gateway is.
+    /// The gateway's key: a file in the format of ssh's `allowed_signers`, with the gateway's name.
     pub key: Option<&'a Path>,
-    /// Those who approve: a file in the same form.
+    /// The approvers' keys: a file in the same format.
     pub approvers: Option<&'a Path>,
 }
 
-/// What was verified, in sentences; and what is wrong, each with its place.
+/// The results as sentences; errors have their places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// What holds.
+    /// What is verified.
     pub holds: Vec<String>,
-    /// What nobody could look at, and why.
+    /// What could not be verified, and why.
     pub open: Vec<String>,
-    /// What does not hold.
+    /// What is wrong.
     pub wrong: Vec<String>,
 }
 
@@ -73,7 +72,7 @@ pub fn verify(record: &Record, known: Known<'_>) -> Verified {
     verified
 }
 
-/// The lines of a thread, one after the other.
+/// Verifies the hash chain of a thread.
 fn chain(record: &Record, thread: &Thread) -> Result<usize, String> {
     let mut before: Option<(u64, String)> = None;
     for (place, line) in (1..).zip(&thread.lines) {
@@ -103,7 +102,7 @@ fn chain(record: &Record, thread: &Thread) -> Result<usize, String> {
     Ok(thread.lines.len())
 }
 
-/// The first line of a later controller follows a line of an earlier one.
+/// The first line of a later controller must follow a line of an earlier one.
 fn follows(record: &Record, thread: &Thread, verified: &mut Verified) {
     let Some(first) = thread
         .lines
@@ -204,7 +203,7 @@ fn included(
     }
 }
 
-/// The line that was recorded is there as it was, and its place in the log is proven.
+/// The recorded line must be unchanged, with a valid proof of its place in the log.
 fn of_head(
     record: &Record,
     (thread, place): (&Thread, &str),
@@ -254,7 +253,7 @@ fn of_head(
     }
 }
 
-/// What was signed is what each journal says was planned.
+/// The signed document must match the plans in each journal.
 fn of_approval(
     record: &Record,
     approved: &Approved,
@@ -316,8 +315,7 @@ fn is_planned(record: &Record, approved: &Approved) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the log of a gateway goes on from a checkpoint that was kept: nothing that was in it is
-/// left out or altered.
+/// Whether a gateway's log continues a stored checkpoint: nothing before it was removed or changed.
 ///
 /// # Errors
 /// Why it does not.

@@ -1,5 +1,5 @@
-//! What is different between two states of a package, for those who use it, and which release
-//! number that asks for.
+//! The differences between two states of a package that matter to its users, and the version number
+//! that they require.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,14 +10,14 @@ use crate::opened::Opened;
 use crate::package::manifest::Value;
 use crate::package::tree::Tree;
 
-/// How much a change asks for.
+/// The severity of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Nothing that anybody would have to know before.
+    /// Nothing that users must know beforehand.
     Patch,
-    /// Something more.
+    /// Something was added.
     Minor,
-    /// What somebody may rely on is gone.
+    /// Something that users may depend on is gone.
     Major,
 }
 
@@ -34,9 +34,9 @@ impl fmt::Display for Level {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What it asks for.
+    /// Its severity.
     pub level: Level,
-    /// What it is.
+    /// Its description.
     pub text: String,
 }
 
@@ -48,7 +48,7 @@ impl Change {
     }
 }
 
-/// What a package offers and asks for.
+/// What a package offers and requires.
 #[derive(Debug, Default)]
 struct Interface {
     procedures: BTreeMap<String, Procedure>,
@@ -64,10 +64,10 @@ struct Procedure {
     text: String,
 }
 
-/// All differences, the greatest first.
+/// All differences, the most severe first.
 ///
 /// # Errors
-/// Where one of the two cannot be unpacked.
+/// If one of the two cannot be unpacked.
 pub fn changes(before: &Tree, after: &Tree) -> Result<Vec<Change>, String> {
     if before == after {
         return Ok(Vec::new());
@@ -123,14 +123,14 @@ pub fn changes(before: &Tree, after: &Tree) -> Result<Vec<Change>, String> {
     Ok(changes)
 }
 
-/// What a release with these changes is.
+/// The level of a release with these changes.
 #[must_use]
 pub fn needed(changes: &[Change]) -> Level {
     let levels = changes.iter().map(|change| change.level);
     levels.max().unwrap_or(Level::Patch)
 }
 
-/// Whether a release number is far enough from the one before. Before 1.0.0 the second number
+/// Whether a version number is high enough above the one before. Before 1.0.0 the second number
 /// counts as the first, and the third as the second.
 #[must_use]
 pub fn far_enough(before: &semver::Version, after: &semver::Version, needed: Level) -> bool {

@@ -1,5 +1,5 @@
-//! A planned run, started or gone on with: what must be there before, its journal, and the
-//! engine that does it. Prints nothing and asks nobody: questions go to an [`Operator`].
+//! Starts or continues a planned run: prerequisites, journal, and the engine. Prints nothing and
+//! asks nobody: questions go to an [`Operator`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,34 +20,34 @@ use crate::session::{OpenOptions, Password};
 use crate::source::Problem;
 use crate::who::Who;
 
-/// By node, steps by their numbers.
+/// Step numbers by node.
 pub type Anew = BTreeMap<String, BTreeSet<usize>>;
 
-/// How a run is to be done.
+/// The options of a run.
 #[derive(Debug)]
 pub struct Manner {
-    /// What the journal keeps, and a run that goes on takes over.
+    /// Options that the journal keeps and a resumed run takes over.
     pub through: event::Manner,
-    /// Every confirmation is answered with yes.
+    /// Answer every confirmation with yes.
     pub yes: bool,
     /// Number of the first step to run.
     pub start_at: Option<usize>,
-    /// Values for captured names, which a run that goes on is given.
+    /// Values for captured names, given to a resumed run.
     pub given: Vec<(String, String)>,
-    /// Where the nodes know more than the journal.
+    /// What to do if the nodes know more than the journal.
     pub on_lag: OnLag,
-    /// No other controller is to go on with the run.
+    /// No other controller may continue the run.
     pub pinned: bool,
-    /// Machines of a run over several that are left out, where no step is left on them.
+    /// Nodes to leave out of a run over several, if no step is left on them.
     pub without: Vec<String>,
     /// Ask for the sudo password before anything else.
     pub ask_password: bool,
-    /// The password for `sudo`, where one was given in a file.
+    /// The password for `sudo`, if a file was given.
     pub password: Option<Password>,
 }
 
 impl Default for Manner {
-    /// What holds where nobody has said anything.
+    /// The defaults.
     fn default() -> Manner {
         Manner {
             through: event::Manner {
@@ -72,7 +72,7 @@ impl Default for Manner {
 }
 
 impl Manner {
-    /// The steps that are wanted.
+    /// The selected steps.
     #[must_use]
     pub fn part(&self) -> Part {
         Part {
@@ -82,7 +82,7 @@ impl Manner {
     }
 }
 
-/// A new run, or one that goes on.
+/// A new run, or one to resume.
 pub enum Start {
     /// A run that begins now.
     New(Allotted),
@@ -90,36 +90,36 @@ pub enum Start {
     Resume(Box<Resumed>),
 }
 
-/// The name of a new run. A supervisor fixes it before anything starts, so that it can look for
-/// the run wherever this process dies.
+/// The name of a new run. A supervisor chooses it before anything starts, so that it can find the
+/// run if this process dies.
 #[derive(Clone, Debug)]
 pub struct Allotted {
     /// The id of the run.
     pub run: String,
-    /// Of the first controller; the journal's own where nobody counts them.
+    /// The number of the first controller; the journal's own if no supervisor counts.
     pub epoch: Option<u64>,
 }
 
-/// A run that goes on: what it has been so far, and what is different from now on.
+/// A run to resume: its past, and what is different from now on.
 pub struct Resumed {
     /// Its journal, locked and open at its end.
     pub journal: Journal,
-    /// What the journal says of it until now.
+    /// The journal's contents so far.
     pub record: Record,
-    /// The operator has looked at what has changed since, and agreed to it.
+    /// The operator has seen the changes and accepts them.
     pub accepted_changes: bool,
     /// Steps of each node that deliver again.
     pub anew: Anew,
-    /// By node, the steps that were done by hand.
+    /// Steps that were done by hand, by node.
     pub done: Anew,
-    /// What is to be noted of them.
+    /// A note about them.
     pub note: Option<String>,
-    /// What is going to happen, where that has changed.
+    /// The plans that have changed.
     pub plans: BTreeMap<String, PlanRecord>,
 }
 
 impl Start {
-    /// A new run, with a name that no other one has.
+    /// A new run with a unique name.
     #[must_use]
     pub fn new_run() -> Start {
         let mut chance = [0; 2];
@@ -137,7 +137,7 @@ impl Start {
         }
     }
 
-    /// What the run has been so far; nothing for a new one.
+    /// The run's past; `None` for a new one.
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
         match self {
@@ -147,19 +147,19 @@ impl Start {
     }
 }
 
-/// Why a run was not begun, or not brought to its end.
+/// Why a run did not begin, or was not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Wrong arguments: nothing was touched.
+    /// Wrong arguments: nothing was changed.
     #[error("wrong manual, nodes or arguments")]
     Problems(Vec<Problem>),
-    /// A secret or a file that the run needs: nothing was touched.
+    /// A missing secret or file: nothing was changed.
     #[error("what the run needs is not there")]
     NotThere(Vec<Problem>),
-    /// A password for `sudo` is needed, and there is none.
+    /// A password for `sudo` is needed and missing.
     #[error(transparent)]
     NoPassword(#[from] NoPassword),
-    /// The operator wanted no more, before anything was touched.
+    /// The operator stopped before anything was changed.
     #[error("{0}")]
     Stopped(String),
     /// The journal cannot be written: the run ends before its next step.
@@ -167,11 +167,11 @@ pub enum RunError {
     Journal(#[from] JournalError),
 }
 
-/// A run that is about to be started or gone on with.
+/// A run that is about to start or continue.
 pub struct Run {
-    /// What is done on each node.
+    /// The plan.
     pub plan: Arc<Plan>,
-    /// How it is done.
+    /// The options.
     pub manner: Manner,
     /// Whether it begins or goes on.
     pub start: Start,
@@ -180,7 +180,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// What can be known about the run before it begins.
+    /// Everything that can be verified before the run begins.
     #[must_use]
     pub fn proof<'a>(&'a self, project: &'a Project) -> Proof<'a> {
         Proof {
@@ -193,13 +193,13 @@ impl Run {
         }
     }
 
-    /// Does it. The watcher sees each event when it is in the journal, and the operator is asked
-    /// what has to be asked; who counts interrupts up has the run stop. `turn` is told which node
-    /// is begun.
+    /// Runs it. The watcher sees each event once it is in the journal, and the operator gets the
+    /// questions; incrementing `interrupts` stops the run. `turn` is called with each node that
+    /// begins.
     ///
     /// # Errors
-    /// Before anything is reached, where something is missing; later only where the journal
-    /// cannot be written. How the run ended is its status.
+    /// Before any node is reached, if something is missing; later only if the journal cannot be
+    /// written. The returned status says how the run ended.
     pub async fn go_in_turn(
         self,
         project: &Project,
@@ -266,10 +266,10 @@ impl Run {
         Ok(engine::run(plan, options, recorder, resume).await?)
     }
 
-    /// Does it, where nobody wants to know which node is begun.
+    /// Runs it without reporting which node begins.
     ///
     /// # Errors
-    /// As those of [`Run::go_in_turn`].
+    /// The same as for [`Run::go_in_turn`].
     pub async fn go(
         self,
         project: &Project,
@@ -282,7 +282,7 @@ impl Run {
             .await
     }
 
-    /// What the operator says of steps that were done by hand.
+    /// Steps that the operator says were done by hand.
     fn told(&self) -> Told {
         let Start::Resume(resumed) = &self.start else {
             return Told::default();
@@ -333,10 +333,10 @@ impl Run {
     }
 }
 
-/// What is missing in the arguments is a mistake; a file that is not there is an error.
+/// Missing values are wrong arguments; missing files are another error.
 ///
 /// # Errors
-/// Each thing that is missing.
+/// All that is missing.
 pub fn looked_over(proof: &Proof<'_>) -> Result<(), RunError> {
     let missing = proof.missing();
     if !missing.is_empty() {
@@ -349,17 +349,17 @@ pub fn looked_over(proof: &Proof<'_>) -> Result<(), RunError> {
     Ok(())
 }
 
-/// A run that has a journal, and what it writes there first.
+/// A run with a journal, and the first events.
 struct Begun {
     journal: Journal,
     resume: Option<Record>,
     anew: Anew,
     first: What,
-    /// What it is given beside that, for each node: values for captured names.
+    /// Further values for captured names, for each node.
     given: Vec<Given>,
 }
 
-/// A value for a captured name, where it counts.
+/// A value for a captured name, and where it applies.
 struct Given {
     node: String,
     turn: Option<String>,
@@ -383,7 +383,7 @@ fn given(plan: &Plan, manner: &Manner, record: &Record) -> Vec<Given> {
 }
 
 impl Begun {
-    /// Writes it down, before the watcher sees it.
+    /// Journals it, before the watcher sees it.
     fn record(
         mut self,
         mut watcher: Watcher,

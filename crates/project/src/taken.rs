@@ -1,4 +1,4 @@
-//! Which files of a folder are packed: those of its revision, and what `include` names.
+//! Which files of a folder are packed: those of its revision, and those in `include`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,9 +9,9 @@ use crate::package::selection::Selection;
 use crate::package::tree::{Mode, Tree};
 use crate::source::Problem;
 
-/// What git says of the files that would be taken.
+/// git's objections to the selected files.
 ///
-/// `shown` is how a person names the folder: `../base/`, or nothing.
+/// `shown` is the folder's name for people: `../base/`, or empty.
 pub(crate) fn dirty(work: &git::Work, selection: &Selection, shown: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     let taken = |path: &&str| selection.takes(path);
@@ -44,11 +44,10 @@ pub(crate) fn dirty(work: &git::Work, selection: &Selection, shown: &str) -> Vec
     problems
 }
 
-/// The files of the revision, or those that are there; and the names of those that git does not
-/// know.
+/// The files of the revision, or those on disk; and the names of files that git does not know.
 ///
 /// # Errors
-/// What git says, and what no package can have.
+/// An error of git, or a file that no package may contain.
 pub(crate) fn files(
     root: &Path,
     selection: &Selection,
@@ -81,7 +80,7 @@ pub(crate) fn files(
     Ok((tree, untracked))
 }
 
-/// What differs between files of an archive and those of a revision: paths, each with a word.
+/// The differences between an archive's files and a revision's: paths, each with a description.
 pub(crate) fn differing(own: &Tree, of_git: &Tree, shown: &str) -> Vec<String> {
     let mut differing = Vec::new();
     let line = |path: &str| crate::outside::line(&format!("{shown}{path}")).to_string();

@@ -1,4 +1,4 @@
-//! Who runs what, from where, and of which revision: as the journal and the bundle say it.
+//! Who runs what, from where, at which revision: for the journal and the bundle.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,30 +11,30 @@ use crate::engine::{self, Owner, Request};
 use crate::event::{Book, Manner, RunStarted, What};
 use crate::plan::Plan;
 
-/// Who runs something, from where, and of which revision of the manual.
+/// The person, the controller, and the revision of the manual.
 #[derive(Clone, Debug)]
 pub struct Who {
     /// Their login name.
     pub operator: String,
-    /// The name of the machine on which their opsbook works.
+    /// The host name of the controller.
     pub controller: String,
-    /// Why the gateway is passed by; nothing where it is not.
+    /// Why this run bypasses the gateway; `None` if it does not.
     pub break_glass: Option<String>,
     /// The folder that its author edits.
     root: PathBuf,
     /// The folder from which it is read.
     read_from: PathBuf,
-    /// The manual's git revision, and whether its tree is clean; nothing without git.
+    /// The manual's git revision, and whether its tree is clean; `None` without git.
     revision: Option<String>,
     clean: Option<bool>,
-    /// The archive that the manual is.
+    /// The archive of the manual.
     book: Option<Book>,
-    /// The packages of which it is made.
+    /// Its packages.
     packages: BTreeMap<String, String>,
 }
 
 impl Who {
-    /// Of this process, and of the manual in that folder.
+    /// For this process, and the manual in this folder.
     #[must_use]
     pub fn here(root: &Path) -> Who {
         let (revision, clean) = revision(root);
@@ -51,7 +51,7 @@ impl Who {
         }
     }
 
-    /// Of this process, and of an opened manual.
+    /// For this process, and an opened manual.
     #[must_use]
     pub fn of(project: &Project) -> Who {
         match &project.book {
@@ -74,19 +74,19 @@ impl Who {
         }
     }
 
-    /// The manual's git revision, where it has one.
+    /// The manual's git revision, if it has one.
     #[must_use]
     pub fn revision(&self) -> Option<&str> {
         self.revision.as_deref()
     }
 
-    /// Whether its tree had no changes beside that revision.
+    /// Whether its tree had no changes since that revision.
     #[must_use]
     pub fn clean(&self) -> Option<bool> {
         self.clean
     }
 
-    /// What the bundle says of its holder.
+    /// The owner line of a bundle.
     #[must_use]
     pub fn owner(
         &self,
@@ -118,7 +118,7 @@ impl Who {
         }
     }
 
-    /// The first event of a run that begins now.
+    /// The first event of a new run.
     #[must_use]
     pub fn first(&self, plan: &Plan, start_at: Option<usize>, manner: &Manner) -> What {
         What::RunStarted(Box::new(RunStarted {
@@ -128,7 +128,7 @@ impl Who {
         }))
     }
 
-    /// What a run was started with, but for how.
+    /// The start of a run, without its options.
     #[must_use]
     pub fn started(&self, plan: &Plan) -> RunStarted {
         let nodes = plan.nodes.iter();
@@ -160,7 +160,7 @@ impl Who {
     }
 }
 
-/// Each package with its version and content, or the folder that stands for it here.
+/// Each package with its version and hash, or the local folder that replaces it.
 fn packages(project: &Project) -> BTreeMap<String, String> {
     let parts = project.parts.all.iter().map(|part| {
         let what = match &part.replaces {
@@ -172,8 +172,8 @@ fn packages(project: &Project) -> BTreeMap<String, String> {
     parts.collect()
 }
 
-/// The person's `git` in a folder: it runs no program that the folder's own settings name, and
-/// writes nothing there.
+/// The person's `git` in a folder. It runs no program that the folder's settings name, and writes
+/// nothing there.
 #[must_use]
 pub fn git(folder: &Path) -> Command {
     let mut git = Command::new("git");
@@ -190,7 +190,7 @@ pub fn git(folder: &Path) -> Command {
 }
 
 fn revision(root: &Path) -> (Option<String>, Option<bool>) {
-    // To ask git takes a process: where it would find nothing, it is not asked.
+    // Starting git takes a process: skip it if there is no repository.
     let kept = root.ancestors().any(|folder| folder.join(".git").exists());
     if !kept && std::env::var_os("GIT_DIR").is_none() {
         return (None, None);
@@ -209,7 +209,7 @@ fn revision(root: &Path) -> (Option<String>, Option<bool>) {
     (revision.map(|oid| oid.chars().take(12).collect()), clean)
 }
 
-/// The person at the controller: the environment may not say, the password file does.
+/// The person at the controller. The environment may be wrong, so this reads the password file.
 #[must_use]
 pub fn operator_name() -> String {
     let uid = rustix::process::getuid().as_raw().to_string();

@@ -1,7 +1,6 @@
-//! The book on a loopback address of this machine, while it is written. A page is rendered when
-//! it is asked for; browsers are told when something has changed. Only looks are served, and
-//! only to who names this address: a page of somebody else's that lets its name point here
-//! (DNS rebinding) is refused.
+//! Serves the book on a loopback address while it is written. Renders a page when it is requested,
+//! and notifies browsers of changes. Serves only reads, and only under the names of this address:
+//! this refuses pages of other sites whose name resolves to it (DNS rebinding).
 
 use opsbook_book as book;
 use opsbook_project::Place;
@@ -26,21 +25,21 @@ use tokio::sync::watch;
 
 use crate::book::{BookError, Changed, Preview};
 
-/// How often the sources are looked at.
+/// How often to look at the sources.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Why nothing is served.
+/// Why the book cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The book cannot be built.
     #[error(transparent)]
     Book(#[from] BookError),
-    /// The port is taken, or may not be taken.
+    /// The port is in use, or not permitted.
     #[error("cannot listen on port {port} of this machine: {error}")]
     Listen {
-        /// The port that was asked for.
+        /// The requested port.
         port: u16,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
 }
@@ -60,14 +59,14 @@ struct Shared {
     changes: watch::Sender<u64>,
 }
 
-/// What a server says while it runs.
+/// Reports messages of a running server.
 pub type Said = Box<dyn Fn(&str) + Send + Sync>;
 
 impl Server {
-    /// Builds the book and takes a port of 127.0.0.1; 0 takes any.
+    /// Builds the book and listens on a port of 127.0.0.1; 0 takes any.
     ///
     /// # Errors
-    /// Where the book cannot be built, or the port cannot be had.
+    /// If the book cannot be built, or the port is not available.
     pub async fn open(place: Place, port: u16) -> Result<Server, ServeError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener.map_err(|error| ServeError::Listen { port, error })?;
@@ -89,16 +88,16 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until it is dropped. `said` gets what people should know.
+    /// Serves until it is dropped. `said` gets messages for people.
     ///
     /// # Errors
-    /// Where the system takes the port away.
+    /// If the system closes the port.
     pub async fn run(self, said: Said) -> io::Result<()> {
         let watched = Arc::clone(&self.shared);
         tokio::spawn(look(watched, said));
@@ -113,7 +112,7 @@ impl Server {
     }
 }
 
-/// Looks whether something has changed, builds anew where it has to be, and tells browsers.
+/// Looks for changes, rebuilds if necessary, and notifies browsers.
 async fn look(shared: Arc<Shared>, said: Said) {
     let mut every = tokio::time::interval(LOOK);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -141,7 +140,7 @@ async fn look(shared: Arc<Shared>, said: Said) {
     }
 }
 
-/// Only looks, and only by the names of this address.
+/// Only reads, and only under the names of this address.
 async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok());
@@ -231,7 +230,7 @@ fn missing() -> Response {
     (StatusCode::NOT_FOUND, "there is no such page\n").into_response()
 }
 
-/// The file of the book that an address names; nothing where it would lead out of it.
+/// The file of the book for a request path; `None` if it leads out of the book.
 fn path_of(address: &str) -> Option<PathBuf> {
     let mut bytes = Vec::new();
     let mut rest = address.trim_start_matches('/').bytes();

@@ -1,5 +1,5 @@
-//! Nodes side by side: one session for each, opened when its first test is due and shared by
-//! all of them.
+//! Evaluates the tests of many nodes in parallel. Each node has one session, opened for its first
+//! test and shared by all its tests.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::session::{Cause, Lost, OpenError, OpenOptions};
 use crate::told::Told;
 use crate::{Options, Test, Traces};
 
-/// What it takes to reach nodes.
+/// Everything needed to reach nodes.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// How sessions are opened.
+    /// Options for opening sessions.
     pub open: OpenOptions,
-    /// Where passwords for `sudo` come from.
+    /// Passwords for `sudo`.
     pub passwords: Passwords,
-    /// Where secrets come from, and what is masked.
+    /// Secrets, which are also masked.
     pub secrets: Secrets,
 }
 
@@ -35,19 +35,19 @@ pub struct Access {
 pub type Rehearse =
     Arc<dyn Fn(&Test) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
 
-/// What is asked of one node.
+/// The tests of one node.
 pub(super) struct OfNode {
     pub node: Arc<Node>,
     pub checks: Vec<Pending>,
-    /// With their numbers. They come after all checks, one after the other: each of them holds
-    /// the node.
+    /// Procedures with their test numbers. They run after all checks, one after the other: each
+    /// locks the node.
     pub procedures: Vec<(usize, Test)>,
 }
 
 /// A case that has not ended.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// Its place in the suite.
+    /// Its index in the suite.
     pub number: usize,
     pub case: Box<Case>,
 }
@@ -63,10 +63,10 @@ pub(super) struct Asking {
     stop: watch::Sender<Option<Stop>>,
 }
 
-/// Between two tries to reach a node.
+/// The pause between two tries to reach a node.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Why no more is asked.
+/// Why no more tests are evaluated.
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     /// `--fail-fast`
@@ -76,7 +76,7 @@ enum Stop {
 }
 
 impl Stop {
-    /// The outcome of a case that had none by then. One that was not asked is no pass.
+    /// The outcome of a case that was not evaluated by then: it did not pass.
     fn outcome(self) -> Outcome {
         match self {
             Stop::AnotherFailed => Outcome::Ignored(
@@ -111,8 +111,8 @@ impl Asking {
         &self.told
     }
 
-    /// Tells the outcome of a case, unless it has one. Asks no more, where that is wanted after the first that
-    /// does not pass.
+    /// Reports the outcome of a case, unless it has one. With `--fail-fast`, stops after the first
+    /// one that does not pass.
     pub fn ended(&self, number: usize, checked: Checked) {
         let bad = matches!(checked.outcome, Outcome::Failed(_) | Outcome::Unknown(_));
         if self.told.ended(number, checked) && bad && self.options.fail_fast {
@@ -120,14 +120,15 @@ impl Asking {
         }
     }
 
-    /// The same for all of them.
+    /// The same for several cases.
     fn all_ended(&self, numbers: &[usize], outcome: &Outcome) {
         for number in numbers {
             self.ended(*number, Checked::at_once(outcome.clone()));
         }
     }
 
-    /// Asks no more. A procedure under way comes to its end: nobody knows what half of it is.
+    /// Stops evaluating. A running procedure continues to its end: a half-finished one has no
+    /// meaning.
     pub fn time_is_up(&self, limit: Duration) {
         self.stop(Stop::TimeIsUp(limit));
     }
@@ -141,7 +142,7 @@ impl Asking {
         });
     }
 
-    /// What becomes of cases without an outcome, where no more is asked.
+    /// The outcome of cases without one after a stop.
     fn stopped(&self) -> Option<Outcome> {
         self.stop.borrow().map(Stop::outcome)
     }
@@ -151,18 +152,18 @@ impl Asking {
     }
 
     async fn until_stopped(&self) {
-        // The sender lives in `self`: waiting cannot fail.
+        // The sender is in `self`, so waiting cannot fail.
         let _ = self.stop.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Leave to ask, where only so many may ask at a time.
+    /// A permit to evaluate, if their number is limited.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         let threads = self.threads.as_ref()?;
         Arc::clone(threads).acquire_owned().await.ok()
     }
 }
 
-/// Asks all of one node.
+/// Evaluates all tests of one node.
 pub(super) async fn node(asking: Arc<Asking>, of: OfNode) {
     // The semaphore is never closed.
     let _place = asking.nodes.acquire().await;
@@ -192,7 +193,7 @@ pub(super) async fn procedures(asking: &Asking, procedures: Vec<(usize, Test)>) 
     }
 }
 
-/// Asks all cases; in another session where the first one breaks and that may be tried again.
+/// Evaluates all cases; uses another session if the first one breaks and another try may help.
 async fn checks(asking: &Arc<Asking>, node: &Arc<Node>, mut left: Vec<Pending>) {
     let numbers: Vec<usize> = left.iter().map(|pending| pending.number).collect();
     let mut again = asking.options.retries;
@@ -213,15 +214,15 @@ async fn checks(asking: &Arc<Asking>, node: &Arc<Node>, mut left: Vec<Pending>) 
     }
 }
 
-/// What kept cases from being asked.
+/// Why cases could not be evaluated.
 enum Fault {
-    /// It may be gone at the next try.
+    /// It may disappear at the next try.
     Passing(Outside),
     Lasting(Outside),
 }
 
-/// Opens one session, asks in it what is left, and closes it. What then is still left could not
-/// be asked.
+/// Opens one session, evaluates the remaining cases in it, and closes it. Cases that then still
+/// remain could not be evaluated.
 async fn session(
     asking: &Arc<Asking>,
     node: &Arc<Node>,
@@ -268,8 +269,8 @@ async fn session(
     Err(Fault::Passing(cause))
 }
 
-/// Which runs were here, where that is wanted. It is asked beside the checks, and keeps nobody
-/// waiting; a node that does not say it has told nothing.
+/// Reads which runs left a trace on the node, if requested. This happens in parallel with the
+/// checks and delays nothing; a node that does not answer reports nothing.
 async fn traced(asking: &Asking, node: &Node, reach: &Reach) {
     if asking.options.traces == Traces::Left {
         return;
@@ -282,7 +283,7 @@ async fn traced(asking: &Asking, node: &Node, reach: &Reach) {
     }
 }
 
-/// The cases that the connection did not last for, and what ended it.
+/// Evaluates cases; returns those without an answer before the connection ended, and why it ended.
 async fn all(
     asking: &Arc<Asking>,
     reach: &Reach,
@@ -295,7 +296,7 @@ async fn all(
     };
     let mut jobs = jobs(&known, cores);
     if asking.threads.is_some() {
-        // A few at a time: in the order of the book, then.
+        // Only a few run at once, so sort by the order of the book.
         jobs.sort_by_key(Job::first);
     }
     let mut cases: Vec<Option<Pending>> = cases.into_iter().map(Some).collect();
@@ -315,7 +316,7 @@ async fn all(
     let (mut unanswered, mut lost) = (Vec::new(), None);
     while let Some(ended) = tasks.join_next().await {
         let Ok(mut part) = ended else { continue };
-        // The first one without an answer held up the others.
+        // The first case without an answer delayed the others.
         if !part.again.is_empty() {
             let others = part.again.split_off(1);
             for cases in [part.again, others] {
@@ -331,17 +332,17 @@ async fn all(
     (unanswered, lost)
 }
 
-/// What came of a job, but for what has been told.
+/// The result of a job, without what was already reported.
 #[derive(Default)]
 struct Part {
-    /// To be asked in another way.
+    /// To be evaluated in another way.
     again: Vec<Pending>,
-    /// The connection went first.
+    /// The connection ended first.
     unanswered: Vec<Pending>,
     lost: Option<Lost>,
 }
 
-/// One job: a case alone, or several together.
+/// One job: a single case, or several together.
 async fn one(
     asking: Arc<Asking>,
     reach: Reach,
@@ -385,7 +386,7 @@ async fn one(
     part
 }
 
-/// Reports say in words of their own that nobody could look.
+/// Reports have their own words for a case that could not be evaluated.
 fn shown(checked: Checked) -> Checked {
     let outcome = match checked.outcome {
         Outcome::Unknown(why) => {
@@ -412,7 +413,7 @@ fn unreachable(node: &Node, error: &OpenError) -> Fault {
     }
 }
 
-/// A fault that may be gone at the next try.
+/// Whether a fault may disappear at the next try.
 fn is_passing(cause: &Cause) -> bool {
     match cause {
         Cause::Jump(inner) => is_passing(inner),

@@ -1,4 +1,4 @@
-//! Cases -> tests in the order of nodes and book. Pure.
+//! Makes tests from cases, in the order of nodes and book. Pure.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use crate::plan::Case;
 use crate::source::Problem;
 use crate::{Test, Work};
 
-/// Why a state is not asked.
+/// Why a state is not evaluated.
 const STATE: &str = "a state: it is asked where a role needs it";
 
-/// One test for each case. A waiver that has run out by `today` is a test that fails.
+/// One test for each case. A waiver that expired before `today` becomes a failing test.
 #[must_use]
 pub fn gather(cases: Vec<Case>, today: Date) -> Vec<Test> {
     cases.into_iter().map(|case| of_case(case, today)).collect()
 }
 
-/// Where each procedure may be rehearsed: on nodes that say `rehearse`, among the selected.
+/// One test for each procedure and selected node on which it may be rehearsed (`rehearse`).
 ///
 /// # Errors
-/// Never for what [`crate::plan::cases`] found nothing wrong with.
+/// None for input that [`crate::plan::cases`] accepts.
 pub fn procedures(
     manual: &Manual,
     nodes: &Nodes,
@@ -35,7 +35,7 @@ pub fn procedures(
         let single = single.filter(|procedure| procedure.roles.is_empty());
         for procedure in single.filter(|_| node.rehearse) {
             let able = match &procedure.nodes {
-                // Which machines they run on, only who starts them knows.
+                // The nodes of its roles are known only when it starts.
                 None => procedure.roles.is_empty(),
                 Some(selector) => {
                     let able = nodes.select_at(selector).map_err(|problem| vec![problem])?;
@@ -57,9 +57,9 @@ pub fn procedures(
     Ok(tests)
 }
 
-/// Each rehearsal of the procedures over several machines, in the order in which `nodes.yaml` has
-/// them: what one has done, the next may undo. One that binds a node that is not selected is none
-/// of this suite's. One that is wrong is a test that says so.
+/// The rehearsals of procedures over several nodes, in the order of `nodes.yaml`, because one may
+/// undo what another has done. Leaves out a rehearsal that binds a node which is not selected. An
+/// invalid rehearsal becomes a test that reports the error.
 #[must_use]
 pub fn rehearsals(manual: &Manual, nodes: &Nodes, selected: &[&str]) -> Vec<Test> {
     let mut tests = Vec::new();
@@ -72,7 +72,7 @@ pub fn rehearsals(manual: &Manual, nodes: &Nodes, selected: &[&str]) -> Vec<Test
             tests.extend(node.map(|node| of_roles(procedure, node, "", Vec::new(), why)));
         }
         for (number, rehearsal) in (1..).zip(all) {
-            // Which nodes a wrong selector means is not known.
+            // The nodes of an invalid selector are unknown.
             let chosen = rehearsal.roles.values();
             let bound = chosen.flat_map(|nodes_of| nodes.select(nodes_of).unwrap_or_default());
             let bound: Vec<&str> = bound.collect();
@@ -94,7 +94,7 @@ pub fn rehearsals(manual: &Manual, nodes: &Nodes, selected: &[&str]) -> Vec<Test
     tests
 }
 
-/// The first of the selected nodes that may play a role in a rehearsal.
+/// The first selected node that may have a role in a rehearsal.
 fn who_may(procedure: &Procedure, nodes: &Nodes, selected: &[&str]) -> Option<Node> {
     let mut able = selected.iter().filter_map(|name| {
         let node = nodes.evaluate(name, &[]).ok()?;

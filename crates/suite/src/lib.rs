@@ -1,7 +1,7 @@
-//! Cases and sessions -> events, while they are asked. Knows how tests are chosen and asked side
-//! by side; who prints or keeps what came of them reads the events.
+//! Turns cases and sessions into events while it evaluates them. Selects tests and evaluates them
+//! in parallel; others print or store the events.
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_engine as engine;
 use opsbook_event as event;
 use opsbook_journal as journal;
@@ -39,7 +39,7 @@ pub use gather::{gather, procedures, rehearsals};
 pub use libtest::{Answers, Libtest};
 pub use select::{Ignored, Partition, Selected, Selection};
 
-/// Takes each event of a suite when it happens. It must not wait: the suite would, too.
+/// Takes each event of a suite when it happens. It must not block: the suite would block as well.
 pub type Sink = Box<dyn FnMut(Event) + Send>;
 
 /// One test: a check on a node, or a whole procedure.
@@ -47,103 +47,103 @@ pub type Sink = Box<dyn FnMut(Event) + Send>;
 pub struct Test {
     /// `group::check` or `procedure::run`.
     pub check: String,
-    /// The node that is asked.
+    /// The node, with its values.
     pub node: Arc<Node>,
-    /// The place in the manual that says what must hold.
+    /// The place in the manual of what must hold.
     pub span: Span,
-    /// Why it is not asked unless ignored ones are.
+    /// Why it is ignored by default.
     pub ignored: Option<String>,
-    /// It is asked only where it is chosen by its full name, also where ignored ones are asked.
+    /// It is evaluated only if it is selected by its full name, even with ignored tests.
     pub by_name_only: bool,
-    /// What is done for it.
+    /// What the test does.
     pub work: Work,
 }
 
 /// What a test does.
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// Asks a check, which changes nothing.
+    /// Evaluates a check, which changes nothing.
     Check(Box<Case>),
-    /// The whole of the procedure with this id, for real.
+    /// Runs the whole procedure with this id, for real.
     Procedure(String),
-    /// The same of one over several machines, with who plays which role.
+    /// The same for a procedure over several nodes, with the nodes of each role.
     Roles {
         /// The id of the procedure.
         procedure: String,
         /// `ROLE=SELECTOR`.
         words: Vec<String>,
     },
-    /// A check that was waived until a day that has passed; why, and which day.
+    /// A check whose waiver has expired.
     Overdue {
         /// Why it was waived.
         reason: String,
-        /// The last day of that, `YYYY-MM-DD`.
+        /// The last day of the waiver, `YYYY-MM-DD`.
         until: String,
     },
 }
 
-/// Everything that a suite is.
+/// A suite to run.
 pub struct Suite {
     /// In the order of the book.
     pub tests: Vec<Test>,
-    /// How many were not selected.
+    /// The number of tests that were not selected.
     pub filtered_out: usize,
-    /// Ask ignored tests, too.
+    /// Also run ignored tests.
     pub asks_ignored: bool,
-    /// What it takes to reach nodes.
+    /// Everything needed to reach nodes.
     pub access: Access,
     /// How a procedure is run as a test.
     pub rehearse: Rehearse,
-    /// How the tests are asked.
+    /// Options of the suite.
     pub options: Options,
-    /// Who asks.
+    /// Who runs it.
     pub by: By,
 }
 
 /// Who runs a suite, and where.
 #[derive(Clone, Debug)]
 pub struct By {
-    /// The login name of the person who asks.
+    /// The login name of the person.
     pub operator: String,
-    /// The name of the machine on which their opsbook works.
+    /// The host name of the controller.
     pub controller: String,
-    /// The manual's git revision, where it has one.
+    /// The manual's git revision, if it has one.
     pub revision: Option<String>,
 }
 
-/// How a suite is run.
+/// Options of a suite.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Checks at a time over all nodes; as many as the nodes do where absent.
+    /// Checks that run at the same time over all nodes; no extra limit if absent.
     pub threads: Option<usize>,
-    /// Nodes at a time.
+    /// Nodes that are used at the same time.
     pub parallel: usize,
-    /// Further tries after a fault of the connection.
+    /// Further tries after a connection fault.
     pub retries: u32,
-    /// Stop at the first that fails.
+    /// Stop at the first failure.
     pub fail_fast: bool,
-    /// What has no answer after this time could not look; a procedure under way comes to its
-    /// end.
+    /// Checks without an answer after this time count as not evaluated; a running procedure
+    /// continues to its end.
     pub time_limit: Option<Duration>,
-    /// What is asked of each node beside its checks.
+    /// Further data to read from each node.
     pub traces: Traces,
 }
 
-/// Whether a node is asked of which runs it has a trace.
+/// Whether to read the traces of runs from a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Traces {
-    /// It is not.
+    /// Do not read them.
     #[default]
     Left,
-    /// It is, once.
+    /// Read them once.
     Told,
 }
 
-/// For sessions to end, when all tests have ended.
+/// How long to wait for sessions to end after all tests.
 const PATIENCE: Duration = Duration::from_secs(3);
 const GAVE_UP: &str = "opsbook itself gave up on it: this is a fault of opsbook";
 
-/// Asks all tests, and tells what happens as it happens: first [`What::SuiteStarted`] with all
+/// Evaluates all tests and reports events when they happen: first [`What::SuiteStarted`] with all
 /// cases, last [`What::SuiteEnded`], and between them exactly one outcome of each case.
 pub async fn run(suite: Suite, sink: Sink) {
     let clock = Instant::now();
@@ -191,7 +191,7 @@ pub async fn run(suite: Suite, sink: Sink) {
         () = time_is_up => {}
         () = async {
             while tasks.join_next().await.is_some() {}
-            // They hold several nodes each, and what one has done, the next may undo.
+            // They lock several nodes each, and one may undo what another has done.
             ask::procedures(&asking, over_several).await;
         } => {}
         () = answered => {}
@@ -202,7 +202,7 @@ pub async fn run(suite: Suite, sink: Sink) {
     asking.told().end(clock.elapsed());
 }
 
-/// The outcome of a test that is not asked.
+/// The outcome of a test that needs no evaluation.
 fn known(test: &Test, asks_ignored: bool) -> Option<Outcome> {
     match (&test.ignored, &test.work) {
         (Some(why), _) if !asks_ignored => Some(Outcome::Ignored(why.clone())),
@@ -217,7 +217,7 @@ fn known(test: &Test, asks_ignored: bool) -> Option<Outcome> {
     }
 }
 
-/// Adds a test to what its node is asked.
+/// Adds a test to the tests of its node.
 fn assign(number: usize, test: Test, nodes: &mut IndexMap<String, OfNode>) {
     let of = nodes
         .entry(test.node.name.clone())
@@ -232,10 +232,10 @@ fn assign(number: usize, test: Test, nodes: &mut IndexMap<String, OfNode>) {
     }
 }
 
-/// `[node] name: test`, one a line.
+/// Writes `[node] name: test`, one per line.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn list(selected: &Selected, out: &mut dyn Write) -> io::Result<()> {
     for test in &selected.tests {
         writeln!(out, "{}: test", test.listed())?;
@@ -250,7 +250,7 @@ impl Test {
         format!("{}::{}", self.node.name, self.check)
     }
 
-    /// As `--list` names it.
+    /// The name in `--list`.
     #[must_use]
     pub fn listed(&self) -> String {
         format!("[{}] {}", self.node.name, self.name())
@@ -270,8 +270,8 @@ impl Test {
 }
 
 impl Options {
-    /// As many nodes at a time as so many open files allow; and what is to be said where that
-    /// is fewer than were wanted.
+    /// Limits the number of parallel nodes to what this many open files allow. The text explains a
+    /// reduction.
     #[must_use]
     pub fn within(self, files: u64) -> (Options, String) {
         let most = nodes_within(files);

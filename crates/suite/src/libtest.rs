@@ -1,8 +1,8 @@
-//! Tests as a test target of cargo has them: libtest-mimic chooses, runs, prints and counts, one
-//! trial for each test. The only file that names it.
+//! Runs tests as a cargo test target: libtest-mimic selects, runs, prints and counts, with one
+//! trial for each test. Only this file names it.
 //!
-//! It prints in one thread and in the order of the tests. The suite runs beside it, many cases at
-//! a time, and each trial waits for the event that tells its outcome.
+//! libtest-mimic prints in one thread and in the order of the tests. The suite runs in parallel,
+//! many cases at a time, and each trial waits for the event with its outcome.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -14,18 +14,18 @@ use crate::report::lines::Format;
 use crate::report::tested::{Results, Tested};
 use crate::{Ignored, Selected, Selection, Test};
 
-/// How libtest-mimic prints.
+/// Output options of libtest-mimic.
 #[derive(Clone, Debug)]
 pub struct Libtest {
-    /// The form in which tests are printed.
+    /// The output format.
     pub format: Format,
-    /// None where the terminal decides.
+    /// `None`: the terminal decides.
     pub colour: Option<bool>,
-    /// A file instead of standard output.
+    /// A file to use instead of standard output.
     pub logfile: Option<String>,
 }
 
-/// What the events have told, for the trials that wait for it.
+/// The outcomes from the events, for the trials that wait for them.
 #[derive(Debug, Default)]
 pub struct Answers {
     told: Mutex<Told>,
@@ -35,30 +35,30 @@ pub struct Answers {
 #[derive(Debug, Default)]
 struct Told {
     course: Course,
-    /// No more events come, whether the suite has ended or not.
+    /// No more events will come, whether the suite has ended or not.
     over: bool,
 }
 
 impl Answers {
-    /// Takes in one event.
+    /// Handles an event.
     pub fn see(&self, event: &Event) {
         self.told().course.see(event);
         self.changed.notify_all();
     }
 
-    /// No more events come: nobody waits any longer.
+    /// Marks the end of events: no trial waits any longer.
     pub fn end(&self) {
         self.told().over = true;
         self.changed.notify_all();
     }
 
-    /// Takes what was told; nothing where the suite has not come to its end.
+    /// Takes the results; `None` if the suite did not reach its end.
     #[must_use]
     pub fn take(&self) -> Option<Results> {
         std::mem::take(&mut self.told().course).into_results()
     }
 
-    /// Waits for the outcome of the test at this place in the order of the book.
+    /// Waits for the outcome of the test with this index in the order of the book.
     fn wait(&self, number: usize) -> Option<Tested> {
         let mut told = self.told();
         loop {
@@ -81,7 +81,7 @@ impl Answers {
 }
 
 impl Libtest {
-    /// Waits for the answers, each printed when it has come. What is not selected is only
+    /// Waits for the outcomes and prints each when it arrives. Tests that are not selected are only
     /// counted.
     pub fn run(
         self,
@@ -99,7 +99,8 @@ impl Libtest {
         });
         let (arguments, others) = chosen(self, selection, left_out);
         let trials = trials.chain(others).collect();
-        // What is concluded from its counts tells what failed from what could not look.
+        // The caller derives the exit status from the results, which distinguish failed from not
+        // evaluated.
         let _ = libtest_mimic::run(&arguments, trials);
     }
 
@@ -125,7 +126,8 @@ fn trial(
     selection: &Selection,
     runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static,
 ) -> Trial {
-    // With the flag, its reason would not be printed: only where it makes a choice.
+    // With the flag, libtest-mimic does not print the reason: set the flag only if it affects the
+    // selection.
     let ignored = selection.ignored == Ignored::Only && test.ignored.is_some();
     Trial::ignorable_test(test.name(), runner)
         .with_kind(test.node.name.clone())
@@ -140,8 +142,8 @@ fn completion(tested: &Tested) -> Result<Completion, Failed> {
     }
 }
 
-/// The same choice in libtest's words, and the tests that it leaves out. libtest-mimic has one
-/// filter and knows no parts: where there is more, what is left out stays away.
+/// The same selection as libtest-mimic's arguments, and the tests that it leaves out. libtest-mimic
+/// has only one filter and no partitions: for more, unselected tests are removed beforehand.
 fn chosen(libtest: Libtest, selection: &Selection, left_out: &[Test]) -> (Arguments, Vec<Trial>) {
     let arguments = Arguments {
         test_threads: Some(1),

@@ -1,14 +1,14 @@
-//! The cases of one node -> the jobs that ask them. Pure.
+//! Groups the cases of one node into jobs. Pure.
 
 use indexmap::IndexMap;
 
 use crate::manual::On;
 use crate::plan::{Ask, Case};
 
-/// What is asked in one go: positions of cases.
+/// Cases that are evaluated together, by index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Job {
-    /// Typed ones that only read, in one script.
+    /// Typed cases that only read, in one script.
     Together(Vec<usize>),
     Alone(usize),
 }
@@ -23,13 +23,12 @@ impl Job {
     }
 }
 
-/// More in one script gains nothing, and each result waits for the last.
+/// More cases in one script gain nothing, and each result waits for the last case.
 const MOST: usize = 250;
-/// Fewer are not worth a script of their own.
+/// Fewer cases are not worth a script.
 const LEAST: usize = 8;
 
-/// Jobs such that a node with this many cores has something to do on each. What asks in
-/// another place or as another user has jobs of its own.
+/// Jobs that keep each of the node's cores busy. Cases of another place or user get their own jobs.
 pub(super) fn jobs(cases: &[&Case], cores: usize) -> Vec<Job> {
     let mut alike: IndexMap<(bool, Option<&str>), Vec<usize>> = IndexMap::new();
     let mut jobs = Vec::new();
@@ -59,7 +58,7 @@ fn scripts(group: &[usize], cores: usize) -> impl Iterator<Item = Job> {
     })
 }
 
-/// Asked once, by a probe that waits for nothing.
+/// Whether it is evaluated once, by a probe that does not wait.
 fn is_quick(case: &Case) -> bool {
     match &case.ask {
         Ask::Probe { assertion, .. } => !assertion.may_wait() && case.eventually.is_none(),

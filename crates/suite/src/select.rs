@@ -1,37 +1,37 @@
-//! Which tests are meant: filters, exact names, skips, ignored ones, a part of them. Pure.
+//! Selects tests: filters, exact names, skips, ignored tests, partitions. Pure.
 
 use std::str::FromStr;
 
 use crate::Test;
 
-/// What libtest's arguments select, and a part of it.
+/// The selection of libtest's arguments, and a partition.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Any of them; all tests where there is none.
+    /// A test must match one of them; all tests match an empty list.
     pub filters: Vec<String>,
-    /// Tests whose names have one of these in them are left out.
+    /// Leave out tests whose names contain one of these.
     pub skip: Vec<String>,
-    /// Filters and skips are whole names.
+    /// Filters and skips are full names.
     pub exact: bool,
-    /// What becomes of tests that are ignored otherwise.
+    /// How to treat ignored tests.
     pub ignored: Ignored,
-    /// Of all that are selected, this part is asked.
+    /// Evaluate only this part of the selected tests.
     pub partition: Option<Partition>,
 }
 
-/// What becomes of tests that are ignored otherwise.
+/// How ignored tests are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ignored {
-    /// They are selected, and not asked.
+    /// Selected, but not evaluated.
     #[default]
     Not,
-    /// They are asked, too.
+    /// Evaluated as well.
     Too,
-    /// They are asked, and no others.
+    /// Only ignored tests are evaluated.
     Only,
 }
 
-/// `hash:1/4` or `count:1/4`: one of several parts that together are everything.
+/// `hash:1/4` or `count:1/4`: one of several parts that together contain every test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {
     by: By,
@@ -42,25 +42,25 @@ pub struct Partition {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
-    /// A test stays in its part whatever else there is.
+    /// A test stays in its part when other tests are added or removed.
     Hash,
-    /// Parts differ by one test at most.
+    /// The sizes of the parts differ by one test at most.
     Count,
 }
 
-/// Tests selected and those that were not; `emptied` where only the partition left nothing.
+/// The result of a selection.
 #[derive(Debug)]
 pub struct Selected {
-    /// The tests that are asked, in their order.
+    /// The tests to evaluate, in order.
     pub tests: Vec<Test>,
-    /// The tests that are not.
+    /// The other tests.
     pub left_out: Vec<Test>,
-    /// There were tests before the partition, and none is in its part.
+    /// There were tests before the partition, and none is in this part.
     pub emptied: bool,
 }
 
 impl Selection {
-    /// Parts tests into those that are asked and those that are not.
+    /// Splits tests into those to evaluate and the others.
     #[must_use]
     pub fn select(&self, tests: Vec<Test>) -> Selected {
         let tests = tests.into_iter().map(|test| self.called_by_name(test));
@@ -83,7 +83,7 @@ impl Selection {
         }
     }
 
-    /// Whether an ignored test is to be asked nevertheless.
+    /// Whether to evaluate ignored tests.
     #[must_use]
     pub fn asks_ignored(&self) -> bool {
         self.ignored != Ignored::Not
@@ -101,7 +101,7 @@ impl Selection {
         wanted && !skipped && meant
     }
 
-    /// A test that is asked by its full name only, and is called by it, is no ignored one.
+    /// A test that needs its full name is not ignored if the selection names it.
     fn called_by_name(&self, test: Test) -> Test {
         let group = test.check.split("::").next().unwrap_or_default();
         let called = |filter: &String| {
@@ -119,7 +119,7 @@ impl Selection {
         test
     }
 
-    /// The name as `--list` prints it counts, too.
+    /// Also matches the name that `--list` prints.
     fn is(&self, test: &Test, filter: &str) -> bool {
         let listed = test.listed();
         if self.exact {
@@ -144,7 +144,7 @@ impl Partition {
 fn hash(name: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
-    // Its low bits alone are even or odd as the bytes are.
+    // The low bits alone depend only on the low bits of the bytes.
     hash ^ (hash >> 32)
 }
 

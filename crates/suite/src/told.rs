@@ -1,5 +1,5 @@
-//! The one place where a suite's events go. It numbers them, and keeps the promise that each
-//! case has exactly one outcome.
+//! The single destination of a suite's events. Numbers them, and guarantees exactly one outcome for
+//! each case.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use crate::journal;
 /// Shared by all nodes of a suite.
 pub(super) struct Told {
     cases: Vec<CaseRecord>,
-    /// How many cases have not ended.
+    /// The number of cases without an outcome.
     unended: watch::Sender<usize>,
     inner: Mutex<Inner>,
 }
@@ -23,10 +23,10 @@ pub(super) struct Told {
 struct Inner {
     run: String,
     seq: u64,
-    /// Numbers of the cases that have not ended.
+    /// The cases without an outcome.
     left: BTreeSet<usize>,
     counts: Counts,
-    /// None when the suite has ended.
+    /// `None` after the end of the suite.
     sink: Option<Sink>,
 }
 
@@ -60,7 +60,7 @@ impl Told {
         self.tell(Some(&case.node), What::CheckStarted { check });
     }
 
-    /// Says whether this was its first outcome: a later one is not told.
+    /// Returns whether this was the case's first outcome: a later one is not reported.
     pub fn ended(&self, number: usize, checked: Checked) -> bool {
         let case = &self.cases[number];
         let mut inner = self.inner();
@@ -74,18 +74,18 @@ impl Told {
         true
     }
 
-    /// Numbers of the cases that have not ended.
+    /// The cases without an outcome.
     pub fn left(&self) -> Vec<usize> {
         self.inner().left.iter().copied().collect()
     }
 
     /// Waits until every case has ended.
     pub async fn all_ended(&self) {
-        // The sender lives in `self`: waiting cannot fail.
+        // The sender is in `self`, so waiting cannot fail.
         let _ = self.unended.subscribe().wait_for(|left| *left == 0).await;
     }
 
-    /// Tells the end of the suite, and nothing after it.
+    /// Reports the end of the suite, and nothing after it.
     pub fn end(&self, took: Duration) {
         let mut inner = self.inner();
         let Counts {
