@@ -1,29 +1,29 @@
-//! Where a gateway listens, as people write it. Pure.
+//! The address of a gateway, as people write it. Pure.
 
 use std::path::PathBuf;
 
-/// Where a gateway listens.
+/// The address of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// `http://HOST:PORT`: in the clear, so of this machine or through a tunnel.
+    /// `http://HOST:PORT`: unencrypted, so for this machine or a tunnel.
     Http {
         /// A name or an address, without brackets.
         host: String,
-        /// 80 where none is written.
+        /// Default 80.
         port: u16,
     },
     /// `https://HOST:PORT`
     Https {
         /// A name or an address, without brackets.
         host: String,
-        /// 443 where none is written.
+        /// Default 443.
         port: u16,
     },
     /// `unix:/path/of/the.socket`
     Unix(PathBuf),
 }
 
-/// Why a text is no address of a gateway.
+/// The text is not a gateway's address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no address of a gateway: it is `https://HOST`, `http://HOST:PORT` or `unix:/path`"
@@ -47,7 +47,7 @@ impl std::str::FromStr for Address {
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match rest.rsplit_once(':') {
-            // The colon of an address in brackets is no port's.
+            // A colon within brackets does not precede a port.
             Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| wrong())?),
             _ => (rest, usual),
         };
@@ -79,7 +79,7 @@ impl std::fmt::Display for Address {
 }
 
 impl Address {
-    /// What the header `Host` says.
+    /// The value of the `Host` header.
     #[must_use]
     pub fn authority(&self) -> String {
         match self {
@@ -93,7 +93,7 @@ impl Address {
         }
     }
 
-    /// Whether what is said stays on this machine.
+    /// Whether the traffic stays on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! A connection to a gateway, ready for requests. The only file that opens one.
+//! Opens connections to a gateway. The only file that does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::Address;
 use crate::tls::over;
 
-/// To connect, name resolution included.
+/// For connecting, including name resolution.
 const CONNECT: Duration = Duration::from_secs(10);
 
 pub(crate) type Connection = SendRequest<Full<Bytes>>;
 
-/// What went wrong, in a sentence.
+/// The error is a sentence.
 pub(crate) async fn open(
     address: &Address,
     tls: impl Fn() -> Result<Arc<ClientConfig>, String>,
@@ -29,7 +29,7 @@ pub(crate) async fn open(
             Address::Http { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await;
                 let stream = stream.map_err(|error| error.to_string())?;
-                // A line of a journal is not to wait for the next one.
+                // Send each journal line at once, without waiting for the next.
                 let _ = stream.set_nodelay(true);
                 ready(stream).await
             }
@@ -57,7 +57,7 @@ async fn ready(
     let (connection, driver) = handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
-    // It ends when the connection is dropped or breaks: whoever asks finds out.
+    // It ends when the connection is dropped or breaks; the next request notices that.
     tokio::spawn(driver);
     Ok(connection)
 }

@@ -1,11 +1,11 @@
-//! What a program proves itself with: a key that it has made, and a certificate for it.
+//! The identity of a program: a key that it has generated, and a certificate for it.
 
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use zeroize::Zeroizing;
 
-/// A certificate and its key, PEM. The key is in no message.
+/// A certificate and its key, PEM. No message contains the key.
 #[derive(Clone)]
 pub struct Identity {
     certificate: Arc<str>,
@@ -19,7 +19,7 @@ impl std::fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Of their texts.
+    /// Takes their texts.
     #[must_use]
     pub fn new(certificate: &str, key: &str) -> Identity {
         Identity {
@@ -34,14 +34,14 @@ impl Identity {
         &self.certificate
     }
 
-    /// The key, to be put into a file of this user.
+    /// The key, to be stored in a file of this user.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// A key, and a request for a certificate that it has signed.
+/// A key, and a certificate request signed with it.
 pub struct Requested {
     /// PEM.
     pub key: Zeroizing<String>,
@@ -49,10 +49,10 @@ pub struct Requested {
     pub csr: String,
 }
 
-/// Makes a key and asks for its certificate under this name.
+/// Generates a key and a certificate request for this name.
 ///
 /// # Errors
-/// Where there is none: in a sentence.
+/// The reason, in a sentence.
 pub fn request(name: &str) -> Result<Requested, String> {
     let key = KeyPair::generate().map_err(|error| error.to_string())?;
     let mut about = CertificateParams::default();

@@ -1,8 +1,9 @@
-//! How a program talks to a gateway: one connection that is kept, bodies of JSON, problems in the
-//! gateway's own sentences, and what it says of our version. Prints nothing.
+//! How a program talks to a gateway: one persistent connection, JSON bodies, problems in the
+//! gateway's words, and its remarks about our version. Prints nothing.
 //!
-//! Over TLS (`https://…`, by the certificates that this machine trusts, or by a fingerprint), over TCP (`http://…`) and
-//! over a unix socket (`unix:/path`), whose other end knows who calls.
+//! Over TLS (`https://…`, verified by the machine's certificates or by a fingerprint), over TCP
+//! (`http://…`) and over a unix socket (`unix:/path`), where the kernel tells the gateway who
+//! calls.
 
 mod address;
 mod connection;

@@ -1,4 +1,4 @@
-//! A stream of events: the journal's lines, each with its place.
+//! A stream of events: the journal's lines, each with its position.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use opsbook_wire::limit;
 
-/// A gateway says something at least this often, be it that there is nothing new.
+/// A gateway sends something at least this often, even if there is nothing new.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// Lines as they come. Where the stream breaks off, it goes on after the last place.
+/// Incoming lines. After an interruption, the stream continues after the last position.
 #[derive(Debug)]
 pub struct Lines {
     body: Incoming,
@@ -20,7 +20,7 @@ pub struct Lines {
 /// One event of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// Its place: where the stream goes on after it.
+    /// Its position: the stream can continue after it.
     pub id: Option<String>,
     /// Its name.
     pub name: Option<String>,
@@ -37,7 +37,7 @@ impl Lines {
         }
     }
 
-    /// The next event; nothing once the stream has ended or broken off.
+    /// The next event; `None` once the stream has ended or broken off.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = taken(&mut self.buffer, &mut self.event) {
@@ -53,7 +53,7 @@ impl Lines {
     }
 }
 
-/// Takes whole lines off the buffer until they are an event.
+/// Takes lines from the buffer until they form an event.
 fn taken(buffer: &mut Vec<u8>, event: &mut Event) -> Option<Event> {
     while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
         let line: Vec<u8> = buffer.drain(..=end).collect();
@@ -73,7 +73,7 @@ fn taken(buffer: &mut Vec<u8>, event: &mut Event) -> Option<Event> {
             "event" => event.name = Some(value.to_owned()),
             "data" if event.data.is_empty() => event.data = value.to_owned(),
             "data" => event.data = format!("{}\n{value}", event.data),
-            // A comment says that somebody is still there.
+            // A comment only keeps the connection alive.
             _ => {}
         }
     }

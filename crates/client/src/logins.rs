@@ -1,4 +1,4 @@
-//! Where this user is logged in: `logins.json` in a folder that only they can read.
+//! This user's logins: `logins.json` in a private folder.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// Bytes of the file.
+/// The most bytes of the file.
 const LARGEST: u64 = 1 << 20;
 
 /// The logins of one user.
@@ -21,13 +21,13 @@ pub struct Logins {
 /// One login.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
-    /// Who is logged in there.
+    /// The person's name.
     pub person: String,
-    /// What proves it.
+    /// The token that proves it.
     pub token: String,
-    /// When it ends.
+    /// When it expires.
     pub until: String,
-    /// The fingerprint by which the gateway is believed, where this machine does not.
+    /// The fingerprint of the gateway's certificate, if the machine does not trust it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
 }
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Login {
 struct Content {
     /// By the text of the address.
     logins: BTreeMap<String, Login>,
-    /// The gateway that is meant where none is named.
+    /// The default gateway.
     #[serde(default)]
     last: Option<String>,
 }
@@ -50,12 +50,12 @@ struct Content {
 /// Why the logins cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginsError {
-    /// The system says no.
+    /// A system error.
     #[error("`{path}`: {cause}")]
     System {
         /// The file or folder.
         path: PathBuf,
-        /// What it says.
+        /// The error.
         cause: std::io::Error,
     },
     /// Others can read or write it.
@@ -63,18 +63,18 @@ pub enum LoginsError {
         "`{0}` is no file of this user alone (chmod 600): it may hold what others have put there"
     )]
     NotOurs(PathBuf),
-    /// It is not as opsbook wrote it.
+    /// Its contents are invalid.
     #[error("`{path}` cannot be read: {cause}")]
     Strange {
         /// The file.
         path: PathBuf,
-        /// What is odd about it.
+        /// What is wrong with it.
         cause: String,
     },
 }
 
 impl Logins {
-    /// In this folder, which is made when something is written.
+    /// Logins in this folder, which is created on the first write.
     #[must_use]
     pub fn in_folder(folder: PathBuf) -> Logins {
         Logins { folder }
@@ -83,23 +83,23 @@ impl Logins {
     /// The login at a gateway.
     ///
     /// # Errors
-    /// Where the file is there and cannot be read or believed.
+    /// If the file exists and cannot be read or trusted.
     pub fn at(&self, address: &str) -> Result<Option<Login>, LoginsError> {
         Ok(self.content()?.logins.remove(address))
     }
 
-    /// The gateway where this user has logged in last.
+    /// The gateway of this user's last login.
     ///
     /// # Errors
-    /// Where the file is there and cannot be read or believed.
+    /// If the file exists and cannot be read or trusted.
     pub fn last(&self) -> Result<Option<String>, LoginsError> {
         Ok(self.content()?.last)
     }
 
-    /// Writes a login down, in the place of an earlier one at this gateway.
+    /// Stores a login, and replaces an earlier one at this gateway.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn add(&self, address: &str, login: Login) -> Result<(), LoginsError> {
         let mut content = self.content()?;
         content.logins.insert(address.to_owned(), login);
@@ -107,10 +107,10 @@ impl Logins {
         self.write(&content)
     }
 
-    /// Forgets the login at a gateway.
+    /// Removes the login at a gateway.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn remove(&self, address: &str) -> Result<(), LoginsError> {
         let mut content = self.content()?;
         content.logins.remove(address);
@@ -150,7 +150,7 @@ impl Logins {
         })
     }
 
-    /// Another file takes its place: it is there whole, or as it was.
+    /// Replaces the file atomically.
     fn write(&self, content: &Content) -> Result<(), LoginsError> {
         let path = self.path();
         let system = |path: &Path| {
@@ -184,7 +184,7 @@ impl Logins {
     }
 }
 
-/// Not through a link that somebody has put there.
+/// Does not follow a link that somebody may have put there.
 fn open(path: &Path) -> std::io::Result<File> {
     let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
     OpenOptions::new()
@@ -225,7 +225,7 @@ mod tests {
         logins.remove("http://h:1").unwrap();
         assert!(logins.at("http://h:1").unwrap().is_none());
         assert_eq!(logins.last().unwrap(), None);
-        // What others could have written is not believed.
+        // A file that others could have written is not trusted.
         let open = std::fs::Permissions::from_mode(0o640);
         std::fs::set_permissions(&path, open).unwrap();
         assert!(matches!(logins.at("unix:/x"), Err(LoginsError::NotOurs(_))));

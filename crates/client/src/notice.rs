@@ -1,4 +1,4 @@
-//! What is said once a day: when it was said last is the time of a file.
+//! Messages that appear once a day: a file's time records the last one.
 
 use std::fs::File;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Whether it was said within the last day. If not, from now on it was. Where nobody can
-/// write that down, it was.
+/// Whether the message appeared within the last day; if not, records it now. Returns true if that
+/// cannot be recorded.
 #[must_use]
 pub fn told_today(folder: &Path, what: &str) -> bool {
     let path = folder.join(format!("told-{what}"));
     let now = SystemTime::now();
     let told = std::fs::symlink_metadata(&path).and_then(|file| file.modified());
-    // A time in the future is of a clock that was wrong.
+    // A time in the future comes from a wrong clock.
     let recent = |at: SystemTime| now.duration_since(at).is_ok_and(|since| since < DAY);
     if told.is_ok_and(recent) {
         return true;

@@ -1,5 +1,5 @@
-//! One request to a server that is no gateway: an identity provider, a vault, a webhook. Over TLS,
-//! or to this machine. Redirects are not followed; all is bounded.
+//! One request to a server that is not a gateway: an identity provider, a vault, a webhook. Over
+//! TLS, or to this machine. Does not follow redirects; all sizes are limited.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,28 +14,28 @@ use crate::request::told;
 use crate::tls::{Tls, config};
 use crate::{Address, AddressError};
 
-/// Bytes of an address.
+/// The most bytes of an address.
 const LONGEST: usize = 4096;
-/// How long what this machine trusts is believed to be the same.
+/// How long the machine's trusted certificates are cached.
 const TRUSTED: Duration = Duration::from_mins(10);
 
-/// `https://HOST[:PORT]/PATH`, or the same with `http` on this machine.
+/// `https://HOST[:PORT]/PATH`, or `http` to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
     address: Address,
     path: String,
 }
 
-/// Why a text is no such address.
+/// Why a text is not such an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Its beginning.
+    /// Its host is invalid.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// It is readable on its way.
+    /// It is unencrypted and leaves this machine.
     #[error("what is said to {0} can be read on its way: it is `https://…`")]
     Clear(String),
-    /// Its path.
+    /// Its path is invalid.
     #[error("the path of `{0}` has letters that no path has, or is too long")]
     Path(String),
 }
@@ -65,13 +65,13 @@ impl std::str::FromStr for Url {
 }
 
 impl Url {
-    /// The path, with what is asked.
+    /// The path with its query.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The host as the header says it.
+    /// The host for the header.
     #[must_use]
     pub fn host(&self) -> String {
         host(&self.address)
@@ -84,18 +84,18 @@ impl std::fmt::Display for Url {
     }
 }
 
-/// What is asked.
+/// The request.
 #[derive(Clone, Debug)]
 pub struct Outbound<'a> {
     /// `GET`, `POST`, …
     pub method: &'a str,
-    /// Names in small letters, and values.
+    /// Names in lower case, and values.
     pub headers: Vec<(&'a str, String)>,
-    /// What is sent.
+    /// The body.
     pub body: Vec<u8>,
-    /// Bytes that an answer may have.
+    /// The most bytes of an answer.
     pub most: usize,
-    /// For all of it.
+    /// The time for everything.
     pub patience: Duration,
 }
 
@@ -111,29 +111,29 @@ impl Default for Outbound<'_> {
     }
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status.
     pub status: u16,
-    /// Names in small letters, and values that are text.
+    /// Names in lower case, and values that are text.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Reply {
-    /// Whether it went well.
+    /// Whether the status is a success.
     #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
 
-/// Asks a server of the web.
+/// Sends a request to a server on the web.
 ///
 /// # Errors
-/// Why there is no answer, in a sentence. What was sent is not in it.
+/// Why there is no answer, in a sentence, which does not contain the request.
 pub async fn outbound(url: &Url, ask: Outbound<'_>) -> Result<Reply, String> {
     let patience = ask.patience;
     match tokio::time::timeout(patience, asked(url, ask)).await {
@@ -179,7 +179,7 @@ async fn asked(url: &Url, ask: Outbound<'_>) -> Result<Reply, String> {
     })
 }
 
-/// The usual port is not said: it is part of what some servers sign.
+/// Leaves out the default port: some servers sign this value.
 fn host(address: &Address) -> String {
     let host = address.authority();
     let usual = match address {

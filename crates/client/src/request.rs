@@ -18,23 +18,23 @@ use crate::connection::{Connection, open};
 use crate::tls::config;
 use crate::{Address, Lines, Tls, Trust};
 
-/// For an answer, beside the time that the request asks to wait.
+/// The time for an answer, in addition to the wait that the request asks for.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of an answer, where no other bound is said.
+/// The default limit of an answer, in bytes.
 const ANSWER: usize = 64 << 20;
 
-/// What proves who asks. It is in no message, and overwritten when it is let go.
+/// The token of the caller. No message contains it, and it is overwritten when dropped.
 #[derive(Clone)]
 pub struct Token(Arc<Zeroizing<String>>);
 
 impl Token {
-    /// Of its text.
+    /// Takes its text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Token {
         Token(Arc::new(Zeroizing::new(text.into())))
     }
 
-    /// The text, to be sent or to be put into a file of this user.
+    /// The text, to be sent or stored in a file of this user.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -50,29 +50,29 @@ impl std::fmt::Debug for Token {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers; whether the request arrived is not known.
+    /// No answer; whether the request arrived is unknown.
     #[error("the gateway {address} cannot be reached: {cause}")]
     Unreachable {
-        /// Where it was looked for.
+        /// The address.
         address: String,
-        /// What the system says.
+        /// The system's error.
         cause: String,
     },
-    /// The gateway says no.
+    /// The gateway refuses.
     #[error("{0}")]
     Problem(Box<Problem>),
-    /// What answers is no gateway, or one that this program does not understand.
+    /// The answer is not from a gateway, or not understood.
     #[error("{address} gives no answer that this opsbook understands: {cause}")]
     Strange {
-        /// Who answered.
+        /// The address.
         address: String,
-        /// What is odd about it.
+        /// What is wrong with the answer.
         cause: String,
     },
 }
 
 impl ClientError {
-    /// The stable word, where the gateway has said no.
+    /// The stable error code, if the gateway refused.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         match self {
@@ -81,7 +81,7 @@ impl ClientError {
         }
     }
 
-    /// Whether the same request may go well in a moment.
+    /// Whether the same request may succeed in a moment.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
@@ -95,16 +95,16 @@ impl ClientError {
     }
 }
 
-/// What is done at a path.
+/// The method of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Look.
+    /// Read.
     Get,
     /// Change.
     Post,
 }
 
-/// A gateway, with what it has said of our version. Cheap to clone; clones share a connection.
+/// A gateway, and its remarks about our version. Cheap to clone; clones share a connection.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>);
 
@@ -114,27 +114,27 @@ struct Inner {
     token: Option<Token>,
     version: String,
     installed: Installed,
-    /// One that nobody uses at this moment.
+    /// A connection that is not in use.
     idle: Mutex<Option<Connection>>,
     older: Mutex<Option<Older>>,
     tls: Mutex<Shown>,
 }
 
-/// Whom connections believe and what they show, and how often that has changed.
+/// Whom connections trust, which identity they show, and how often that has changed.
 #[derive(Debug, Default)]
 struct Shown {
     tls: Tls,
-    /// Made once for all connections: what the machine trusts is some hundred files.
+    /// Made once for all connections: the machine's trusted certificates are some hundred files.
     made: Option<Arc<ClientConfig>>,
     changed: u64,
 }
 
-/// The gateway would like another version than this one.
+/// The gateway wants a newer version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Older {
-    /// The version that is wanted.
+    /// The version that it wants.
     pub wants: String,
-    /// The command that brings it, where the gateway names one.
+    /// The command that installs it, if the gateway names one.
     pub upgrade: Option<String>,
 }
 
@@ -167,8 +167,7 @@ impl Client {
         }))
     }
 
-    /// Whom it believes from now on, and what it shows. Connections that were made before are not
-    /// used any more.
+    /// Changes whom it trusts and which identity it shows. Existing connections are no longer used.
     pub fn set_tls(&self, tls: Tls) {
         {
             let mut shown = self.shown();
@@ -180,7 +179,7 @@ impl Client {
         *idle = None;
     }
 
-    /// Whom it believes.
+    /// Whom it trusts.
     #[must_use]
     pub fn trust(&self) -> Trust {
         self.shown().tls.trust.clone()
@@ -200,23 +199,23 @@ impl Client {
         Ok(made)
     }
 
-    /// Where the gateway listens.
+    /// The gateway's address.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.0.address
     }
 
-    /// Set once the gateway has said that it wants a newer version.
+    /// Set once the gateway has asked for a newer version.
     #[must_use]
     pub fn older(&self) -> Option<Older> {
         let older = self.0.older.lock().unwrap_or_else(PoisonError::into_inner);
         older.clone()
     }
 
-    /// Looks.
+    /// Reads something.
     ///
     /// # Errors
-    /// Where there is no answer, or the gateway says no.
+    /// If there is no answer, or the gateway refuses.
     pub async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
         self.json(Client::call(Method::Get, path)).await
     }
@@ -224,8 +223,8 @@ impl Client {
     /// Changes something.
     ///
     /// # Errors
-    /// Where there is no answer, or the gateway says no. Whether it was done is not known where
-    /// the gateway could not be reached.
+    /// If there is no answer, or the gateway refuses. If the gateway is unreachable, it is unknown
+    /// whether the change was made.
     pub async fn post<A: DeserializeOwned>(
         &self,
         path: &str,
@@ -234,10 +233,10 @@ impl Client {
         self.json(self.with_body(path, body)?).await
     }
 
-    /// The same, where the request may stay open for so long.
+    /// The same for a request that may stay open this long.
     ///
     /// # Errors
-    /// As [`Client::post`].
+    /// The same as for [`Client::post`].
     pub async fn post_and_wait<A: DeserializeOwned>(
         &self,
         path: &str,
@@ -249,10 +248,10 @@ impl Client {
         self.json(Call { patience, ..call }).await
     }
 
-    /// Changes something once, however often it is said: `key` is a name for it.
+    /// Changes something exactly once, however often it is sent; `key` identifies the change.
     ///
     /// # Errors
-    /// As [`Client::post`].
+    /// The same as for [`Client::post`].
     pub async fn post_once<A: DeserializeOwned>(
         &self,
         path: &str,
@@ -262,10 +261,10 @@ impl Client {
         self.json(self.once(path, body, key)?).await
     }
 
-    /// The same again, of what the gateway has lost: it had this name.
+    /// Repeats a request whose result the gateway has lost; the result had this name.
     ///
     /// # Errors
-    /// As [`Client::post`].
+    /// The same as for [`Client::post`].
     pub async fn post_again<A: DeserializeOwned>(
         &self,
         path: &str,
@@ -288,27 +287,27 @@ impl Client {
         Ok(call)
     }
 
-    /// Tells something to a program that is no gateway: any answer that says yes is one.
+    /// Notifies a program that is not a gateway; any success status is accepted.
     ///
     /// # Errors
-    /// As [`Client::post`].
+    /// The same as for [`Client::post`].
     pub async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
         self.answer(self.with_body(path, body)?).await.map(drop)
     }
 
-    /// The bytes at a path, up to `most`.
+    /// The bytes at a path, at most `most`.
     ///
     /// # Errors
-    /// Where there is no answer, the gateway says no, or there are more.
+    /// If there is no answer, the gateway refuses, or there are more bytes.
     pub async fn bytes(&self, path: &str, most: usize) -> Result<Vec<u8>, ClientError> {
         let answer = self.answer(Client::call(Method::Get, path)).await?;
         Ok(self.body(answer, most).await?.into())
     }
 
-    /// The lines of the events of a run, for as long as there are any: from after this place on.
+    /// The event lines of a run, after this position, as long as the stream lasts.
     ///
     /// # Errors
-    /// Where there is no answer, or the gateway says no.
+    /// If there is no answer, or the gateway refuses.
     pub async fn events(&self, path: &str, after: Option<&str>) -> Result<Lines, ClientError> {
         let mut call = Client::call(Method::Get, path);
         call.headers
@@ -344,7 +343,7 @@ impl Client {
         serde_json::from_slice(&body).map_err(|error| self.strange(error.to_string()))
     }
 
-    /// The answer, where it is no problem.
+    /// The answer, unless it is a problem.
     async fn answer(&self, call: Call<'_>) -> Result<Response<Incoming>, ClientError> {
         let answer = self.sent(&call).await?;
         self.note_version(&answer);
@@ -361,8 +360,8 @@ impl Client {
             let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.take()
         };
-        // A connection that was kept may have been closed meanwhile. Every request may be sent
-        // once more: the gateway does what it asks once.
+        // A kept connection may have been closed meanwhile. Every request may be sent twice: the
+        // gateway executes it once.
         if let Some(mut kept) = kept
             && kept.ready().await.is_ok()
         {
@@ -382,7 +381,7 @@ impl Client {
         }
     }
 
-    /// A connection stays for the next request, unless it has shown what is not shown any more.
+    /// Keeps a connection for the next request, unless its identity is outdated.
     fn keep(
         &self,
         (connection, changed): (Connection, u64),
@@ -491,7 +490,7 @@ impl Client {
     }
 }
 
-/// An error with what is behind it: the library says `connection error` of many.
+/// An error with its causes: the library reports many errors as `connection error`.
 pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();
@@ -504,8 +503,8 @@ pub(crate) fn told(error: &dyn std::error::Error) -> String {
 
 /// Why a connection gave no answer.
 enum Failed {
-    /// It has ended; why.
+    /// It has ended; the reason.
     Broken(String),
-    /// It is there, and nothing comes.
+    /// It is open, and nothing arrives.
     Silent,
 }

@@ -1,4 +1,4 @@
-//! A client in front of a listener that answers as it is told.
+//! A client connected to a listener with scripted answers.
 
 use opsbook_wire::version::Installed;
 use opsbook_wire::{About, Kind};
@@ -8,20 +8,20 @@ use tokio::sync::mpsc;
 
 use crate::{Client, ClientError, Token};
 
-/// What becomes of a request.
+/// What the listener does with a request.
 #[derive(Clone)]
 enum Then {
     Answer(&'static str, &'static str),
-    /// Answered, and the connection is closed.
+    /// Answers, then closes the connection.
     AnswerAndClose(&'static str),
-    /// The connection is closed.
+    /// Closes the connection.
     Close,
 }
 
 const ABOUT: &str =
     r#"{"name":"g","version":"0.4.2","api":[1],"login":["peer"],"segments":["here"]}"#;
 
-/// Serves what is told, request by request, and gives what was asked.
+/// Follows the script, request by request, and returns the requests.
 async fn serve(then: Vec<Then>) -> (Client, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

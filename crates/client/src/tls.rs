@@ -1,6 +1,5 @@
-//! TLS to a gateway: by the certificates that this machine trusts, or the file that
-//! `SSL_CERT_FILE` names; or by the fingerprint of one certificate. And what this program proves
-//! itself with.
+//! TLS to a gateway: verified by the machine's certificates, by the file in `SSL_CERT_FILE`, or by
+//! the fingerprint of one certificate. Also the identity that this program shows.
 
 use std::sync::Arc;
 
@@ -17,22 +16,22 @@ use tokio_rustls::client::TlsStream;
 
 use crate::Identity;
 
-/// Whom a client believes, and what it shows.
+/// Whom a client trusts, and its identity.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
-    /// Whom it believes.
+    /// Whom it trusts.
     pub trust: Trust,
-    /// What it shows where it is asked.
+    /// The identity for a gateway that asks for one.
     pub identity: Option<Identity>,
 }
 
-/// Who vouches for a gateway.
+/// Whom to trust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// Whom this machine trusts.
+    /// The machine's certificates.
     #[default]
     Machine,
-    /// The certificate of this SHA-256 alone, which the gateway shows behind its own, or as it.
+    /// Only the certificate with this SHA-256: the gateway's own, or one in its chain.
     Fingerprint(Fingerprint),
 }
 
@@ -40,7 +39,7 @@ pub enum Trust {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
-/// Why a text is no fingerprint.
+/// The text is not a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is no SHA-256 of a certificate: 64 hexadecimal digits, with or without colons")]
 pub struct FingerprintError;
@@ -83,7 +82,7 @@ impl std::fmt::Debug for Fingerprint {
     }
 }
 
-/// How connections are made from now on.
+/// The configuration of new connections.
 pub(crate) fn config(tls: &Tls) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -112,7 +111,7 @@ pub(crate) fn config(tls: &Tls) -> Result<ClientConfig, String> {
     config.map_err(|error| format!("the own certificate: {error}"))
 }
 
-/// What this machine trusts.
+/// The machine's trusted certificates.
 fn trusted() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -127,7 +126,7 @@ fn trusted() -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// The gateway proves that it is `host`.
+/// Connects and verifies that the gateway is `host`.
 pub(crate) async fn over(
     stream: TcpStream,
     host: &str,
@@ -149,7 +148,7 @@ pub(crate) async fn over(
     })
 }
 
-/// Believes one certificate, and what it vouches for.
+/// Trusts one certificate, and those that it has signed.
 #[derive(Debug)]
 struct Pinned {
     pin: Fingerprint,
@@ -170,7 +169,7 @@ impl ServerCertVerifier for Pinned {
             sum.as_ref() == self.pin.0
         };
         let shown = std::iter::once(own).chain(behind);
-        // Only the first ones: who shows thousands shows nothing.
+        // Only the first ones: an honest chain is short.
         let Some(known) = shown.take(10).find(is_it) else {
             let why = format!("it shows no certificate with the fingerprint {}", self.pin);
             return Err(Error::General(why));
@@ -309,7 +308,7 @@ mod tests {
         let connect = || async { TcpStream::connect(address).await.unwrap() };
         let known = over(connect().await, "127.0.0.1", Arc::clone(&right)).await;
         assert!(known.is_ok(), "{known:?}");
-        // Another name, another certificate, and one that nobody vouches for.
+        // Another name, another certificate, and a certificate that nobody signed.
         let other = over(connect().await, "gate.example", right).await;
         assert!(other.unwrap_err().contains("certificate"));
         let wrong = over(connect().await, "127.0.0.1", pin(&"ab".repeat(32))).await;

@@ -1,7 +1,8 @@
-//! A node among the other machines of a run: it knows who plays which role, and their values.
-//! `$old` is the name of the node that plays `old`, `$old_address` its address.
+//! A node in a run with roles: it knows the nodes of each role, and their values. `$old` is the
+//! name of the node with the role `old`, `$old_address` its address.
 //!
-//! What cannot be used is kept as an undefined value: it is an error where something uses it.
+//! A value that cannot be used is stored as undefined, which is an error only where something uses
+//! it.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use crate::interpolation::is_variable_name;
 use crate::source::{Problem, Source, Span};
 use crate::yaml::{Value, Yaml};
 
-/// The nodes that play a role, as the others see them.
+/// The nodes of a role, as the other nodes see them.
 #[derive(Clone, Debug)]
 pub struct Players<'a> {
     /// The name of the role.
@@ -20,23 +21,23 @@ pub struct Players<'a> {
     pub seen: Seen<'a>,
 }
 
-/// Whether a name of a role has one value, or those of several nodes.
+/// Whether a role's name has one value, or those of several nodes.
 #[derive(Clone, Debug)]
 pub enum Seen<'a> {
     /// One node: each name has its value.
     One(&'a Node),
-    /// Several: each name has the values of all, with spaces between. Where there is no node,
-    /// the names are known from others that might play the role, and the values are empty.
+    /// Several: each name has the values of all, separated by spaces. Without a node, the names
+    /// come from nodes that could have the role, and the values are empty.
     Several {
         /// In the order of their definition.
         nodes: Vec<&'a Node>,
-        /// Names of values that are there, if only empty.
+        /// Names that exist, if only with empty values.
         names: Vec<&'a str>,
     },
 }
 
 impl Node {
-    /// The same node with the values of others, under the names of their roles.
+    /// The node with the values of the others, under the names of their roles.
     #[must_use]
     pub fn among(mut self, players: &[Players<'_>]) -> Node {
         for players in players {
@@ -52,7 +53,7 @@ impl Node {
         self
     }
 
-    /// What is true of no machine: parameters and arguments.
+    /// Parameters and arguments only: values that belong to no node.
     #[must_use]
     pub fn arguments_only(&self, name: &str) -> Node {
         let given = self.leaves.iter();
@@ -66,7 +67,7 @@ impl Node {
         }
     }
 
-    /// The role that a name belongs to, where the node is among others: `old` for `old_address`.
+    /// The role that a name belongs to, in a run with roles: `old` for `old_address`.
     #[must_use]
     pub fn role_in<'n>(&self, name: &'n str) -> Option<&'n str> {
         let role = name.split('_').next().unwrap_or(name);
@@ -77,7 +78,7 @@ impl Node {
         (known == role).then_some(role)
     }
 
-    /// The role of several that a name belongs to: its value is a list.
+    /// The role with several nodes that a name belongs to: its value is a list.
     #[must_use]
     pub fn list_of(&self, name: &str) -> Option<&str> {
         match &self.leaves.get(name)?.origin.layer {
@@ -147,7 +148,7 @@ impl Players<'_> {
         }
     }
 
-    /// One value of all nodes, or why there is none.
+    /// One value of all nodes, or the reason why it does not exist.
     fn joined(&self, name: &str, nodes: &[&Node]) -> Evaluated {
         let texts = nodes.iter().map(|node| self.word(name, node));
         match texts.collect::<Result<Vec<String>, Problem>>() {
@@ -187,7 +188,7 @@ impl Players<'_> {
     }
 }
 
-/// A name that the machine has for itself, and that a role gives as well.
+/// A name that both the node and a role define.
 fn two_meanings(name: &str, role: &str, own: &Evaluated) -> Evaluated {
     let message = if name == role {
         format!("`{name}` is a value of this machine, and a role of the run")

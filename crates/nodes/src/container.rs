@@ -1,12 +1,12 @@
-//! Named forms of `exec`: the settings of a tool that leads into a container, a pod or a
-//! machine, and the words of its command. No shell reads them.
+//! Named forms of `exec`: the settings of a tool that opens a shell in a container, a pod or a
+//! machine, and its command line. No shell parses it.
 
 use std::fmt;
 
 use crate::source::{Problem, is_hidden};
 use crate::yaml::{Yaml, unknown_keys};
 
-/// A tool that gives a shell elsewhere.
+/// A tool that opens a shell elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// `docker exec`.
@@ -15,28 +15,28 @@ pub enum Tool {
     Podman,
     /// `kubectl exec`.
     Kubectl,
-    /// A machine of systemd's (`machinectl list`), entered by `systemd-run`: `machinectl shell`
-    /// always gives a terminal, which changes what passes through it.
+    /// A systemd machine (`machinectl list`), entered with `systemd-run`: `machinectl shell` always
+    /// opens a terminal, which changes the bytes that pass through it.
     Nspawn,
 }
 
-/// What its standard input and output are to be.
+/// Whether the tool opens a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// The tool's standard input and output, without a terminal.
     Pipes,
-    /// For a person.
+    /// A terminal, for a person.
     Terminal,
 }
 
-/// Where a tool leads.
+/// The destination of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// The program that reaches into it.
+    /// The program that opens the shell.
     pub tool: Tool,
-    /// Of the container, pod or machine.
+    /// The name of the container, pod or machine.
     pub name: String,
-    /// The others of [`Tool::keys`] that were set.
+    /// The other [`Tool::keys`] that are set.
     settings: Vec<(&'static str, String)>,
 }
 
@@ -44,7 +44,7 @@ impl Tool {
     /// Every tool, in the order in which the manual names them.
     pub const ALL: [Tool; 4] = [Tool::Docker, Tool::Podman, Tool::Kubectl, Tool::Nspawn];
 
-    /// As it stands in `transport`.
+    /// Its value of `transport`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl Tool {
         }
     }
 
-    /// The tool of that word.
+    /// The tool for this value.
     #[must_use]
     pub fn of(word: &str) -> Option<Tool> {
         Tool::ALL.into_iter().find(|tool| tool.word() == word)
@@ -73,7 +73,7 @@ impl Tool {
 }
 
 impl Container {
-    /// Reads the settings; where they do not say its name, it is `named`.
+    /// Reads the settings; the default name is `named`.
     pub(super) fn read(
         tool: Tool,
         settings: Option<&Yaml>,
@@ -97,8 +97,8 @@ impl Container {
         })
     }
 
-    /// The program and its arguments. What a user has written is an argument of its own, or
-    /// stands behind a `=`, and does not begin with `-`.
+    /// The program and its arguments. A user's text is a separate argument or follows a `=`, and
+    /// does not begin with `-`.
     #[must_use]
     pub fn words(&self, way: Way) -> Vec<String> {
         let stdin = match way {
@@ -137,7 +137,7 @@ impl Container {
                 words.push("systemd-run".to_owned());
                 words.push(format!("--machine={}", self.name));
                 words.extend([streams, "--wait", "--collect", "--quiet"].map(str::to_owned));
-                // A unit of a named user has a home directory, one without has none.
+                // A systemd unit has a home directory only if a user is named.
                 let user = self.setting("user").unwrap_or("root");
                 words.push(format!("--uid={user}"));
                 words.extend(["--", "/bin/sh"].map(str::to_owned));
@@ -164,7 +164,7 @@ impl fmt::Display for Container {
     }
 }
 
-/// The settings that are there, in the order of the tool's keys.
+/// The given settings, in the order of the tool's keys.
 fn read(tool: Tool, settings: &Yaml) -> Result<Vec<(&'static str, String)>, Problem> {
     let map = settings.expect_map().map_err(|problem| {
         let all = tool.keys().join("`, `");

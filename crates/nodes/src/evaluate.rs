@@ -1,4 +1,4 @@
-//! One node out of the definitions: four layers, then substitution, then types.
+//! Evaluates one node from the definitions: four layers, then substitution, then types.
 
 use std::collections::HashSet;
 
@@ -12,17 +12,17 @@ use crate::source::{Problem, Source, Span};
 use crate::template;
 use crate::yaml::{Entry, Map, Value, Yaml, plain_text};
 
-/// Values that a contract brings: a parameter's name, its default and the default's place.
+/// Parameters of a contract: name, default, and the place of the default.
 pub type Params<'a> = &'a [(String, String, Span)];
 
 impl Nodes {
-    /// Evaluates one node; `set` is what `--set name=value` says, in order.
+    /// Evaluates one node; `set` are the `--set name=value` arguments, in order.
     pub fn evaluate(&self, name: &str, set: &[(String, String)]) -> Result<Node, Vec<Problem>> {
         self.evaluate_with(name, &[], set)
     }
 
-    /// The same with the defaults of a contract's parameters, which lie over the node and
-    /// under `--set`.
+    /// The same with the defaults of a contract's parameters, as a layer above the node and below
+    /// `--set`.
     pub fn evaluate_with(
         &self,
         name: &str,
@@ -87,7 +87,7 @@ impl Nodes {
         Ok(node)
     }
 
-    /// What the files say wrongly in the layers of one node.
+    /// The errors in the layers of one node.
     fn wrong(&self, definition: &Definition, groups: &[&str]) -> Vec<Problem> {
         let groups = groups.iter().filter_map(|group| self.groups.get(*group));
         std::iter::once(&self.defaults)
@@ -97,7 +97,7 @@ impl Nodes {
             .collect()
     }
 
-    /// Problems of all nodes, each place once: what `lint` reports.
+    /// The problems of all nodes, each place once, for `lint`.
     #[must_use]
     pub fn check_all(&self) -> Vec<Problem> {
         let mut seen = HashSet::new();
@@ -119,7 +119,7 @@ impl Nodes {
             .did_you_mean(name, self.names())
     }
 
-    /// Groups left to right, each after the groups that it is in, each once.
+    /// Groups from left to right, each after its own parent groups, each once.
     pub(super) fn ordered<'a>(&'a self, direct: &'a [(String, Span)]) -> Vec<&'a str> {
         let mut seen = HashSet::new();
         let mut order = Vec::new();
@@ -153,7 +153,7 @@ fn text_at(text: &str, span: Span) -> Yaml {
     }
 }
 
-/// Argument values keep their text; a number is a number for templates too.
+/// Checks an argument. It keeps its text; for templates, a number is also a number.
 fn check_set(tree: &Tree, name: &str, value: &str) -> Result<Yaml, Problem> {
     let text = format!("{name}={value}");
     let source = Source::new("--set", text.as_str());
@@ -183,7 +183,7 @@ fn check_set(tree: &Tree, name: &str, value: &str) -> Result<Yaml, Problem> {
         );
     }
     if is_secret(tree, name) {
-        // Drawn without the value.
+        // Draw the problem without the value.
         let source = Source::new("--set", name);
         let message = format!("`{name}` is a secret, and arguments can be seen by others");
         return Err(Problem::error(
@@ -198,7 +198,7 @@ fn check_set(tree: &Tree, name: &str, value: &str) -> Result<Yaml, Problem> {
     })
 }
 
-/// Whether the layers before say that a value is a secret.
+/// Whether the layers below define the value as a secret.
 fn is_secret(tree: &Tree, name: &str) -> bool {
     let path = nested_path(tree, name).unwrap_or_else(|| vec![name.to_owned()]);
     let mut tree = tree;
@@ -212,7 +212,7 @@ fn is_secret(tree: &Tree, name: &str) -> bool {
     false
 }
 
-/// Sets one value: the nested one that scripts know by this name, where there is one.
+/// Sets one value: the nested one with this flat name, if it exists.
 fn put(tree: &mut Tree, name: &str, layer: &Layer, value: Yaml, span: Option<Span>) {
     let path = nested_path(tree, name).unwrap_or_else(|| vec![name.to_owned()]);
     let item = Item {
@@ -245,7 +245,7 @@ fn put_at(tree: &mut Tree, path: &[String], mut item: Item) {
     tree.insert(name.clone(), item);
 }
 
-/// The path of the nested leaf that is known as `outer_inner`.
+/// The path of the nested leaf with the flat name `outer_inner`.
 fn nested_path(tree: &Tree, name: &str) -> Option<Vec<String>> {
     if tree.contains_key(name) {
         return None;
@@ -265,7 +265,7 @@ fn nested_path(tree: &Tree, name: &str) -> Option<Vec<String>> {
     })
 }
 
-/// Puts the expanded values, which come in the order of the tree, into the node.
+/// Adds the expanded values, in the order of the tree, to the node.
 struct Builder<'a> {
     node: &'a mut Node,
     expanded: std::vec::IntoIter<Expanded>,
@@ -347,9 +347,8 @@ impl Node {
             .collect()
     }
 
-    /// The values of templates: all that scripts know, and maps and lists as they are.
-    /// Secrets are not among them, and not in maps either; whoever renders puts those in that
-    /// are asked for by their flat names.
+    /// The values of templates: all values of scripts, and whole maps and lists. Secrets are left
+    /// out, also within maps; whoever renders adds the requested ones under their flat names.
     #[must_use]
     pub fn template_values(&self) -> template::Values {
         let mut values = template::Values::default();
@@ -367,8 +366,8 @@ impl Node {
         values
     }
 
-    /// One variable; the error says why there is none, where something of this name is
-    /// defined, and nothing where nothing is.
+    /// One variable. The error is the reason why a defined name has no text, or `None` if nothing
+    /// of this name is defined.
     pub fn text(&self, name: &str) -> Result<Text, Option<Box<Problem>>> {
         let Some(leaf) = self.leaves.get(name) else {
             return Err(self
@@ -390,8 +389,8 @@ fn text(value: &Yaml) -> Option<Text> {
     }
 }
 
-/// A map without those of its values that are secrets; nothing of a secret, or of a list with
-/// one, which would have other items in other places.
+/// A map without its secrets. `None` for a secret, or for a list with one, because the other items
+/// would move to other places.
 fn without_secrets(value: &Yaml) -> Option<Yaml> {
     if secret::reference(value).is_some() {
         return None;
@@ -414,7 +413,7 @@ fn without_secrets(value: &Yaml) -> Option<Yaml> {
     })
 }
 
-/// A list or map has no one text that a script could be given.
+/// The problem that a list or map has no text for a script.
 pub(super) fn not_text(name: &str, value: &Yaml) -> Problem {
     Problem::error(
         "not-a-text",

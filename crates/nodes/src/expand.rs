@@ -1,5 +1,5 @@
-//! Values -> values with every `${name}` put in, each name looked up in the same node.
-//! Bounded: chains, and the size of what comes out.
+//! Substitutes every `${name}` in values; each name is looked up in the same node. The length of
+//! reference chains and the size of values are limited.
 
 use std::collections::HashMap;
 
@@ -9,29 +9,29 @@ use crate::interpolation::{Piece, Wrong, pieces};
 use crate::source::{Problem, Span};
 use crate::yaml::{Entry, Value, Yaml};
 
-/// Values that refer to values that refer on.
+/// The longest chain of references.
 const MAX_CHAIN: usize = 64;
-/// Bytes of one value after substitution.
+/// The most bytes of one value after substitution.
 const MAX_VALUE: usize = 1024 * 1024;
 
 /// One leaf after substitution.
 #[derive(Clone, Debug)]
 pub(super) struct Expanded {
     pub value: Yaml,
-    /// The text as written, where substitution changed it.
+    /// The text as written, if substitution changed it.
     pub written: Option<String>,
     /// Why it must not be used.
     pub undefined: Option<Box<Problem>>,
 }
 
-/// All leaves of one node by their flat name, and what is known of them so far.
+/// All leaves of one node by flat name, and the results so far.
 pub(super) struct Expander<'a> {
     known: HashMap<String, Known<'a>>,
     done: HashMap<String, Expanded>,
     /// The references that are being followed, each with its place.
     path: Vec<(String, Span)>,
     problems: Vec<Problem>,
-    /// How many names may still be compared with all others.
+    /// How many more names may be compared with all others for hints.
     hints: std::ops::Range<usize>,
 }
 
@@ -41,7 +41,7 @@ enum Known<'a> {
     Map(&'a Item),
 }
 
-/// Why a reference gives no text.
+/// Why a reference yields no text.
 enum Missing {
     /// Reported already.
     Broken,
@@ -150,7 +150,7 @@ impl<'a> Expander<'a> {
         expanded
     }
 
-    /// Puts values into a text, or into every text of a list or map.
+    /// Substitutes references in a text, or in every text of a list or map.
     fn within(&mut self, value: &mut Yaml, undefined: &mut Option<Box<Problem>>) {
         match &mut value.value {
             Value::Str(text) if text.contains("${") => match self.text(text, &value.span) {
@@ -208,7 +208,7 @@ impl<'a> Expander<'a> {
         self.problems.push(problem);
     }
 
-    /// The text of the value that a reference at this place names.
+    /// The text of the value that a reference names.
     fn lookup(&mut self, name: &str, at: &Span) -> Result<String, Missing> {
         if let Some(start) = self.path.iter().position(|(earlier, _)| earlier == name) {
             self.cycle(start, at);
@@ -275,7 +275,7 @@ impl<'a> Expander<'a> {
         self.problems.push(problem);
     }
 
-    /// A secret stands alone and is well formed.
+    /// Checks that a secret is well-formed and is not part of a larger text.
     fn check_secrets(&mut self, value: &Yaml, alone: bool) {
         match secret::reference(value) {
             Some(Err(problem)) => self.problems.push(*problem),
@@ -325,7 +325,7 @@ fn mentions(value: &Yaml) -> bool {
     }
 }
 
-/// The place of `${name}` within a value, where the source shows it as it is.
+/// The place of `${name}` within a value, if the source shows it literally.
 fn within_span(span: &Span, name: &str) -> Span {
     let reference = format!("${{{name}}}");
     match span.text().find(&reference) {

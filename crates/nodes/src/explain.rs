@@ -1,5 +1,5 @@
-//! What is known of a node's values, as data: each value, the layer and place that it came
-//! from, and what it overrode. Secrets are references here too; nothing looks them up.
+//! Explains a node's values, as data: each value, its layer and place, and the values that it
+//! overrides. Secrets stay references; nothing looks them up.
 
 use std::collections::HashSet;
 
@@ -13,33 +13,33 @@ use crate::yaml::{self, Value, Yaml};
 /// One value of a node, explained.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explained {
-    /// As scripts know it.
+    /// The name for scripts.
     pub name: String,
-    /// The value, after names in it were filled in.
+    /// The value after substitution.
     pub value: Json,
     /// The value on one line, for people.
     #[serde(skip)]
     pub shown: String,
-    /// Which layer says so, and where.
+    /// Its layer and place.
     #[serde(flatten)]
     pub origin: Place,
-    /// The text as written, where substitution changed it.
+    /// The text as written, if substitution changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
     /// Why the value must not be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undefined: Option<String>,
-    /// The nearest first.
+    /// The values that it overrides, the nearest layer first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overrode: Vec<Overridden>,
 }
 
-/// The layer and, where it has one, the place that a value came from.
+/// The layer of a value and, if it has one, its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// The layer in words: `defaults`, `group web`, `node web1`, `--set`.
+    /// The layer's description: `defaults`, `group web`, `node web1`, `--set`.
     pub layer: String,
-    /// The file that says so; none for values that no file has.
+    /// The file; `None` for values that are in no file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The line in that file, from 1.
@@ -47,24 +47,24 @@ pub struct Place {
     pub line: Option<u32>,
 }
 
-/// What an earlier layer said, which a later one replaced.
+/// A value of a lower layer that a higher one replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Overridden {
     /// As written.
     pub value: String,
-    /// Which layer said so, and where.
+    /// Its layer and place.
     #[serde(flatten)]
     pub origin: Place,
 }
 
-/// A value that two nodes do not have alike.
+/// A value that differs between two nodes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// The name of the value; of one in a map, `outer.inner`.
+    /// The name of the value; within a map, `outer.inner`.
     pub name: String,
-    /// What the first node has; none where it has no such value.
+    /// The first node's value, if it has one.
     pub left: Option<Explained>,
-    /// What the second node has; none where it has no such value.
+    /// The second node's value, if it has one.
     pub right: Option<Explained>,
 }
 
@@ -77,14 +77,13 @@ pub struct Row {
     pub groups: Vec<String>,
     /// How it is reached: `ssh`, `local`, `exec`, or the tool of its container.
     pub transport: &'static str,
-    /// How it is reached, in words.
+    /// How it is reached, described.
     pub reached: String,
     /// `rehearse`, `confirm step`.
     pub notes: Vec<String>,
 }
 
-/// The named values of a node, or all of them by name. The name of a map stands for the
-/// values in it.
+/// The values with these names, or all values. The name of a map means all values in it.
 pub fn explain(node: &Node, names: &[String]) -> Result<Vec<Explained>, Problem> {
     let mut chosen: Vec<&str> = Vec::new();
     for name in names {
@@ -105,7 +104,7 @@ pub fn explain(node: &Node, names: &[String]) -> Result<Vec<Explained>, Problem>
         .collect())
 }
 
-/// The values that two nodes do not have alike, by name; their own names aside.
+/// The values that differ between two nodes, by name, except the nodes' own names.
 #[must_use]
 pub fn diff(left: &Node, right: &Node) -> Vec<Difference> {
     let mut names: Vec<_> = left.leaves.keys().chain(right.leaves.keys()).collect();
@@ -128,8 +127,7 @@ pub fn diff(left: &Node, right: &Node) -> Vec<Difference> {
         .collect()
 }
 
-/// The selected nodes, each on one line; every node that cannot be evaluated adds its
-/// problems.
+/// The selected nodes, one per line; a node that cannot be evaluated adds its problems.
 pub fn table(
     nodes: &Nodes,
     selector: Option<&str>,
@@ -191,7 +189,7 @@ fn explained(name: &str, evaluated: &Evaluated) -> Explained {
             None => shown(&evaluated.value),
         },
         origin: place(&evaluated.origin),
-        // A secret is shown as where it comes from, and that once.
+        // A secret is shown as its source, and only once.
         written: evaluated
             .written
             .clone()
@@ -279,8 +277,8 @@ impl std::fmt::Display for Ssh {
     }
 }
 
-/// A value on one line: texts as they are, lists and maps in YAML's flow style, secrets as
-/// where they come from.
+/// A value on one line: texts unchanged, lists and maps in YAML's flow style, secrets as their
+/// source.
 fn shown(value: &Yaml) -> String {
     if let Some(reference) = secret::reference(value) {
         return match reference {
@@ -303,7 +301,7 @@ fn shown(value: &Yaml) -> String {
     }
 }
 
-/// Quoted where it is empty, of several lines, or holds what a terminal would not show.
+/// Quoted if it is empty, has several lines, or contains characters that a terminal does not show.
 fn text_shown(text: &str) -> String {
     if text.is_empty() || text.trim() != text || text.contains(is_hidden) {
         return format!("\"{}\"", text.escape_debug());

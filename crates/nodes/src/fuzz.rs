@@ -1,5 +1,5 @@
-//! Any bytes at all, through the reader, the merge, evaluation and what shows it: the body
-//! of a fuzz target, and of a test that needs no fuzzer.
+//! Runs any bytes through the reader, the merge, the evaluation and the output. The body of a fuzz
+//! target, and of a test without a fuzzer.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use super::{Nodes, explain, parse, show};
 use crate::source::{Passage, Problem, Source, is_hidden};
 use crate::yaml::{self, Value, Yaml};
 
-/// Panics where a promise is broken: places lie in the text, what is written reads back,
-/// every problem can be drawn. A line `--- file` begins another file; the first line is a
-/// selector as well.
+/// Panics if an invariant is broken: places are within the text, written output can be read again,
+/// every problem can be drawn. A line `--- file` begins another file; the first line is also used
+/// as a selector.
 pub fn exercise(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let sources: Vec<_> = text
@@ -93,7 +93,7 @@ fn is_harmless(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Enough to find the common mistakes; a fuzzer goes on from here.
+    /// Enough to find common errors; a fuzzer continues from here.
     const ROUNDS: u32 = 2_000;
 
     const SEEDS: [&str; 5] = [
@@ -104,7 +104,7 @@ mod tests {
         "a: &x 1\nb: *x\nc: !t 2\n<<: {d: 1}\n---\ne: 日本\u{feff}\n",
     ];
 
-    /// Pieces that mean something.
+    /// Meaningful pieces.
     const PIECES: [&str; 24] = [
         ":", ": ", "- ", "\n", "  ", "\t", "[", "]", "{", "}", ",", "'", "\"", "#", "&a ", "*a",
         "!", "|\n", "${a}", "null", "é", "\u{feff}", "---\n", "\r\n",

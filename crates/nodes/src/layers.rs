@@ -1,18 +1,18 @@
-//! Layers over layers: maps merge by key, everything else replaces, `null` removes; each
-//! value keeps where it was said and what it replaced.
+//! Merges layers: maps merge by key, everything else replaces, `null` removes. Each value keeps its
+//! origin and the values that it replaced.
 
 use indexmap::IndexMap;
 
 use super::{Layer, Origin};
 use crate::yaml::{Map, Value, Yaml};
 
-/// Values by key, in the order in which they first appear.
+/// Values by key, in the order of their first appearance.
 pub(super) type Tree = IndexMap<String, Item>;
 
 #[derive(Debug)]
 pub(super) struct Item {
     pub origin: Origin,
-    /// The nearest first.
+    /// The nearest layer first.
     pub overrode: Vec<Origin>,
     pub content: Content,
 }
@@ -24,7 +24,7 @@ pub(super) enum Content {
     Map(Tree),
 }
 
-/// Lays what the files say about one layer over the layers before it.
+/// Applies one layer, defined by one or more files, on top of the layers below.
 pub(super) fn apply(tree: &mut Tree, layer: &Layer, parts: &[Map]) {
     match parts {
         [] => {}
@@ -39,7 +39,7 @@ pub(super) fn apply(tree: &mut Tree, layer: &Layer, parts: &[Map]) {
     }
 }
 
-/// The tree of one map; an empty value (`null`) stays, as a removal of what comes before.
+/// The tree of one map; `null` stays in it, to remove values of the layers below.
 fn from_map(layer: &Layer, map: &Map) -> Tree {
     map.iter()
         .map(|(name, entry)| (name.clone(), item(layer, &entry.value)))
@@ -63,14 +63,14 @@ pub(super) fn item(layer: &Layer, value: &Yaml) -> Item {
 
 /// `{secret: {env: X}}` is one value, not a map of values.
 pub(super) fn is_secret(map: &Map) -> bool {
-    // What is said in the place of a reference is told, and kept out of sight.
+    // Anything else in the place of a reference is reported and hidden.
     map.get("secret").is_some_and(|entry| {
         entry.value.as_map().is_some() || map.len() == 1 && !entry.value.is_null()
     })
 }
 
-/// A later file over an earlier one, within one layer: JSON Merge Patch, in which `null`
-/// uncovers what the layers before say.
+/// Merges a later file into an earlier one within one layer, as in JSON Merge Patch: `null` reveals
+/// the value of the layers below.
 fn patch(base: &mut Tree, over: Tree) {
     merge(base, over, |base, name, item| {
         if base.shift_remove(&name).is_none() {
@@ -79,7 +79,7 @@ fn patch(base: &mut Tree, over: Tree) {
     });
 }
 
-/// A layer over the layers before it: `null` removes their value.
+/// Puts a layer on top of the layers below: `null` removes their value.
 fn cover(base: &mut Tree, over: Tree) {
     merge(base, over, |base, name, _| {
         base.shift_remove(&name);
@@ -95,7 +95,7 @@ fn merge(base: &mut Tree, over: Tree, remove: fn(&mut Tree, String, Item)) {
         let Some(below) = base.get_mut(&name) else {
             let nested = item.take_map();
             let item = base.entry(name).insert_entry(item).into_mut();
-            // Removals within a new map remove nothing, but must not stay as values.
+            // Removals within a new map remove nothing, and must not stay as values.
             if let Some(nested) = nested {
                 let mut fresh = Tree::new();
                 merge(&mut fresh, nested, remove);
@@ -124,7 +124,7 @@ impl Item {
         matches!(&self.content, Content::Leaf(value) if value.is_null())
     }
 
-    /// Takes the nested map out, if this is one.
+    /// Takes the nested map out, if there is one.
     fn take_map(&mut self) -> Option<Tree> {
         match &mut self.content {
             Content::Map(tree) => Some(std::mem::take(tree)),

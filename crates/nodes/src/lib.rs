@@ -1,7 +1,8 @@
-//! YAML -> nodes with origins: layers, substitution, selectors, secrets by reference.
+//! Turns YAML into nodes whose values know their origin: layers, substitution, selectors, secrets
+//! by reference.
 //!
-//! Pure but for [`load()`] and [`resolve()`]. Knows nothing of procedures, sessions or
-//! the terminal.
+//! Pure except for [`load()`] and [`resolve()`]. Knows nothing of procedures, sessions or the
+//! terminal.
 //!
 //! ```
 //! use opsbook_nodes::{Layer, Text, parse};
@@ -18,7 +19,7 @@
 //! assert_eq!(web1.text("url").ok(), Some(Text::Plain("http://web1:8080/".into())));
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_manual as manual;
 use opsbook_template as template;
 use opsbook_text::{files, interpolation, source, wildcard, yaml};
@@ -58,14 +59,14 @@ pub use reserved::{is_built_in, is_reserved};
 pub use resolve::{Resolved, SecretError, resolve};
 pub use secret::SecretText;
 
-/// Names that are compared with all others to say which was meant: beyond this many
-/// mistakes a file is no honest one, and comparing would take minutes.
+/// The most names that are compared with all others for hints: no honest file has more errors, and
+/// comparing would take minutes.
 const MAX_HINTS: usize = 100;
 
-/// All that `nodes.yaml` or `nodes/*.yaml` define; nothing in it is evaluated yet.
+/// All definitions of `nodes.yaml` or `nodes/*.yaml`, not yet evaluated.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    /// What packages bring: a name for each, and its values.
+    /// The values of packages: a name for each package, and its values.
     packages: Vec<(String, Map)>,
     defaults: Definition,
     groups: IndexMap<String, Definition>,
@@ -73,38 +74,38 @@ pub struct Nodes {
     rehearsals: IndexMap<String, Vec<Rehearsal>>,
 }
 
-/// What the files say about `defaults`, one group or one node.
+/// The definition of `defaults`, of one group or of one node.
 #[derive(Debug, Default)]
 struct Definition {
-    /// Its name where it is first defined; absent for `defaults` alone.
+    /// Its name at its first definition; `None` only for `defaults`.
     span: Option<Span>,
     /// `groups` of a node, `in` of a group.
     groups: Vec<(String, Span)>,
-    /// One for each file that mentions it, in the order of the files.
+    /// One for each file that defines it, in the order of the files.
     parts: Vec<Map>,
-    /// Errors in it: no node that it is a layer of can be used.
+    /// Its errors: no node with this layer can be used.
     wrong: Vec<Problem>,
 }
 
-/// One node with every value evaluated and explained.
+/// One node with all values evaluated and explained.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
     /// Its name in `nodes.yaml`.
     pub name: String,
     /// In the order of evaluation, parents (`in`) before children.
     pub groups: Vec<String>,
-    /// Top-level values in the order in which they first appear.
+    /// Top-level values in the order of their first appearance.
     pub values: IndexMap<String, Evaluated>,
-    /// The same with nested maps taken apart, under the names that scripts know:
-    /// `outer_inner`. Lists stay whole.
+    /// The same with nested maps flattened, under the names that scripts use: `outer_inner`. Lists
+    /// stay whole.
     pub leaves: IndexMap<String, Evaluated>,
-    /// How its shell is reached.
+    /// How to open its shell.
     pub transport: Transport,
     /// `rehearse: true`: procedures may be run here as tests.
     pub rehearse: bool,
     /// `bundle_dir`, absolute or relative to the login user's home.
     pub bundle_dir: Option<String>,
-    /// What is asked before a procedure touches this node.
+    /// What to ask before a procedure changes this node.
     pub confirm: Option<Confirm>,
 }
 
@@ -119,37 +120,37 @@ pub enum Confirm {
     Step,
 }
 
-/// A value, the layer that it came from, and what it overrode.
+/// A value, its layer, and the values that it overrides.
 #[derive(Clone, Debug)]
 pub struct Evaluated {
     /// After substitution.
     pub value: Yaml,
-    /// The layer whose value counts.
+    /// The layer that defines the value.
     pub origin: Origin,
-    /// What earlier layers said, the nearest first.
+    /// The values of lower layers, the nearest first.
     pub overrode: Vec<Origin>,
-    /// The text as written, where substitution changed it.
+    /// The text as written, if substitution changed it.
     pub written: Option<String>,
-    /// Why it must not be used: it refers to a name that nothing defines. Not an error
-    /// until something uses it.
+    /// Why it must not be used: it refers to an undefined name. This is an error only when
+    /// something uses the value.
     pub undefined: Option<Box<Problem>>,
 }
 
-/// Where a value was said.
+/// Where a value was defined.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
-    /// Which layer said it.
+    /// The layer that defines it.
     pub layer: Layer,
-    /// Absent for `--set` and for built-in values.
+    /// `None` for `--set` and for built-in values.
     pub span: Option<Span>,
 }
 
-/// The layers that give a node its values, the weakest first.
+/// The layers of a node's values, the lowest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// Names that every node has, such as `node`.
     BuiltIn,
-    /// What a package brings, by its name and version.
+    /// A package, by name and version.
     Package(String),
     /// `defaults` of `nodes.yaml`.
     Defaults,
@@ -159,9 +160,9 @@ pub enum Layer {
     Node,
     /// A parameter's default in a contract.
     Param,
-    /// Another machine of the run: who plays the role, or its value.
+    /// Another node of the run: its name by role, or its value.
     Role(String),
-    /// All machines of a role of several: their names, or their values.
+    /// All nodes of a role with several nodes: their names, or their values.
     Roles(String),
     /// `--set` on the command line.
     Set,
@@ -174,14 +175,14 @@ pub enum Transport {
     Ssh(Ssh),
     /// A shell on this machine.
     Local,
-    /// Any command that gives a POSIX `sh` on its standard input and output.
+    /// Any command that connects its standard input and output to a POSIX `sh`.
     Exec(Vec<String>),
-    /// A shell in a container, a pod or a machine, by a tool that opsbook knows.
+    /// A shell in a container, a pod or a machine, opened by a tool that opsbook knows.
     Container(Container),
 }
 
-/// How the user's OpenSSH client reaches a node. What is not said here, its own configuration
-/// says.
+/// How the user's OpenSSH client reaches a node. Its own configuration provides everything that is
+/// not set here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ssh {
     /// `address`, or the node's name.
@@ -190,51 +191,51 @@ pub struct Ssh {
     pub user: Option<String>,
     /// The port of the node's `sshd`.
     pub port: Option<u16>,
-    /// The host to go through: `-J`.
+    /// The jump host: `-J`.
     pub jump: Option<String>,
     /// The file of the private key: `-i`.
     pub identity: Option<PathBuf>,
     /// Extra `-o` lines.
     pub options: Vec<String>,
-    /// How long a connection is kept for the next command.
+    /// How long a connection is kept for later commands.
     pub keep: Option<Duration>,
 }
 
-/// A text that a script may be given: plain, or a secret still to be resolved.
+/// A text for a script: plain, or a secret that is not resolved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
     /// A text that everybody may see.
     Plain(String),
-    /// A reference to a text that nobody may see.
+    /// A reference to a secret text.
     Secret(SecretRef),
 }
 
-/// Where a secret comes from. Resolved only when a run needs it.
+/// The source of a secret. Resolved only when a run needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SecretRef {
-    /// An environment variable of the operator's.
+    /// An environment variable of the operator.
     Env(String),
     /// A file, relative to the manual's folder.
     File(PathBuf),
-    /// What a command prints: a program and its arguments.
+    /// The output of a command: a program and its arguments.
     Command(Vec<String>),
-    /// What the operator types, asked for with these words.
+    /// The operator types it, after this prompt.
     Prompt(String),
 }
 
 impl Nodes {
-    /// Lays values that a package brings under all that the files say.
+    /// Adds a package's values as a layer below all files.
     pub fn lay_under(&mut self, package: String, values: Map) {
         self.packages.push((package, values));
     }
 
-    /// How a procedure over several machines is run as a test; empty where nothing says.
+    /// How a procedure with roles is run as a test; empty if undefined.
     #[must_use]
     pub fn rehearsals(&self, procedure: &str) -> &[Rehearsal] {
         self.rehearsals.get(procedure).map_or(&[], Vec::as_slice)
     }
 
-    /// The procedures that have rehearsals, and where the first of each is written.
+    /// The procedures with rehearsals, and the place of the first of each.
     pub fn rehearsed(&self) -> impl Iterator<Item = (&str, Option<&Span>)> {
         let all = self.rehearsals.iter();
         all.map(|(procedure, all)| {
@@ -253,7 +254,7 @@ impl Nodes {
         self.groups.keys().map(String::as_str)
     }
 
-    /// Whether there is a node of this name.
+    /// Whether a node of this name exists.
     #[must_use]
     pub fn contains(&self, node: &str) -> bool {
         self.members.contains_key(node)

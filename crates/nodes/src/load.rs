@@ -1,5 +1,4 @@
-//! Disk -> sources of `nodes.yaml` or `nodes/*.yaml`. Reads nothing that is not a regular
-//! file of a bounded size.
+//! Reads `nodes.yaml` or `nodes/*.yaml` from disk. Reads only regular files of limited size.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,10 +10,10 @@ use crate::manual::{Settings, Spanned};
 use crate::source::{Problem, Source, Span};
 use crate::yaml::MAX_BYTES;
 
-/// What is known where a manual has no nodes of its own.
+/// The nodes of a manual without its own.
 const BUILT_IN: &str = "opsbook: 1\nnodes:\n  here: {transport: local}\n";
 
-/// All files of a folder together.
+/// The most bytes of all files of a folder together.
 const MAX_TOTAL: usize = 4 * MAX_BYTES;
 
 /// Reads the nodes of a project.
@@ -72,7 +71,7 @@ fn find(root: &Path, settings: &Settings) -> Result<Found, Problem> {
     }
 }
 
-/// A dangling link or a folder that cannot be looked into is not "absent".
+/// A dangling link or an unreadable folder is an error, not an absent file.
 fn exists(root: &Path, path: &Path) -> Result<bool, Problem> {
     match root.join(path).symlink_metadata() {
         Ok(_) => Ok(true),
@@ -98,8 +97,8 @@ fn read_folder(files: &Files, folder: &Path, problems: &mut Vec<Problem>) -> Vec
     }
 }
 
-/// The files to read in the order of their names, and warnings about those that look as
-/// if they were meant. Hidden files and editors' backups are neither.
+/// The files to read, sorted by name, and warnings about files with similar names. Hidden files and
+/// editor backups cause no warning.
 fn list(from: &Files, folder: &Path) -> Result<(Vec<PathBuf>, Vec<Problem>), Refused> {
     let mut names = Vec::new();
     for entry in from.folder(folder)?.read_dir()? {
@@ -166,7 +165,7 @@ fn read(files: &Files, path: &Path) -> Result<Arc<Source>, Problem> {
         })
 }
 
-/// Nothing where the file is too large, however it grows meanwhile.
+/// `None` if the file is too large, even if it grows while it is read.
 fn read_bounded(files: &Files, path: &Path) -> Result<Option<Vec<u8>>, Refused> {
     if let Some(text) = files.unsaved(path) {
         let fits = text.len() <= MAX_BYTES;

@@ -1,4 +1,4 @@
-//! Sources -> definitions: the shape of `nodes.yaml`, files merged in order.
+//! Parses the definitions: the structure of `nodes.yaml`, files merged in order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::yaml::{self, Entry, Map, Value, Yaml};
 
 const SECTIONS: [&str; 5] = ["opsbook", "defaults", "groups", "nodes", "rehearsals"];
 
-/// Groups within groups.
+/// The deepest nesting of groups.
 const MAX_NESTING: usize = 32;
 
-/// Reads the files in their order and merges them: maps by key, everything else replaces,
-/// `null` removes what an earlier file said.
+/// Parses the files in order and merges them: maps by key, everything else replaces, `null` removes
+/// the value of an earlier file.
 #[must_use]
 pub fn parse(sources: &[Arc<Source>]) -> (Nodes, Vec<Problem>) {
     let mut parser = NodesParser::default();
@@ -39,10 +39,10 @@ pub fn parse(sources: &[Arc<Source>]) -> (Nodes, Vec<Problem>) {
 #[derive(Default)]
 struct NodesParser {
     nodes: Nodes,
-    /// In all files so far: what one file may hold, all of them may.
+    /// The number of values in all files so far: the limit applies to all files together.
     values: usize,
     problems: Vec<Problem>,
-    /// Mistakes of YAML in this file that stand in no definition that was read so far.
+    /// YAML errors of this file that are within no definition read so far.
     unplaced: Vec<Problem>,
 }
 
@@ -58,7 +58,7 @@ impl NodesParser {
         let (root, problems) = yaml::read(&Passage::whole(source));
         self.unplaced = problems;
         self.read(root, source);
-        // What stands in no definition concerns everything.
+        // An error outside of all definitions concerns everything.
         self.problems.append(&mut self.unplaced);
     }
 
@@ -95,7 +95,7 @@ impl NodesParser {
                     None => drop(self.nodes.rehearsals.shift_remove(&procedure)),
                 }
             }
-            // It keeps nobody from working: the test of the rehearsal says what is missing.
+            // This error stops nobody: the test of the rehearsal reports what is missing.
             let wrong = wrong.into_iter();
             let wrong = wrong.map(|problem| problem.concerns(Concern::Nothing));
             self.problems.extend(wrong);
@@ -175,7 +175,7 @@ impl NodesParser {
         );
     }
 
-    /// Adds what one file says about one definition.
+    /// Adds one file's part of a definition.
     fn part(&mut self, section: Section, definition: &mut Definition, entry: Entry) {
         self.placed(definition, &entry);
         if definition.span.is_none() {
@@ -235,7 +235,7 @@ impl NodesParser {
         }
     }
 
-    /// A problem of one definition stops the nodes that it is a layer of.
+    /// A problem of one definition disables the nodes that have it as a layer.
     fn wrong(&mut self, definition: &mut Definition, problem: Problem, concern: Concern) {
         let problem = problem.concerns(concern);
         if problem.is_error() {
@@ -244,7 +244,7 @@ impl NodesParser {
         self.problems.push(problem);
     }
 
-    /// Mistakes of YAML within a definition are its own.
+    /// Assigns YAML errors within a definition to it.
     fn placed(&mut self, definition: &mut Definition, entry: &Entry) {
         let (from, to) = (entry.key.start, entry.value.span.end);
         let (own, rest) =
@@ -309,7 +309,7 @@ impl NodesParser {
     }
 }
 
-/// What is wrong with the groups that a definition says it is in.
+/// Errors in the groups that a definition names.
 fn wrong_groups(definition: &Definition, groups: &IndexMap<String, Definition>) -> Vec<Problem> {
     let mut seen = HashMap::new();
     let mut problems = Vec::new();
@@ -354,7 +354,7 @@ fn group_names(value: &Yaml) -> Result<Vec<(String, Span)>, Problem> {
         .collect())
 }
 
-/// Names of nodes and groups: what selectors, paths and names of tests can hold.
+/// A valid name of a node or group, which selectors, paths and test names can contain.
 fn is_definition_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name
@@ -362,7 +362,7 @@ fn is_definition_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// Groups that are in themselves, or nested too deep.
+/// Reports groups that contain themselves or are nested too deeply.
 fn nesting_problems(groups: &IndexMap<String, Definition>) -> Vec<Problem> {
     let mut search = Search {
         groups,
@@ -379,7 +379,7 @@ fn nesting_problems(groups: &IndexMap<String, Definition>) -> Vec<Problem> {
 struct Search<'a> {
     groups: &'a IndexMap<String, Definition>,
     done: Vec<bool>,
-    /// From a group to the groups that it is in, each with the place that says so.
+    /// The path from a group to its parents, each with its place.
     path: Vec<(usize, Option<&'a Span>)>,
     problems: Vec<Problem>,
 }

@@ -1,5 +1,5 @@
-//! `rehearsals:` of `nodes.yaml`: who plays which role when a procedure over several machines is
-//! run as a test.
+//! `rehearsals:` of `nodes.yaml`: the nodes of each role when a procedure over several nodes is run
+//! as a test.
 
 use indexmap::IndexMap;
 
@@ -11,12 +11,12 @@ use crate::yaml::{Entry, Map, Value, Yaml};
 pub struct Rehearsal {
     /// Where it is written.
     pub span: Span,
-    /// The selector of those who play each role, by the role's name.
+    /// The selector of each role, by the role's name.
     pub roles: IndexMap<String, String>,
 }
 
 impl Rehearsal {
-    /// As on a command line: `ROLE=SELECTOR`.
+    /// The words on a command line: `ROLE=SELECTOR`.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let roles = self.roles.iter().filter(|(_, nodes)| !nodes.is_empty());
@@ -26,8 +26,8 @@ impl Rehearsal {
     }
 }
 
-/// The rehearsals of each procedure, as one file has them; nothing for one that it takes away.
-/// One with a mistake stays, as far as it is understood: its test tells what is missing.
+/// The rehearsals of each procedure in one file; `None` for one that the file removes. An invalid
+/// rehearsal stays, as far as it was parsed: its test reports what is missing.
 pub(super) fn read(
     value: Yaml,
     problems: &mut Vec<Problem>,

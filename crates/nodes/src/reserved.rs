@@ -1,4 +1,4 @@
-//! Names that mean something to opsbook itself: which are taken, and the types of the rest.
+//! Names with a meaning to opsbook: which are reserved, and the types of the others.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,23 +12,22 @@ use crate::manual::duration;
 use crate::source::{Problem, is_hidden};
 use crate::yaml::{Entry, Value, Yaml};
 
-/// Always there, and never defined by a file.
+/// They always exist, and no file can define them.
 pub(super) const BUILT_IN: [&str; 4] = ["node", "bundle", "procedure", "run_id"];
 
-/// Whether a name is one that every node has.
+/// Whether every node has this name.
 #[must_use]
 pub fn is_built_in(name: &str) -> bool {
     BUILT_IN.contains(&name)
 }
 
-/// Whether a name says how a node is reached, or is one that every node has: no package may set
-/// it.
+/// Whether a name says how a node is reached, or is one that every node has: no package may set it.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
     is_built_in(name) || TYPED.contains(&name) || name == "groups"
 }
 
-/// Ordinary values that opsbook reads too.
+/// Ordinary values that opsbook reads as well.
 const TYPED: [&str; 11] = [
     "transport",
     "address",
@@ -43,18 +42,18 @@ const TYPED: [&str; 11] = [
     "confirm",
 ];
 
-/// A connection is kept for an hour at most.
+/// The longest time to keep a connection, in seconds.
 const MOST_KEPT: u64 = 3600;
 
 const TRANSPORTS: [&str; 7] = [
     "ssh", "local", "exec", "docker", "podman", "kubectl", "nspawn",
 ];
-/// Those that take settings, in a map.
+/// Those with settings, in a map.
 const WITH_SETTINGS: [&str; 5] = ["exec", "docker", "podman", "kubectl", "nspawn"];
 const KNOWN: &str = "transports are `ssh`, `local`, `docker`, `podman`, `kubectl`, `nspawn` and `{exec: [command]}`";
 const EXEC: &str = "a command is a list: `transport: {exec: [docker, exec, -i, box, sh]}`";
 
-/// What is wrong with a value's name, or with a value that can be judged without a node.
+/// Checks a value's name, and a value that can be checked without a node.
 pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
     let span = || entry.key.clone();
     if BUILT_IN.contains(&name) {
@@ -90,8 +89,8 @@ pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
     )
 }
 
-/// What other tools call the values that opsbook reads. `host` is a good name for a value of one's
-/// own, unless it holds what can only be meant as the node's address.
+/// The names of other tools for values that opsbook reads. `host` is a valid custom name, unless
+/// its value can only be meant as the node's address.
 fn elsewhere(name: &str, value: &Yaml) -> Option<&'static str> {
     Some(match name {
         "ansible_host" | "ssh_host" | "ssh_hostname" => "address",
@@ -108,10 +107,10 @@ fn elsewhere(name: &str, value: &Yaml) -> Option<&'static str> {
     })
 }
 
-/// One letter off a name long enough for that to be no accident.
+/// Whether a name differs by one letter from a name that is long enough to exclude chance.
 fn is_slip_of(typed: &str, name: &str) -> bool {
-    // One slip leaves the length, and the first letter or the last, nearly as they were;
-    // asked first, because every name of a large file comes here.
+    // One typing error roughly keeps the length, and the first or the last letter; test that first,
+    // because every name of a large file is checked here.
     typed.len() >= 6
         && typed.len().abs_diff(name.len()) <= 1
         && (typed.as_bytes().first() == name.as_bytes().first()
@@ -130,7 +129,7 @@ fn bad_name(problem: Problem, name: &str) -> Problem {
     }
 }
 
-/// Reads what opsbook itself needs of a node out of its values.
+/// Reads the values that opsbook itself needs.
 pub(super) fn read(node: &mut Node) -> Vec<Problem> {
     let mut reader = Reader {
         values: &node.values,
@@ -194,7 +193,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A usable value; one that is not usable is a problem, because opsbook uses it.
+    /// A usable value. An unusable one is a problem, because opsbook needs it.
     fn usable(&mut self, name: &str) -> Option<&'a Yaml> {
         let leaf = self.leaves.get(name)?;
         match &leaf.undefined {
@@ -262,7 +261,7 @@ impl<'a> Reader<'a> {
         self.keep(options).unwrap_or_default()
     }
 
-    /// A duration with its unit, of at least a second.
+    /// A duration with its unit, at least one second.
     fn time(&mut self, name: &str) -> Option<Duration> {
         let value = self.usable(name)?;
         if value.text() == Some("false") {
@@ -273,7 +272,7 @@ impl<'a> Reader<'a> {
         self.keep(time.ok_or_else(|| value.mismatch("a duration from `1s` to `1h`")))
     }
 
-    /// Text too, for values that were substituted or given by `--set`.
+    /// Also accepts text, for values from substitution or `--set`.
     fn bool(&mut self, name: &str) -> Option<bool> {
         let value = self.usable(name)?;
         match value.text() {
@@ -302,7 +301,7 @@ enum Kind<'a> {
     Ssh,
     Local,
     Exec(Vec<String>),
-    /// With its settings, where it has some.
+    /// With its settings, if it has any.
     Container(Tool, Option<&'a Yaml>),
 }
 

@@ -1,5 +1,5 @@
-//! A reference to a secret -> the secret. The only file of nodes, with `load`, that does
-//! I/O. Says what went wrong without ever saying what was found.
+//! Resolves references to secrets. With `load`, the only file of this crate that does I/O. Errors
+//! never contain the secret.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,24 +14,24 @@ use zeroize::Zeroizing;
 
 use super::{SecretRef, SecretText};
 
-/// Bytes of one secret.
+/// The most bytes of one secret.
 const MAX_SECRET: usize = 64 * 1024;
 
-/// Long enough for somebody to unlock a store of passwords.
+/// Long enough to unlock a password store.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How often it is looked whether a command is still waited for.
+/// How often to check whether a command is still needed.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
-/// A secret, and what is questionable about where it was kept.
+/// A secret, and a warning about where it was stored.
 pub struct Resolved {
     /// The secret itself.
     pub text: SecretText,
-    /// Something that the operator should see to, such as a file that others can read.
+    /// Something that the operator should fix, such as a file that others can read.
     pub warning: Option<String>,
 }
 
-/// Why there is no secret. No variant holds any of it.
+/// Why a secret is not available. No variant contains any part of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The environment variable is not set.
@@ -40,9 +40,9 @@ pub enum SecretError {
     /// The file cannot be read.
     #[error("cannot read `{}`: {error}", path.display())]
     File {
-        /// The file, as it was looked for.
+        /// The file's path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// The command cannot be started.
@@ -50,46 +50,46 @@ pub enum SecretError {
     Start {
         /// Its program.
         program: String,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// The command says no.
+    /// The command failed.
     #[error("`{program}` failed: {status}")]
     Failed {
         /// Its program.
         program: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
     },
-    /// The command was still running at its time limit, and was ended.
+    /// The command exceeded its time limit and was killed.
     #[error("`{program}` did not end within {} s", limit.as_secs())]
     TimedOut {
         /// Its program.
         program: String,
-        /// The time that it had.
+        /// The limit.
         limit: Duration,
     },
     /// The question could not be asked.
     #[error("nothing could be asked: {0}")]
     Prompt(io::Error),
-    /// The secret is an empty text: no script can tell it from a missing one.
+    /// The secret is empty: no script could distinguish it from a missing one.
     #[error("it is empty")]
     Empty,
-    /// The secret is longer than one may be.
+    /// The secret is too long.
     #[error("it is longer than {MAX_SECRET} bytes")]
     TooLong,
     /// The secret is not UTF-8.
     #[error("it is not UTF-8 text")]
     NotText,
-    /// The secret has a NUL byte, which no shell variable can hold.
+    /// The secret contains a NUL byte, which no shell variable can hold.
     #[error("it holds a NUL byte")]
     Nul,
 }
 
-/// Looks a secret up; files are relative to `root`, `prompt` asks the operator. One line
-/// end after the secret is not part of it.
+/// Resolves a secret. Files are relative to `root`; `prompt` asks the operator. Removes one line
+/// end after the secret.
 ///
-/// A command is ended as soon as `given_up` says that nobody waits for it any more.
+/// A command is killed as soon as `given_up` says that nobody waits for it any more.
 pub fn resolve(
     reference: &SecretRef,
     root: &Path,
@@ -158,7 +158,7 @@ fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     read_bounded(File::open(path)?)
 }
 
-/// At most one byte more than is allowed, in one allocation, so that no copy stays behind.
+/// Reads at most one byte more than allowed, into one allocation, so that no copy remains.
 fn read_bounded(from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(vec![0; MAX_SECRET + 1]);
     let mut from = from.take(MAX_SECRET as u64 + 1);
@@ -175,8 +175,7 @@ fn read_bounded(from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// Runs a command without a shell. What it says on standard error goes to the operator,
-/// not through opsbook.
+/// Runs a command without a shell. Its standard error goes to the operator directly.
 fn run(
     words: &[String],
     root: &Path,
@@ -199,7 +198,7 @@ fn run(
         .map_err(start)?;
     let output = output_within(&mut child, limit, given_up);
     if output.is_none() {
-        // Fails only where it has ended by itself.
+        // Fails only if it has already ended.
         let _ = child.kill();
     }
     let status = child.wait().map_err(start)?;
@@ -208,7 +207,7 @@ fn run(
             program: program.clone(),
             limit,
         }),
-        // Nobody read the rest of it, so its status says nothing.
+        // The rest was not read, so its exit status says nothing.
         Some(Ok(bytes)) if bytes.len() > MAX_SECRET => Err(SecretError::TooLong),
         Some(_) if !status.success() => Err(SecretError::Failed {
             program: program.clone(),

@@ -1,5 +1,5 @@
-//! Secrets by reference: `{secret: {env: X}}`. Looked up only when a run needs them; what
-//! is looked up is zeroed when dropped and cannot be printed.
+//! Secrets by reference: `{secret: {env: X}}`. Resolved only when a run needs them; the text is
+//! zeroed when dropped and cannot be printed.
 
 use std::path::PathBuf;
 
@@ -16,26 +16,26 @@ const SOURCES: [&str; 4] = ["env", "file", "command", "prompt"];
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// Takes a text. Its memory is overwritten when it is dropped.
+    /// Takes a text. Its memory is overwritten when dropped.
     #[must_use]
     pub fn new(text: String) -> SecretText {
         SecretText(Zeroizing::new(text))
     }
 
-    /// The text itself. Whatever is made of it must be masked before it is shown.
+    /// The text itself. Everything made from it must be masked before it is shown.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// The reference that a value is, if it is one; an error where it is malformed.
+/// The reference that a value is, if it is one; an error if it is malformed.
 #[must_use]
 pub fn reference(value: &Yaml) -> Option<Result<SecretRef, Box<Problem>>> {
     let map = value.as_map()?;
     let secret = &map.get("secret")?.value;
     if secret.as_map().is_none() {
-        // Beside other keys it is a name like any other.
+        // Next to other keys, `secret` is a name like any other.
         return (map.len() == 1 && !secret.is_null()).then(|| Err(Box::new(plain(secret))));
     }
     if let Some(problem) = unknown_keys(map, &["secret"]).into_iter().next() {
@@ -45,7 +45,7 @@ pub fn reference(value: &Yaml) -> Option<Result<SecretRef, Box<Problem>>> {
     Some(source(secret).map_err(Box::new))
 }
 
-/// The line is not shown: what stands there may be the secret itself.
+/// Does not show the line: it may contain the secret itself.
 fn plain(secret: &Yaml) -> Problem {
     let message = format!(
         "{}: a secret is said by where it is, never by what it is",
@@ -103,7 +103,7 @@ fn command(value: &Yaml) -> Result<Vec<String>, Problem> {
     })
 }
 
-/// How a secret is shown: where it comes from, never what it is.
+/// Shows the source of a secret, never its value.
 impl std::fmt::Display for SecretRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

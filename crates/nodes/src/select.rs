@@ -1,5 +1,6 @@
-//! Selectors: `web1`, `web*`, `@web`, `@web&@staging`, `!web3`, joined by commas. Nothing
-//! selects everything by accident: empty, matching nothing and only exclusions are errors.
+//! Selectors: `web1`, `web*`, `@web`, `@web&@staging`, `!web3`, joined by commas. A selector that
+//! is empty, matches nothing or only excludes is an error, so nothing selects everything by
+//! accident.
 
 use std::collections::HashSet;
 
@@ -8,7 +9,7 @@ use crate::manual::Spanned;
 use crate::source::Problem;
 use crate::wildcard::{fits, is_pattern};
 
-/// One item between commas: all its factors hold.
+/// One item between commas: all its factors must match.
 struct Item<'a> {
     written: &'a str,
     factors: Vec<Factor<'a>>,
@@ -19,13 +20,13 @@ struct Factor<'a> {
     atom: Atom<'a>,
 }
 
-/// Patterns in which `*` stands for any characters and `?` for one.
+/// Patterns in which `*` matches any characters and `?` one.
 enum Atom<'a> {
     Node(&'a str),
     Group(&'a str),
 }
 
-/// Why a selector selects nothing. Each part of it is as it was written.
+/// Why a selector is invalid, with its parts as written.
 enum Refusal<'a> {
     Empty,
     EmptyName { selector: &'a str },
@@ -44,7 +45,7 @@ impl Nodes {
             .map_err(|refusal| self.problem(&refusal))
     }
 
-    /// The same for a selector in a contract: the problem points at what is wrong in it.
+    /// The same for a selector in a contract: the problem points into the contract.
     pub fn select_at(&self, selector: &Spanned<String>) -> Result<Vec<&str>, Problem> {
         self.selected(&selector.value).map_err(|refusal| Problem {
             span: Some(selector.span.narrowed(refusal.part())),
@@ -78,7 +79,7 @@ impl Nodes {
             }
         }
         for item in exclusions {
-            // Factors of an exclusion are negated: what does not hold is excluded.
+            // The factors of an exclusion are negated: a node that fails them is excluded.
             for (chosen, kept) in chosen.iter_mut().zip(self.matching(item)) {
                 *chosen &= kept;
             }
@@ -93,7 +94,7 @@ impl Nodes {
             .collect())
     }
 
-    /// A name without `*` or `?` must exist, wherever it stands.
+    /// A name without `*` or `?` must exist.
     fn check<'a>(&self, atom: &Atom<'a>) -> Result<(), Refusal<'a>> {
         match *atom {
             Atom::Node(name) if !is_pattern(name) && !self.members.contains_key(name) => {
@@ -124,7 +125,7 @@ impl Nodes {
         matching
     }
 
-    /// The groups that an atom names, and those that are in them.
+    /// The groups that an atom names, and the groups within them.
     fn groups_of(&self, atom: &Atom<'_>) -> HashSet<&str> {
         let Atom::Group(pattern) = atom else {
             return HashSet::new();
@@ -217,7 +218,7 @@ impl Nodes {
     }
 }
 
-/// Names in a hint, where they are few enough to be read.
+/// Names for a hint, if there are few enough to read.
 fn listed<'a>(names: impl Iterator<Item = &'a str>, before: &str) -> Option<String> {
     const MOST: usize = 8;
     let names: Vec<_> = names
@@ -234,7 +235,7 @@ impl Item<'_> {
 }
 
 impl<'a> Refusal<'a> {
-    /// What is wrong in the selector; empty where that is all of it.
+    /// The faulty part of the selector; empty if that is all of it.
     fn part(&self) -> &'a str {
         match *self {
             Refusal::Empty => "",

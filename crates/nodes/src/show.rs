@@ -1,5 +1,5 @@
-//! Explained nodes -> text for people, JSON and YAML for machines. Readable without colour;
-//! `paint` adds it.
+//! Formats explained nodes as text for people, and as JSON and YAML. The text is readable without
+//! colour; `paint` adds colour.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use super::{Node, Transport};
 use crate::source::visible;
 use crate::yaml;
 
-/// Values wider than this do not push the columns after them aside.
+/// Wider values do not widen their column.
 const MAX_WIDTH: usize = 60;
 
 const NAME: anstyle::Style = anstyle::Style::new().bold();
@@ -22,7 +22,7 @@ const REMOVED: anstyle::Style = anstyle::AnsiColor::Red.on_default();
 const ADDED: anstyle::Style = anstyle::AnsiColor::Green.on_default();
 const WARNING: anstyle::Style = anstyle::AnsiColor::Yellow.on_default();
 
-/// A node, and each value with where it came from.
+/// A node, and each value with its origin.
 #[must_use]
 pub fn text(node: &Node, values: &[Explained], paint: bool) -> String {
     let mut heading = styled(&node.name, NAME, paint);
@@ -30,7 +30,7 @@ pub fn text(node: &Node, values: &[Explained], paint: bool) -> String {
         heading.push_str(" @");
         heading.push_str(group);
     }
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(heading, ", {}", node.transport);
     if values.is_empty() {
         return heading;
@@ -39,7 +39,7 @@ pub fn text(node: &Node, values: &[Explained], paint: bool) -> String {
     heading + "\n" + &columns(&rows)
 }
 
-/// What two nodes do not have alike, each value with where it came from.
+/// The differences between two nodes, each value with its origin.
 #[must_use]
 pub fn diff_text(left: &Node, right: &Node, differences: &[Difference], paint: bool) -> String {
     if differences.is_empty() {
@@ -88,7 +88,7 @@ pub fn table_text(rows: &[Row], paint: bool) -> String {
     columns(&cells)
 }
 
-/// All values of a node as JSON, each with the layer that it comes from.
+/// All values of a node as JSON, each with its layer.
 #[must_use]
 pub fn json(node: &Node, values: &[Explained]) -> String {
     pretty(&NodeJson {
@@ -100,7 +100,7 @@ pub fn json(node: &Node, values: &[Explained]) -> String {
     })
 }
 
-/// The values in which two nodes differ, as JSON.
+/// The differing values of two nodes as JSON.
 #[must_use]
 pub fn diff_json(left: &Node, right: &Node, differences: &[Difference]) -> String {
     pretty(&DiffJson {
@@ -117,7 +117,7 @@ pub fn table_json(rows: &[Row]) -> String {
     pretty(&TableJson { v: 1, nodes: rows })
 }
 
-/// The evaluated values alone, nested as they were written: all, or those named.
+/// The evaluated values alone, nested as written: all, or those named.
 #[must_use]
 pub fn yaml(node: &Node, names: &[String]) -> String {
     let chosen = |name: &str| {
@@ -156,7 +156,7 @@ fn transport(transport: &Transport) -> serde_json::Value {
     }
 }
 
-/// Structs, because their fields keep their order.
+/// These are structs because their fields keep their order.
 #[derive(Serialize)]
 struct TableJson<'a> {
     v: u32,
@@ -181,13 +181,13 @@ struct DiffJson<'a> {
 }
 
 fn pretty(value: &impl Serialize) -> String {
-    // Fails for none of these types: their keys are texts.
+    // This cannot fail for these types: their keys are texts.
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// Name, value, layer, place, and what else there is to say.
+/// Name, value, layer, place, and remarks.
 fn value_row(value: &Explained, paint: bool) -> Vec<Cell> {
     let style = if value.undefined.is_some() {
         WARNING
@@ -269,7 +269,7 @@ fn styled(text: &str, style: anstyle::Style, paint: bool) -> String {
     }
 }
 
-/// Rows with their columns aligned, two spaces apart, nothing at the ends of lines.
+/// Rows with aligned columns, separated by two spaces, without spaces at the ends of lines.
 fn columns(rows: &[Vec<Cell>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {

@@ -1,4 +1,4 @@
-//! What nodes.yaml means.
+//! The meaning of nodes.yaml.
 
 use super::*;
 use crate::source::Source;
@@ -96,7 +96,7 @@ fn later_layers_win_and_say_what_they_overrode() {
     );
 }
 
-/// Compares with a file; `OPSBOOK_BLESS=1` writes it anew.
+/// Compares with a file; `OPSBOOK_BLESS=1` rewrites it.
 #[track_caller]
 fn exactly(name: &str, found: &str) {
     let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
@@ -166,7 +166,7 @@ fn groups_come_after_those_they_are_in_and_each_once() {
     assert_eq!(value(&node, "x"), "a");
 }
 
-/// One node `n` of these values.
+/// Evaluates a node `n` with these values.
 fn evaluated(values: &str, set: &[(&str, &str)]) -> Node {
     let (nodes, problems) = nodes(&[&format!("opsbook: 1\nnodes:\n  n: {{{values}}}\n")]);
     assert_eq!(problems, "");

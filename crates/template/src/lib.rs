@@ -1,7 +1,7 @@
-//! Sources in `templates/` and `file` blocks -> text. The only place that names minijinja.
+//! Renders sources in `templates/` and `file` blocks. Only this file names minijinja.
 //!
-//! Undefined is an error; includes are confined to `templates/`; loops are bounded. Errors
-//! point at the template as the author edits it and never hold a value.
+//! An undefined value is an error; includes are limited to `templates/`; loops are bounded. Errors
+//! point at the template that the author edits and never contain a value.
 //!
 //! ```
 //! use opsbook_template::{Template, Values, render};
@@ -21,7 +21,7 @@
 //! assert_eq!(nothing.err().unwrap().code, opsbook_template::UNDEFINED);
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_text::{files, source, yaml};
 
 mod reads;
@@ -40,61 +40,62 @@ use crate::files::{Files, Refused};
 use crate::source::{Passage, Problem, Source, Span, nearest};
 use crate::yaml::Yaml;
 
-/// The folder of templates, beside the manual.
+/// The folder of templates, next to the manual.
 pub const FOLDER: &str = "templates";
 
-/// Bytes of one source, and of what comes out.
+/// The most bytes of one source, and of the result.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Instructions of one rendering: seconds at most.
+/// The most instructions of one rendering: takes seconds at most.
 const FUEL: u64 = 20_000_000;
-/// Includes and macros within each other, at a tenth of this.
+/// Ten times the deepest nesting of includes and macros.
 const MAX_RECURSION: usize = 200;
 /// The name of a block's body, which no file can have.
 const INLINE: &str = "<block>";
 
-/// The code of a value that is not defined.
+/// The error code of an undefined value.
 pub const UNDEFINED: &str = "undefined-in-template";
-/// The code of a problem that lies in the values as much as in the template.
+/// The error code of any other problem of a template or its values.
 pub const OTHER: &str = "template";
 
 const UNREADABLE: &str = "cannot read template";
 
-/// What to render.
+/// The text to render.
 #[derive(Clone, Copy, Debug)]
 pub enum Template<'a> {
     /// A path within `templates/`.
     Named(&'a str),
     /// The body of a `file` block.
     Inline(&'a Passage),
-    /// A body that includes no file: it can be rendered where none is read.
+    /// A body without includes: it can be rendered where no file may be read.
     Alone(&'a Passage),
 }
 
-/// The values that a template may name.
+/// The values for a template.
 #[derive(Clone, Debug, Default)]
 pub struct Values(IndexMap<String, Value>);
 
-/// What came out, and which values were asked for.
+/// The result, and the values that were used.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// What was rendered.
     pub text: String,
-    /// The names whose values are in it.
+    /// The names of the values that were used.
     pub used: BTreeSet<String>,
 }
 
 impl Values {
-    /// A map, list or scalar; numbers whose text is not canonical (`0644`, `1.10`) are texts.
+    /// Adds a map, list or scalar; numbers whose text is not canonical (`0644`, `1.10`) become
+    /// texts.
     pub fn yaml(&mut self, name: impl Into<String>, value: &Yaml) {
         self.0.insert(name.into(), from_yaml(value));
     }
 
-    /// Gives a value that is text.
+    /// Adds a text.
     pub fn text(&mut self, name: impl Into<String>, text: &str) {
         self.0.insert(name.into(), Value::from(text));
     }
 
-    /// In no order that means anything.
+    /// The names, in no particular order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
@@ -121,8 +122,8 @@ fn from_yaml(value: &Yaml) -> Value {
     }
 }
 
-/// Renders a template of a project. A template that does not exist is a problem
-/// without a place: the caller knows who named it.
+/// Renders a template of a project. The problem of a missing template has no place: the caller
+/// knows where it is named.
 pub fn render(files: &Files, template: Template<'_>, values: &Values) -> Result<Rendered, Problem> {
     let sources = Arc::new(Sources::new(files, template));
     let environment = environment(&sources);
@@ -156,8 +157,8 @@ pub fn render(files: &Files, template: Template<'_>, values: &Values) -> Result<
     Ok(Rendered { text, used })
 }
 
-/// The names that a template, and those that it takes in by name, read and do not set; each with
-/// the first place where it stands. What is wrong with a template is not said here.
+/// The names that a template and its named includes read and do not set, each with its first place.
+/// Reports no problems of the template.
 #[must_use]
 pub fn reads(files: &Files, template: Template<'_>) -> BTreeMap<String, Span> {
     let sources = Arc::new(Sources::new(files, template));
@@ -208,7 +209,7 @@ fn add(found: &mut BTreeMap<String, Span>, names: HashSet<String>, passage: &Pas
     }
 }
 
-/// What a template of a package includes is the package's own.
+/// A package's template includes only the package's own templates.
 fn joined(name: &str, parent: &str) -> String {
     let package = parent
         .strip_prefix("packages/")
@@ -224,19 +225,19 @@ fn joined(name: &str, parent: &str) -> String {
 fn environment(sources: &Arc<Sources>) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // Nothing is escaped, whatever a file is called: no template here is a web page.
+    // Never escape, whatever the file's name: no template here is a web page.
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_debug(true);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(MAX_RECURSION);
     environment.set_auto_reload(false);
     environment.set_formatter(|output, state, value| match value.kind() {
-        // As YAML and most files that are configured write it.
+        // Booleans in the form of YAML and most configuration files.
         ValueKind::Bool => Ok(output.write_str(if value.is_true() { "true" } else { "false" })?),
         ValueKind::None => Ok(()),
         _ => escape_formatter(output, state, value),
     });
-    // It prints all values.
+    // It would print all values.
     environment.remove_global("debug");
     if let Ok(syntax) = SyntaxConfig::builder()
         .keep_trailing_newline(true)
@@ -259,7 +260,7 @@ fn environment(sources: &Arc<Sources>) -> Environment<'static> {
     environment
 }
 
-/// The values as the engine asks for them, so that it is known which were asked for.
+/// Provides the values and records which are used.
 #[derive(Debug)]
 struct Context {
     values: IndexMap<String, Value>,
@@ -279,7 +280,7 @@ impl Object for Context {
     }
 }
 
-/// Output that does not grow without end.
+/// Output of limited size.
 struct Bounded(Vec<u8>);
 
 impl io::Write for Bounded {
@@ -299,7 +300,7 @@ impl io::Write for Bounded {
 /// The files of `templates/`, each read once for a rendering.
 struct Sources {
     files: Files,
-    /// None of them may be read.
+    /// No file may be read.
     alone: bool,
     loaded: Mutex<HashMap<String, Arc<Source>>>,
 }
@@ -334,7 +335,7 @@ fn outside() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
-/// The text of a template of the project.
+/// The text of one of the project's templates.
 fn read(files: &Files, name: &str) -> io::Result<String> {
     let plain = Path::new(name)
         .components()
@@ -360,7 +361,7 @@ fn read(files: &Files, name: &str) -> io::Result<String> {
     })
 }
 
-/// The names of all templates, for hints; hidden files are none.
+/// The names of all templates, for hints, without hidden files.
 #[must_use]
 pub fn names(root: &Path) -> Vec<String> {
     let mut names = Vec::new();
@@ -389,7 +390,7 @@ fn collect(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
     }
 }
 
-/// Tells what went wrong, at the place in the text that the author edits.
+/// Reports errors at their place in the text that the author edits.
 struct Teller<'a> {
     sources: &'a Sources,
     template: Template<'a>,
@@ -433,7 +434,7 @@ impl Teller<'_> {
             ErrorKind::OutOfFuel => "the template does not come to an end".to_owned(),
             ErrorKind::WriteFailure => format!("the template gives more than {MAX_BYTES} bytes"),
             kind if detail.is_empty() => kind.to_string(),
-            // The only detail of the engine that holds values.
+            // Only this detail of minijinja contains values.
             _ if detail.starts_with("unable to calculate") => {
                 "this cannot be calculated".to_owned()
             }
@@ -461,7 +462,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Where an error stands, in the file of its template or in the block.
+    /// The place of an error, in its template's file or in the block.
     fn place(&self, error: &minijinja::Error) -> Option<Span> {
         let name = error.name()?;
         let passage = match self.template {
@@ -493,7 +494,7 @@ fn code(error: &minijinja::Error) -> &'static str {
     }
 }
 
-/// An error and those under it, the innermost last.
+/// An error and its causes, the innermost last.
 fn chain(error: &minijinja::Error) -> Vec<&minijinja::Error> {
     std::iter::successors(Some(error), |error| under(error)).collect()
 }
@@ -516,7 +517,7 @@ fn is_short(text: &str) -> bool {
     !text.is_empty() && text.len() <= 60 && !text.contains('\n')
 }
 
-/// A poisoned lock still holds what was put in.
+/// A poisoned lock still contains valid data.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

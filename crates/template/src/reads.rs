@@ -1,5 +1,5 @@
-//! What the text of a template says without being rendered: the names that it gives values to,
-//! the templates that it takes in, and where it mentions a name. Pure; reads tags and no more.
+//! Analyses a template's text without rendering: names that it sets, templates that it includes,
+//! and where it mentions a name. Pure; reads only tags.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -14,8 +14,7 @@ enum Token<'t> {
 
 type Placed<'t> = (Token<'t>, Range<usize>);
 
-/// Names that its statements give values to: for another template that it takes in, these are
-/// known.
+/// Names that its statements set: they are known to templates that it includes.
 pub(super) fn assigned(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for tag in tags(text) {
@@ -42,8 +41,7 @@ pub(super) fn assigned(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// The words of `set a, b = …` and of `with a = 1, b = 2` that stand before a `=`, and the one
-/// of a `set` block.
+/// The words before `=` in `set a, b = …` and `with a = 1, b = 2`, and the name of a `set` block.
 fn before_equals<'t>(tag: &[Placed<'t>]) -> Vec<&'t str> {
     let mut names = Vec::new();
     let mut depth = 0_usize;
@@ -61,7 +59,7 @@ fn before_equals<'t>(tag: &[Placed<'t>]) -> Vec<&'t str> {
     names
 }
 
-/// The templates that it names in `include`, `extends`, `import` and `from`.
+/// The templates in `include`, `extends`, `import` and `from`.
 pub(super) fn taken_in(text: &str) -> Vec<&str> {
     let mut names = Vec::new();
     for tag in tags(text) {
@@ -79,7 +77,7 @@ pub(super) fn taken_in(text: &str) -> Vec<&str> {
     names
 }
 
-/// The first place at which a tag mentions a name.
+/// The first place where a tag mentions a name.
 pub(super) fn place(text: &str, name: &str) -> Option<Range<usize>> {
     tags(text).find_map(|tag| {
         let mut before = None;
@@ -118,7 +116,7 @@ fn tags(text: &str) -> impl Iterator<Item = Vec<Placed<'_>>> {
     })
 }
 
-/// Up to the end of a tag, and where that is.
+/// The tokens up to the end of a tag, and the offset of that end.
 fn tokens<'t>(text: &'t str, from: usize, end: &str) -> (Vec<Placed<'t>>, usize) {
     let mut tokens = Vec::new();
     let mut at = from;
@@ -140,7 +138,7 @@ fn tokens<'t>(text: &'t str, from: usize, end: &str) -> (Vec<Placed<'t>>, usize)
             first if length > first.len_utf8() || first.is_alphabetic() || first == '_' => {
                 Some(Token::Word(&rest[..length]))
             }
-            // They trim white space, where a tag begins and ends.
+            // At the beginning or end of a tag, they trim white space.
             '-' | '+' if tokens.is_empty() => None,
             first if first.is_whitespace() => None,
             first => Some(Token::Sign(first)),
@@ -151,7 +149,7 @@ fn tokens<'t>(text: &'t str, from: usize, end: &str) -> (Vec<Placed<'t>>, usize)
     (tokens, text.len())
 }
 
-/// The length of a quoted text, with its quotes.
+/// The length of a quoted text, including its quotes.
 fn quoted(rest: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in rest.char_indices().skip(1) {

@@ -1,4 +1,4 @@
-//! What templates give, and every refusal as it is drawn.
+//! Results of templates, and every drawn error.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Which files are read, and which are refused before much of them is.
+//! Which files are read, and which are refused before much of them is read.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const ONE: &str = "opsbook: 1\nnodes: {one: {}}\n";
 
-/// A project of these files; the names of its nodes, or its problems as they are drawn.
+/// Loads a project with these files; returns the names of its nodes, or the drawn problems.
 fn loaded(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
     let root = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -129,7 +129,7 @@ fn text_that_is_not_utf_8_is_drawn_at_its_byte() {
 fn files_that_are_too_large_or_no_files_are_not_read() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("nodes.yaml");
-    // Sparse: a gigabyte that takes no room.
+    // Sparse: a gigabyte that takes no space.
     std::fs::File::create(&path)
         .unwrap()
         .set_len(1 << 30)

@@ -1,8 +1,8 @@
-//! Nodes and their values as they are shown to people.
+//! Nodes and their values as shown to people.
 
 use super::*;
 
-/// The example of three environments, as the manual shows it.
+/// The manual's example of three environments.
 fn environments() -> Nodes {
     let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .join("tests/fixtures/environments");

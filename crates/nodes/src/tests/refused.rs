@@ -1,8 +1,8 @@
-//! Every refusal as it is drawn, and files made to harm.
+//! Every drawn error, and malicious files.
 
 use super::*;
 
-/// Files that are refused as they are read.
+/// Files that the parser refuses.
 const REFUSED_FILES: [&str; 12] = [
     "opsbook: 1\nnodes:\n  a: {groups: [wbe]}\ngroups: {web: {}, db: {in: wep}}\n",
     "opsbook: 2\nnodse: {}\n",
@@ -18,7 +18,7 @@ const REFUSED_FILES: [&str; 12] = [
     "opsbook: 1\ngroups: {g: {}}\nnodes: {a: {groups: [g, g]}, b: {groups: {g: 1}}, c: {groups: [[g]]}}\n",
 ];
 
-/// Nodes that are refused when they are evaluated, and an argument where one is given.
+/// Nodes that the evaluation refuses, each with an optional argument.
 const REFUSED_NODES: [(&str, &str); 23] = [
     ("a: {x: '${y}', y: '${z}', z: '${x}'}", ""),
     ("a: {x: '${x}'}", ""),

@@ -1,4 +1,4 @@
-//! What selectors select, and what is wrong in one.
+//! What selectors select, and their errors.
 
 use super::*;
 use crate::manual::Spanned;

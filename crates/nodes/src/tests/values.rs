@@ -1,4 +1,4 @@
-//! What becomes of the values of one node.
+//! The evaluation of one node's values.
 
 use super::*;
 
@@ -119,7 +119,7 @@ fn an_undefined_name_is_an_error_only_where_it_is_used() {
         "nodes/0.yaml:3:18: error: nothing defines `app`\n  |\n3 |   n: {log: '/var/${app}', dir: '${log}/x', l: ['${app}'], user: ops}\n  |                  ^^^^^^"
     );
     assert!(node.text("l").unwrap_err().is_some());
-    // An address that nothing asks for does no harm.
+    // An invalid address that nothing uses does no harm.
     let node = evaluated("transport: local, address: '${nope}'", &[]);
     assert_eq!(node.transport, Transport::Local);
 }
