@@ -1,11 +1,11 @@
-//! Addresses of repositories, and names of tags and branches, as they may be given to `git`. Pure.
+//! Validates repository addresses, and names of tags and branches, before they reach `git`. Pure.
 
 use crate::tree::shown;
 
-/// Whether a repository may be fetched from there.
+/// Checks that a repository may be fetched from this address.
 ///
 /// # Errors
-/// Why not.
+/// Why it may not.
 pub fn check_url(url: &str) -> Result<(), String> {
     let shown = shown(url);
     if url.starts_with('-') || url.is_empty() || url.chars().any(char::is_control) {
@@ -37,10 +37,10 @@ pub fn check_url(url: &str) -> Result<(), String> {
     }
 }
 
-/// Whether this can be the name of a tag or a branch.
+/// Checks that this can be the name of a tag or a branch.
 ///
 /// # Errors
-/// Why not.
+/// Why it cannot.
 pub fn check_ref(name: &str) -> Result<(), String> {
     let odd = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
     let wrong = name.is_empty()

@@ -1,10 +1,9 @@
-//! An archive of a package: `NAME-VERSION.opsbook`, a tar file that zstd has made small.
+//! Archives of packages: `NAME-VERSION.opsbook`, a tar file compressed with zstd.
 //!
-//! Its first entry, `opsbook-pack.json`, lists all others. The reader computes from that list what
-//! each header must be, byte for byte, and compares: it understands no other tar file. So there
-//! is nothing to be misread: no long names, no sparse files, no devices, no entry twice, and
-//! nothing is larger than what the list has said before. Pure; nothing is written until all of
-//! it was read and compared.
+//! The first entry, `opsbook-pack.json`, lists all others. From that list the reader computes each
+//! header, byte for byte, and compares: it accepts no other tar file. This excludes long names,
+//! sparse files, devices, repeated entries, and entries larger than listed. Pure; nothing is
+//! written until everything has been read and compared.
 
 use std::io::{self, Read};
 
@@ -16,36 +15,36 @@ use crate::tree::{self, Entry, MOST_BYTES, MOST_FILES, Mode, Tree, shown};
 pub const DESCRIPTION: &str = "opsbook-pack.json";
 /// The name of the last entry of a signed archive.
 pub const SIGNATURE: &str = "opsbook-pack.sig";
-/// The size of a block of a tar file.
+/// The size of a tar block.
 const BLOCK: usize = 512;
 /// The longest description, in bytes.
 const LONGEST_DESCRIPTION: usize = 32 << 20;
 /// The longest signature, in bytes.
 const LONGEST_SIGNATURE: usize = 64 << 10;
-/// What may come out of a file of no length, and how much more for each of its bytes: one that
-/// says more was made to fill a disk.
+/// The most unpacked bytes of an empty file, and the additional bytes for each of its bytes: a
+/// larger claim is an attempt to fill the disk.
 const ROOM: u64 = 64 << 20;
 const RATIO: u64 = 200;
-/// The compression that is used: the best one that is still quick to read.
+/// The compression level: the best one that is still fast to read.
 const LEVEL: i32 = 19;
-/// Binary logarithm of the most memory that is used for reading.
+/// Binary logarithm of the memory limit for reading.
 const WINDOW: u32 = 27;
 
-/// All of an archive.
+/// A whole archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
-    /// What it says of itself.
+    /// Its description.
     pub description: Description,
-    /// The same, as it is written in the archive.
+    /// The description as written in the archive.
     pub text: String,
-    /// Its files, those of other packages among them.
+    /// Its files, including those of other packages.
     pub tree: Tree,
-    /// As `ssh-keygen -Y sign` made it.
+    /// The output of `ssh-keygen -Y sign`.
     pub signature: Option<String>,
 }
 
 impl Archive {
-    /// One that is not signed yet.
+    /// An unsigned archive.
     #[must_use]
     pub fn new(description: Description, tree: Tree) -> Archive {
         Archive {
@@ -56,7 +55,7 @@ impl Archive {
         }
     }
 
-    /// What a signature is about.
+    /// The text that a signature covers.
     #[must_use]
     pub fn signed_text(&self) -> String {
         let Description {
@@ -68,26 +67,26 @@ impl Archive {
         sign::text_of((name, version), content, &self.description_sha256())
     }
 
-    /// Of what it says of itself, hexadecimal.
+    /// SHA-256 of the description, hexadecimal.
     #[must_use]
     pub fn description_sha256(&self) -> String {
         tree::sha256(self.text.as_bytes())
     }
 }
 
-/// Why an archive is not read.
+/// Why an archive cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Bad {
-    /// It is not as opsbook writes them.
+    /// opsbook did not write it in this form.
     Archive(String),
-    /// It is of a form that only a newer opsbook knows.
+    /// Only a newer opsbook knows its format.
     TooNew(u32),
 }
 
-/// The archive as bytes.
+/// The bytes of an archive.
 ///
 /// # Errors
-/// Where a name is too long for one, or there is no memory.
+/// If a name is too long, or memory runs out.
 pub fn write(archive: &Archive) -> Result<Vec<u8>, String> {
     let mut out = zstd::Encoder::new(Vec::new(), LEVEL).map_err(|error| error.to_string())?;
     write_tar(archive, &mut out)
@@ -128,7 +127,7 @@ fn padding(size: usize) -> usize {
     size.next_multiple_of(BLOCK) - size
 }
 
-/// The one header that an entry can have; nothing where its name has no room in one.
+/// The only valid header of an entry; `None` if its name does not fit.
 fn header(path: &str, mode: Mode, size: usize, target: &[u8]) -> Option<[u8; BLOCK]> {
     let (prefix, name) = split(path)?;
     let mut header = [0_u8; BLOCK];
@@ -160,7 +159,8 @@ fn header(path: &str, mode: Mode, size: usize, target: &[u8]) -> Option<[u8; BLO
     Some(header)
 }
 
-/// A path in the two fields of a header: at the first `/` that leaves a name of 100 bytes.
+/// Splits a path for the two name fields of a header: at the first `/` that leaves a name of at
+/// most 100 bytes.
 fn split(path: &str) -> Option<(&str, &str)> {
     if path.len() <= 100 {
         return Some(("", path));
@@ -170,16 +170,16 @@ fn split(path: &str) -> Option<(&str, &str)> {
     Some((&path[..at], &path[at + 1..]))
 }
 
-/// Whether an archive has room for a name.
+/// Whether a name fits into an archive.
 #[must_use]
 pub fn fits(path: &str) -> bool {
     split(path).is_some_and(|(_, name)| !name.is_empty())
 }
 
-/// Reads an archive, and compares all of it with what it says of itself.
+/// Reads an archive, and compares everything with its description.
 ///
 /// # Errors
-/// What is wrong with it, and at which entry.
+/// What is wrong, and at which entry.
 pub fn read(bytes: &[u8]) -> Result<Archive, Bad> {
     let most = ROOM.saturating_add(RATIO.saturating_mul(bytes.len() as u64));
     let bad = |error: io::Error| Bad::Archive(format!("it is no archive of opsbook: {error}"));
@@ -194,7 +194,7 @@ pub fn read(bytes: &[u8]) -> Result<Archive, Bad> {
 
 struct Reader<R> {
     input: R,
-    /// The number of the entry that is read, from 1.
+    /// The number of the current entry, from 1.
     entry: usize,
 }
 
@@ -232,7 +232,7 @@ impl<R: Read> Reader<R> {
         Ok(archive)
     }
 
-    /// The text of the first entry. Its size is the only thing that is read from a header.
+    /// The text of the first entry. Only its size is read from a header.
     fn description(&mut self) -> Result<String, Bad> {
         self.entry = 1;
         let found = self.block()?;
@@ -248,7 +248,7 @@ impl<R: Read> Reader<R> {
         String::from_utf8(bytes).map_err(|_| self.bad("is no text"))
     }
 
-    /// What the list says is looked at before anything of it is read.
+    /// Validates the list before any entry is read.
     fn understand(&self, text: &str, most: u64) -> Result<Description, Bad> {
         #[derive(serde::Deserialize)]
         struct Format {
@@ -303,7 +303,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The signature, where there is one, and the end, behind which there is nothing.
+    /// The signature, if there is one, and the end, after which nothing may follow.
     fn end(&mut self) -> Result<Option<String>, Bad> {
         self.entry += 1;
         let mut block = self.block()?;
@@ -341,7 +341,7 @@ impl<R: Read> Reader<R> {
         Ok(block)
     }
 
-    /// Room is made for what was read, not for what was said.
+    /// Allocates only for bytes that were read, not for a claimed size.
     fn bytes(&mut self, size: usize) -> Result<Vec<u8>, Bad> {
         let mut bytes = Vec::new();
         let read = { self.input.by_ref() }
@@ -373,7 +373,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// What a header that is not the right one seems to be.
+/// What an invalid header seems to be, for the message.
 fn name_of(header: &[u8; BLOCK]) -> String {
     let text = |range: std::ops::Range<usize>| {
         let bytes = &header[range];
@@ -398,7 +398,7 @@ fn name_of(header: &[u8; BLOCK]) -> String {
     }
 }
 
-/// The parts of an archive against each other.
+/// Compares the parts of an archive.
 fn agrees(archive: &Archive) -> Result<(), String> {
     let Archive {
         description, tree, ..

@@ -1,5 +1,5 @@
-//! Archives that were written are read back; whatever else is read is refused, and never more
-//! than was said.
+//! Written archives can be read; all other input is refused, and the reader never reads more than
+//! listed.
 
 use super::*;
 use crate::description::{File, Part};
@@ -71,7 +71,7 @@ fn an_archive_is_read_back_and_is_the_same_each_time() {
         let bytes = write(&archive).unwrap();
         assert_eq!(bytes, write(&archive).unwrap());
         assert_eq!(read(&bytes).unwrap(), archive);
-        // Another compression is the same archive.
+        // Another compression level makes the same archive.
         assert_eq!(read(&packed(&tar_of(&archive))).unwrap(), archive);
     }
 }
@@ -94,7 +94,7 @@ fn other_tools_can_list_it() {
     assert!(text.contains("link -> checks/q.sh"), "{text}");
 }
 
-/// The same archive with a list that says something else, in order and with a right hash.
+/// The same archive with a different list, sorted and with a correct hash.
 fn saying(change: impl FnOnce(&mut Vec<File>)) -> Vec<u8> {
     let mut archive = sample();
     change(&mut archive.description.files);
@@ -156,7 +156,7 @@ fn case_twins_and_links_out_are_refused() {
         list.sort_by(|a, b| a.path.cmp(&b.path));
         archive.description.files = list;
         archive.text = archive.description.text();
-        // What cannot be added to a tree is written by hand.
+        // Write by hand what a tree does not accept.
         let mut tar = Vec::new();
         let text = archive.text.clone().into_bytes();
         write_entry(DESCRIPTION, &Entry::file(false, text), &mut tar).unwrap();
@@ -201,7 +201,7 @@ fn what_the_list_does_not_say_is_refused() {
         let found = format!("entry 2 is {name}, `book.toml`, not `book.toml` as it is listed");
         assert_eq!(refused(&tar), found);
     }
-    // Set-uid, another owner, a time: nothing of it is known.
+    // Set-uid, another owner, a time: no header may have them.
     for at in [100, 108, 116, 136, 265, 500] {
         let mut tar = tar.clone();
         tar[second + at] ^= 4;
@@ -230,7 +230,7 @@ fn an_archive_that_unpacks_to_more_than_it_can_be_is_not_unpacked() {
         panic!()
     };
     assert!(why.starts_with("entry 1 lists more than "), "{why}");
-    // One that does not say so is cut off.
+    // An archive without a stated size is truncated.
     let endless = zstd::encode_all(io::repeat(b'x').take(200 << 20), 1).unwrap();
     assert!(read(&endless).is_err());
     for noise in [&b""[..], b"no archive", b"\x28\xb5\x2f\xfd"] {
@@ -246,13 +246,13 @@ fn a_newer_form_says_so() {
     assert_eq!(read(&packed(&tar_of(&archive))), Err(Bad::TooNew(2)));
 }
 
-/// Whatever is changed is either refused or was no change of what counts.
+/// A changed byte is either detected or has no effect.
 #[test]
 fn no_changed_byte_gives_another_archive() {
     let archive = sample();
     let tar = tar_of(&archive);
     let compressed = write(&archive).unwrap();
-    // A small generator: the same numbers each time.
+    // A deterministic generator.
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = |below: usize| {
         seed ^= seed << 13;
@@ -280,7 +280,7 @@ fn no_changed_byte_gives_another_archive() {
         }
         let bytes = if is_tar { packed(&bytes) } else { bytes };
         if let Ok(read) = read(&bytes) {
-            // What the description says beside the files may have changed: a signature covers it.
+            // The rest of the description may have changed: the signature covers it.
             assert_eq!(read.tree, archive.tree, "round {round}");
             let same = read.description == archive.description;
             assert!(same || read.signed_text() != archive.signed_text());

@@ -1,5 +1,5 @@
-//! A book and its packages -> the files of one manual. Pages, templates and probes of a package
-//! keep their bytes; they stand in folders of their own. Pure.
+//! Assembles the files of one manual from a book and its packages. Pages, templates and probes of a
+//! package keep their bytes and get their own folders. Pure.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::manifest::Manifest;
 use crate::resolve::Part;
 use crate::tree::{Entry, Mode, Tree};
 
-/// Where the packages' files lie, below the folder of pages.
+/// The packages' folder, below the folder of pages.
 pub const FOLDER: &str = "packages";
 
-/// What a package is in the assembled manual.
+/// A package's place in the assembled manual.
 #[derive(Clone, Debug)]
 pub struct Placed {
     /// Its folder, relative to the root: `manual/packages/shop`.
@@ -25,7 +25,7 @@ pub struct Placed {
     pub name: String,
 }
 
-/// Where a package is placed; `source` is the folder of pages, empty for the root.
+/// The place of a package; `source` is the folder of pages, empty for the root.
 #[must_use]
 pub fn placed(source: &str, part: &Part) -> Placed {
     let name = part.name().to_owned();
@@ -45,10 +45,10 @@ fn within(folder: &str, path: &str) -> String {
     }
 }
 
-/// The files of one manual.
+/// The files of the assembled manual.
 ///
 /// # Errors
-/// What cannot be in one: files with the same name, overrides of what is not there.
+/// Conflicts: files with the same name, overrides of missing files.
 pub fn assemble(
     own: &Tree,
     source: &str,
@@ -64,7 +64,7 @@ pub fn assemble(
         let place = placed(source, part);
         for (path, entry) in part.tree.entries() {
             let copies = std::iter::once(format!("{}/{path}", place.folder));
-            // Templates and kinds of checks are looked for where those of the book are.
+            // Templates and kinds of checks must be in the book's folders.
             let template = path.strip_prefix("templates/");
             let template = template.map(|name| format!("templates/{}/{name}", place.pages));
             let probe = path.strip_prefix("checks/").map(|_| path.to_owned());
@@ -116,7 +116,7 @@ fn bare(code: &'static str, message: impl Into<String>) -> Problem {
     Problem::bare(code, message).concerns(Concern::Project)
 }
 
-/// Puts the book's own templates in the place of those of packages.
+/// Replaces packages' templates by the book's own.
 fn templates(
     files: &mut BTreeMap<String, Entry>,
     own: &Tree,
@@ -150,9 +150,8 @@ fn templates(
     problems
 }
 
-/// Links of the form `package:NAME/PAGE`.
-/// The text of a page as it stands in the assembled manual: links to pages of packages lead to
-/// where those are. One that leads nowhere stays as it is.
+/// The text of a page in the assembled manual, with links of the form `package:NAME/PAGE` resolved.
+/// Broken links stay unchanged.
 #[must_use]
 pub fn page_text(source: &str, parts: &[Part], path: &str, text: &str) -> String {
     Links { source, parts }.resolved(path, text, &mut Vec::new())
@@ -164,7 +163,7 @@ struct Links<'a> {
 }
 
 impl Links<'_> {
-    /// A page with such links made relative; what stands in a block of code stays as it is.
+    /// Resolves such links in a page, except in code blocks.
     fn resolved(&self, path: &str, text: &str, problems: &mut Vec<Problem>) -> String {
         const MARK: &str = "](package:";
         if !text.contains(MARK) {
@@ -230,7 +229,7 @@ fn is_page(path: &str) -> bool {
         .is_some_and(|end| end == "md")
 }
 
-/// How one file names another.
+/// The relative path from one file to another.
 fn relative(from: &str, to: &str) -> String {
     let from: Vec<&str> = from.split('/').collect();
     let to: Vec<&str> = to.split('/').collect();
@@ -242,7 +241,7 @@ fn relative(from: &str, to: &str) -> String {
     parts.join("/")
 }
 
-/// The folder of a package's pages, as its `book.toml` says; `src` if it says nothing.
+/// The folder of a package's pages, from its `book.toml`; default `src`.
 #[must_use]
 pub fn pages_of(part: &Part) -> String {
     let text = part.tree.text("book.toml").unwrap_or_default();
@@ -251,7 +250,7 @@ pub fn pages_of(part: &Part) -> String {
     })
 }
 
-/// Whether a `book.toml` says how plain mdBook calls opsbook.
+/// Whether a `book.toml` sets up plain mdBook to call opsbook.
 #[must_use]
 pub fn lets_mdbook_call(book: &str) -> bool {
     let settings: toml::Table = book.parse().unwrap_or_default();
@@ -259,7 +258,7 @@ pub fn lets_mdbook_call(book: &str) -> bool {
     ours.is_some_and(|ours| ours.get("command").is_some())
 }
 
-/// The folder of pages that a `book.toml` names, where it is one; else the root.
+/// The folder of pages in a `book.toml`, if it exists; otherwise the root.
 #[must_use]
 pub fn source_of(book: &str, is_book: impl Fn(&str) -> bool) -> String {
     let said: Option<String> = { book.parse::<toml::Table>() }
@@ -275,7 +274,7 @@ pub fn source_of(book: &str, is_book: impl Fn(&str) -> bool) -> String {
 }
 
 /// Title and package of a line `- [Shop](package:shop)`, or of `- [Shop]() <!-- package:shop -->`,
-/// which plain mdBook understands as a chapter that is to be written.
+/// which plain mdBook reads as a draft chapter.
 #[must_use]
 pub fn named_in_list(line: &str) -> Option<(&str, &str)> {
     let (title, name) = if let Some((title, rest)) = line.split_once("](package:") {
@@ -289,8 +288,8 @@ pub fn named_in_list(line: &str) -> Option<(&str, &str)> {
     Some((title, name))
 }
 
-/// The list of pages of all: a line that names a package is replaced by that package's own
-/// list, one level deeper; packages that are not named stand after the last chapter.
+/// The merged list of pages: a line that names a package is replaced by that package's list, one
+/// level deeper; packages that are not named follow the last chapter.
 fn summary_of(own: &str, parts: &[Part], problems: &mut Vec<Problem>) -> String {
     let mut out = String::new();
     let mut named = Vec::new();
@@ -321,7 +320,7 @@ fn summary_of(own: &str, parts: &[Part], problems: &mut Vec<Problem>) -> String 
     out + &format!("\n# Packages\n\n- [Packages]({FOLDER}/README.md)\n")
 }
 
-/// The pages of a package as a list; those before and after its chapters are in it.
+/// The pages of a package as a list, including its prefix and suffix chapters.
 fn list_of(part: &Part) -> Vec<String> {
     let pages = pages_of(part);
     let prefix = within(&format!("{FOLDER}/{}", part.name()), &pages);

@@ -1,5 +1,5 @@
-//! The folders in which unpacked files are kept, each under its hash. What is taken from there is
-//! compared with the hash each time: a file that somebody has changed is never used.
+//! The cache of unpacked files, in folders named by their hash. Each use verifies the hash, so a
+//! modified file is never used.
 
 use std::fs;
 use std::io;
@@ -10,47 +10,47 @@ use std::time::{Duration, SystemTime};
 use crate::folder;
 use crate::tree::Tree;
 
-/// Where kept files lie: `opsbook` in the folder of the user's caches.
+/// The cache folder: `opsbook` in the user's cache directory.
 #[derive(Clone, Debug)]
 pub struct Cache(PathBuf);
 
-/// What is kept apart.
+/// The kinds of cached files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Archives that are run.
+    /// Archives that were run.
     Books,
-    /// Packages of which a book is made.
+    /// Packages of books.
     Packages,
 }
 
-/// Why kept files cannot be used.
+/// Why cached files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The system does not let them be read or written.
+    /// A system error.
     #[error("`{path}`: {cause}")]
     Io {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error.
         cause: String,
     },
-    /// They are not what the hash says.
+    /// They do not match the hash.
     #[error("`{path}` has other files than `{content}`: `{first}` differs")]
     Differs {
         /// The folder.
         path: PathBuf,
-        /// The hash that they should have.
+        /// The expected hash.
         content: String,
         /// The first path that differs.
         first: String,
     },
-    /// Somebody else may write there.
+    /// Somebody else can write there.
     #[error("`{0}` can be written by others, or belongs to somebody else")]
     NotOurs(PathBuf),
 }
 
-/// A folder of the user's, as the desktop's rules say: the variable where it is an absolute path,
-/// else the folder in the home.
+/// A user folder by the XDG rules: the variable if it is an absolute path, otherwise the folder in
+/// the home.
 #[must_use]
 pub fn user_folder(variable: &str, in_home: &str) -> PathBuf {
     let said = std::env::var_os(variable).map(PathBuf::from);
@@ -61,19 +61,19 @@ pub fn user_folder(variable: &str, in_home: &str) -> PathBuf {
 }
 
 impl Cache {
-    /// The user's.
+    /// The user's cache.
     #[must_use]
     pub fn of_user() -> Cache {
         Cache(user_folder("XDG_CACHE_HOME", ".cache").join("opsbook"))
     }
 
-    /// In a folder.
+    /// A cache in this folder.
     #[must_use]
     pub fn at(folder: &Path) -> Cache {
         Cache(folder.to_owned())
     }
 
-    /// Where files of that hash are, whether they are there or not.
+    /// The folder for files with this hash, whether it exists or not.
     #[must_use]
     pub fn place(&self, kind: Kind, content: &str) -> PathBuf {
         self.folder(kind)
@@ -89,23 +89,23 @@ impl Cache {
         })
     }
 
-    /// The folder of what was fetched from repositories.
+    /// The folder of fetched repositories.
     #[must_use]
     pub fn repositories(&self) -> PathBuf {
         self.0.join("git")
     }
 
-    /// Where a repository that was fetched is kept.
+    /// The folder of a fetched repository.
     #[must_use]
     pub fn repository(&self, url: &str) -> PathBuf {
         self.repositories()
             .join(crate::tree::sha256(url.as_bytes()))
     }
 
-    /// The kept files of that hash, compared with it; nothing where they are not here.
+    /// The cached files with this hash, verified; `None` if they are not cached.
     ///
     /// # Errors
-    /// Where they cannot be read, or are not what the hash says.
+    /// If they cannot be read, or do not match the hash.
     pub fn get(&self, kind: Kind, content: &str) -> Result<Option<(PathBuf, Tree)>, CacheError> {
         let place = self.place(kind, content);
         if place.symlink_metadata().is_err() {
@@ -127,10 +127,10 @@ impl Cache {
         })
     }
 
-    /// Keeps files under a hash, or finds them kept already; gives their folder.
+    /// Stores files under a hash, or finds them; returns their folder.
     ///
     /// # Errors
-    /// Where they cannot be written, or what is there is not the same.
+    /// If they cannot be written, or different files are there.
     pub fn keep(&self, kind: Kind, content: &str, tree: &Tree) -> Result<PathBuf, CacheError> {
         let place = self.place(kind, content);
         let failed = |error: io::Error| CacheError::Io {
@@ -149,7 +149,7 @@ impl Cache {
                 .map_err(failed)?;
             let whole = aside.path().join("files");
             folder::write(tree, &whole).map_err(failed)?;
-            // Of two that do so at once, one is too late, and finds the same files.
+            // If two processes do this at once, the later one finds the same files.
             if fs::rename(&whole, &place).is_err() {
                 let _ = folder::remove(&whole);
             }
@@ -173,8 +173,8 @@ impl Cache {
     }
 }
 
-/// Notes that it is used, once a day: what nobody uses is removed after a while. Where this cannot
-/// be noted, it is fetched again one day.
+/// Notes the use, once a day: unused entries are removed after a while. If this fails, the entry
+/// may have to be fetched again one day.
 fn used(place: &Path) {
     const DAY: Duration = Duration::from_hours(24);
     let noted = place.symlink_metadata().and_then(|found| found.modified());
@@ -184,7 +184,7 @@ fn used(place: &Path) {
     }
 }
 
-/// What somebody else can write is not used, whatever it holds at this moment.
+/// Refuses a folder that somebody else can write to, whatever it contains now.
 fn ours(place: &Path) -> Result<(), CacheError> {
     let us = rustix::process::getuid().as_raw();
     let found = place.symlink_metadata().map_err(|error| CacheError::Io {

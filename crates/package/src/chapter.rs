@@ -1,10 +1,10 @@
-//! The chapter of a book that says which packages it is made of. Pure.
+//! The generated chapter about a book's packages. Pure.
 
 use crate::manifest::Manifest;
 use crate::resolve::Part;
 use crate::tree::sha256;
 
-/// The page, in Markdown. What packages say of themselves is shown as text, and never as markup.
+/// The page, in Markdown. Descriptions of packages appear as plain text, never as markup.
 #[must_use]
 pub fn text(book: &Manifest, parts: &[Part]) -> String {
     let mut text = String::from(
@@ -33,8 +33,7 @@ pub fn text(book: &Manifest, parts: &[Part]) -> String {
     text
 }
 
-/// What stands below the title of each page of a package: its version, who owns it, and where
-/// its source is. In Markdown.
+/// The line below the title of each page of a package: version, owners, source. In Markdown.
 #[must_use]
 pub fn line(part: &Part) -> String {
     let mut line = format!("{} {}", part.name(), part.version());
@@ -138,7 +137,7 @@ fn overrides(book: &Manifest, part: &Part) -> String {
     format!("\nThis book has it otherwise:\n\n{text}")
 }
 
-/// What the changelog says of this version.
+/// The changelog's section about this version.
 fn changes(part: &Part) -> String {
     let changelog = part
         .package()
@@ -170,7 +169,7 @@ fn changes(part: &Part) -> String {
     format!("\nWhat changed in {version}:\n\n{}", lines.concat())
 }
 
-/// Text without a meaning of its own in Markdown and HTML.
+/// Escapes text for Markdown and HTML.
 fn plain(text: &str) -> String {
     let line = opsbook_text::outside::line(text).to_string();
     let mut plain = String::new();
@@ -188,13 +187,13 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// The same as code; a grave accent in it would end it.
+/// The text as inline code; removes grave accents, which would end it.
 fn code(text: &str) -> String {
     let line = opsbook_text::outside::line(text).to_string();
     format!("`{}`", line.replace('`', "'").replace('|', "\\|"))
 }
 
-/// A hash of what a template of a package is, to see when it changes.
+/// The hash of a package's template, to notice changes.
 #[must_use]
 pub fn template_content(part: &Part, file: &str) -> Option<String> {
     let entry = part.tree.get(&format!("templates/{file}"))?;

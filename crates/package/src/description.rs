@@ -1,26 +1,26 @@
-//! `opsbook-pack.json`, the first entry of an archive: what it is, and a list of all that is in
-//! it. Pure.
+//! `opsbook-pack.json`, the first entry of an archive: its description, and the list of all its
+//! files. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use crate::tree::{Entry, Mode, Tree};
 
-/// The newest form of an archive that this opsbook knows.
+/// The newest archive format that this opsbook knows.
 pub const FORMAT: u32 = 1;
 
-/// What an archive says of itself.
+/// The description of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// The form of the archive.
+    /// The format version.
     pub format: u32,
-    /// Of the package, or of the book.
+    /// The name of the package or book.
     pub name: String,
-    /// Its release number.
+    /// Its version.
     pub version: String,
-    /// Prefixes of its ids.
+    /// The prefixes of its ids.
     #[serde(default)]
     pub namespace: Vec<String>,
-    /// Who answers for it.
+    /// Who is responsible for it.
     #[serde(default)]
     pub owners: Vec<String>,
     /// The identity of its own files.
@@ -28,18 +28,18 @@ pub struct Description {
     /// The revision that it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<Revision>,
-    /// Which opsbook wrote it, and which one it needs.
+    /// The opsbook that wrote it, and the oldest that can read it.
     pub opsbook: Versions,
-    /// All files, sorted by the bytes of their paths; those of other packages lie below
+    /// All files, sorted by the bytes of their paths; those of other packages are below
     /// `packages/NAME`.
     pub files: Vec<File>,
-    /// The packages that it is made of.
+    /// Its packages.
     #[serde(default)]
     pub packages: Vec<Part>,
-    /// What can be run.
+    /// Its procedures.
     #[serde(default)]
     pub procedures: Vec<Procedure>,
-    /// Groups of checks.
+    /// Its groups of checks.
     #[serde(default)]
     pub checks: Vec<String>,
     /// The values that it reads.
@@ -48,7 +48,7 @@ pub struct Description {
     /// The groups of nodes that it expects.
     #[serde(default)]
     pub groups: Vec<String>,
-    /// What its steps and checks are run by.
+    /// The interpreters of its steps and checks.
     #[serde(default)]
     pub interpreters: Vec<String>,
 }
@@ -58,19 +58,19 @@ pub struct Description {
 pub struct Revision {
     /// 40 hexadecimal digits.
     pub revision: String,
-    /// A tag of that revision with the name of the version.
+    /// A tag of that revision that equals the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// Whether the files are those of the revision.
     pub clean: bool,
 }
 
-/// Of opsbook itself.
+/// Versions of opsbook.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
-    /// The one that made the archive.
+    /// The version that made the archive.
     pub wrote: String,
-    /// The oldest that understands it.
+    /// The oldest version that can read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<String>,
 }
@@ -82,15 +82,15 @@ pub struct File {
     pub path: String,
     /// `644`, `755` or `link`.
     pub mode: String,
-    /// In bytes; of a link, the length of its target.
+    /// In bytes; for a link, the length of its target.
     pub size: u64,
-    /// The hash of a file, in hexadecimal.
+    /// The hash of a file, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Where a link leads.
+    /// The target of a link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// `false` where it is not under version control, but named by `include`.
+    /// `false` for a file that git does not track and `include` names.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub tracked: bool,
 }
@@ -98,11 +98,11 @@ pub struct File {
 /// A package within an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Its name; its files lie below `packages/NAME`.
+    /// Its name; its files are below `packages/NAME`.
     pub name: String,
-    /// Its release number.
+    /// Its version.
     pub version: String,
-    /// Where it came from, as in `opsbook.lock`.
+    /// Its origin, as in `opsbook.lock`.
     pub from: String,
     /// The identity of its files.
     pub content: String,
@@ -113,11 +113,11 @@ pub struct Part {
 pub struct Procedure {
     /// Its name.
     pub id: String,
-    /// Its parameters.
+    /// The names of its parameters.
     pub params: Vec<String>,
-    /// The groups of checks that must hold before it.
+    /// The groups of checks that it needs.
     pub needs: Vec<String>,
-    /// Of the texts of its steps.
+    /// The hash of its steps' texts.
     pub sha256: String,
 }
 
@@ -131,7 +131,7 @@ fn yes() -> bool {
 }
 
 impl File {
-    /// The line of an entry.
+    /// The entry for a file or link.
     #[must_use]
     pub fn of(path: &str, entry: &Entry) -> File {
         let is_link = entry.mode == Mode::Link;
@@ -147,21 +147,21 @@ impl File {
 }
 
 impl Description {
-    /// The list of the files of an archive: the package's own, and those of others.
+    /// The list of an archive's files: the package's own, and those of other packages.
     #[must_use]
     pub fn list(tree: &Tree) -> Vec<File> {
         let entries = tree.entries();
         entries.map(|(path, entry)| File::of(path, entry)).collect()
     }
 
-    /// As the archive holds it.
+    /// The text in the archive.
     #[must_use]
     pub fn text(&self) -> String {
-        // A value of ours always has a form in JSON.
+        // These types can always be serialised.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// The package's own files among those of the archive.
+    /// The package's own files in an archive.
     #[must_use]
     pub fn own(&self, tree: &Tree) -> Tree {
         let others = self.packages.iter();

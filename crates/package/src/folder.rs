@@ -1,5 +1,5 @@
-//! The files of a folder, and back. A link is taken as a link and never followed; what is neither
-//! file nor link nor folder is refused.
+//! Reads the files of a folder, and writes them. Links are kept as links and never followed;
+//! everything except files, links and folders is refused.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -10,18 +10,18 @@ use opsbook_text::files::Files;
 
 use crate::tree::{Entry, MOST_BYTES, MOST_FILES, Mode, Tree, check_path, shown};
 
-/// The files of a folder that are wanted.
+/// The selected files of a folder.
 ///
 /// # Errors
-/// Where one cannot be read, or a package cannot have it.
+/// If a file cannot be read, or may not be in a package.
 pub fn read(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Tree, String> {
     read_below(folder, &|_| true, wanted)
 }
 
-/// The same, but that some folders are not looked into.
+/// The same, without descending into some folders.
 ///
 /// # Errors
-/// As those of [`read`].
+/// The same as for [`read`].
 pub fn read_below(
     folder: &Path,
     enters: &dyn Fn(&str) -> bool,
@@ -57,8 +57,7 @@ pub fn read_below(
     Ok(tree)
 }
 
-/// The names of all files and links below a folder that are wanted. Folders that cannot hold any
-/// are not looked into.
+/// The names of all selected files and links below a folder. Skips folders that cannot contain any.
 fn walk(
     folder: &Path,
     enters: &dyn Fn(&str) -> bool,
@@ -92,10 +91,10 @@ fn walk(
     Ok(found)
 }
 
-/// Writes all files into a new folder, which nobody may write to from then on.
+/// Writes all files into a new, read-only folder.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn write(tree: &Tree, folder: &Path) -> io::Result<()> {
     fs::create_dir(folder)?;
     for (path, entry) in tree.entries() {
@@ -114,13 +113,13 @@ pub fn write(tree: &Tree, folder: &Path) -> io::Result<()> {
         let mut file = fs::OpenOptions::new();
         let mut file = file.write(true).create_new(true).mode(mode).open(&full)?;
         file.write_all(&entry.bytes)?;
-        // Whatever the umask says: it is the same for everybody.
+        // Independent of the umask.
         file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
     close(folder)
 }
 
-/// Folders that nobody may write to, from the deepest up.
+/// Makes folders read-only, the deepest first.
 fn close(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -131,19 +130,19 @@ fn close(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o555))
 }
 
-/// Removes a folder that was written so.
+/// Removes such a read-only folder.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn remove(folder: &Path) -> io::Result<()> {
     open(folder)?;
     fs::remove_dir_all(folder)
 }
 
-/// Lets the owner write in such a folder again.
+/// Makes such a folder writable for its owner again.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn open(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(folder)? {

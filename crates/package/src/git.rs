@@ -1,6 +1,6 @@
-//! Files of a repository, by the `git` command of the person who asks: their credentials, their
-//! ssh, their proxies. Never a checkout: blobs are read from the tree, so that no filter, no hook
-//! and no link acts.
+//! Reads files of a repository with the user's `git` command, which has their credentials, ssh and
+//! proxies. Never checks out: blobs are read from the tree, so no filter, hook or link takes
+//! effect.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,19 +12,19 @@ use crate::manifest::At;
 use crate::process::{self, Bounds};
 use crate::tree::{self, Entry, MOST_BYTES, MOST_FILES, Mode, Tree, shown};
 
-/// The longest time that a repository is fetched.
+/// The time limit of a fetch.
 const FETCH: Duration = Duration::from_mins(10);
-/// The longest time of what reaches no network.
+/// The time limit of local commands.
 const LOCAL: Duration = Duration::from_mins(2);
-/// The most that a fetch may bring.
+/// The most bytes of a fetch.
 const MOST_FETCHED: u64 = 2 * MOST_BYTES;
 
 /// Why there are no files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoFiles {
-    /// As in a problem: `git-failed`, `lfs-pointer`.
+    /// The code of the problem: `git-failed`, `lfs-pointer`.
     pub code: &'static str,
-    /// What is wrong.
+    /// The message.
     pub message: String,
 }
 
@@ -35,7 +35,7 @@ fn failed(message: impl Into<String>) -> NoFiles {
     }
 }
 
-/// What helps against something that git says.
+/// A hint for a message of git.
 #[must_use]
 pub fn hint(message: &str) -> Option<&'static str> {
     let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
@@ -54,7 +54,7 @@ pub fn hint(message: &str) -> Option<&'static str> {
     None
 }
 
-/// A `git` that does nothing by itself.
+/// A `git` without automatic side effects.
 fn git(repository: Option<&Path>) -> Command {
     let mut git = Command::new("git");
     for name in [
@@ -69,8 +69,7 @@ fn git(repository: Option<&Path>) -> Command {
         git.env_remove(name);
     }
     git.env("GIT_ALLOW_PROTOCOL", "https:ssh:file")
-        // Who has no credentials is told so. A question in the middle of something else is one
-        // that nobody may be there to answer.
+        // Report missing credentials instead of asking: perhaps nobody could answer.
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("LC_ALL", "C");
@@ -82,7 +81,7 @@ fn git(repository: Option<&Path>) -> Command {
         "fetch.fsckObjects=true",
         "gc.auto=0",
         "maintenance.auto=false",
-        // A server that says nothing more for a minute is given up.
+        // Give up on a server that is silent for a minute.
         "http.lowSpeedLimit=1",
         "http.lowSpeedTime=60",
     ] {
@@ -104,10 +103,10 @@ fn line(git: &mut Command) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&out).trim().to_owned())
 }
 
-/// Fetches a state of a repository into a bare one of ours, and gives its revision.
+/// Fetches a state of a repository into a bare one of ours, and returns its revision.
 ///
 /// # Errors
-/// What git says.
+/// git's error.
 pub fn fetch(url: &str, at: &At, into: &Path) -> Result<String, NoFiles> {
     check_url(url).map_err(failed)?;
     if !into.join("HEAD").exists() {
@@ -123,7 +122,7 @@ pub fn fetch(url: &str, at: &At, into: &Path) -> Result<String, NoFiles> {
     let fetched = fetch_spec(url, &spec, &["--depth=1"], into);
     match (fetched, at) {
         (Ok(()), _) => {}
-        // Not every server gives a revision that no name leads to.
+        // Not every server serves a revision that no name points to.
         (Err(_), At::Revision(_)) => {
             let all = "+refs/*:refs/opsbook/all/*";
             fetch_spec(url, all, &["--no-tags"], into).map_err(failed)?;
@@ -131,7 +130,7 @@ pub fn fetch(url: &str, at: &At, into: &Path) -> Result<String, NoFiles> {
             keep.args(["update-ref", ours, wanted.as_str()]);
             ask(&mut keep, b"", 1 << 20).map_err(failed)?;
         }
-        // A server that only gives files gives all of a history or nothing.
+        // A plain file server cannot serve a shallow history.
         (Err(why), At::Tag(_)) if why.contains("shallow") => {
             fetch_spec(url, &spec, &["--no-tags"], into).map_err(failed)?;
         }
@@ -154,7 +153,7 @@ fn fetch_spec(url: &str, spec: &str, options: &[&str], into: &Path) -> Result<()
     over_the_network(&mut fetch, into)
 }
 
-/// Runs what asks another machine, within its bounds; `into` is the folder of git's that grows.
+/// Runs a command that contacts another machine, within limits; `into` is git's folder that grows.
 fn over_the_network(git: &mut Command, into: &Path) -> Result<(), String> {
     let bounds = Bounds {
         time: FETCH,
@@ -170,26 +169,25 @@ fn over_the_network(git: &mut Command, into: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A clone with its files, for a program that reads a manual as a folder and is asked nothing:
-/// neither git nor its ssh puts a question.
+/// A clone with a work tree, for a program that reads a manual as a folder without a user: neither
+/// git nor its ssh asks a question.
 ///
-/// Unlike [`fetch`] it has a work tree. No hook of it runs, and nothing is fetched but its own
-/// history.
+/// Unlike [`fetch`] it has a work tree. Its hooks do not run, and only its own history is fetched.
 #[derive(Clone, Copy, Debug)]
 pub struct Clone<'a> {
     /// Its folder.
     pub folder: &'a Path,
-    /// Where it comes from.
+    /// The address of the repository.
     pub url: &'a str,
-    /// The branch or the tag; the one that the repository names where it is absent.
+    /// The branch or the tag; the default branch if absent.
     pub branch: Option<&'a str>,
 }
 
 impl Clone<'_> {
-    /// Makes it: whole, or not at all. What lies in its folder is replaced.
+    /// Creates it, completely or not at all. Replaces existing contents of its folder.
     ///
     /// # Errors
-    /// What git says, or the file system.
+    /// An error of git or of the file system.
     pub fn make(self) -> Result<(), String> {
         check_url(self.url)?;
         let io = |error: std::io::Error| format!("`{}`: {error}", self.folder.display());
@@ -216,11 +214,10 @@ impl Clone<'_> {
         }
     }
 
-    /// Asks the repository, and gives the revision that it has now where that is another one
-    /// than the files are of.
+    /// Fetches, and returns the repository's revision if it differs from that of the files.
     ///
     /// # Errors
-    /// What git says.
+    /// git's error.
     pub fn news(self) -> Result<Option<String>, String> {
         const FETCHED: &str = "refs/opsbook/fetched";
         check_url(self.url)?;
@@ -237,11 +234,11 @@ impl Clone<'_> {
         Ok((revision(self.folder, "HEAD")? != new).then_some(new))
     }
 
-    /// Makes the files those of a revision. What is not of it goes, but for files that `keep`
-    /// names as a line of `.gitignore` does.
+    /// Checks out a revision. Removes all other files, except those that `keep` matches (a line in
+    /// the syntax of `.gitignore`).
     ///
     /// # Errors
-    /// What git says.
+    /// git's error.
     pub fn check_out(self, revision: &str, keep: &str) -> Result<(), String> {
         let mut reset = unattended(Some(self.folder));
         reset.args(["reset", "--quiet", "--hard", revision]);
@@ -253,14 +250,14 @@ impl Clone<'_> {
     }
 }
 
-/// A `git` whose ssh asks nobody, either.
+/// A `git` whose ssh does not ask either.
 fn unattended(repository: Option<&Path>) -> Command {
     let mut git = git(repository);
     git.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
     git
 }
 
-/// Bytes of a folder of git's: packs lie two folders deep.
+/// The size of git's folder in bytes: packs are two folders deep.
 fn size_of(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder.join("objects/pack"));
     let entries = entries.into_iter().flatten().flatten();
@@ -268,20 +265,20 @@ fn size_of(folder: &Path) -> u64 {
     sizes.map(|metadata| metadata.len()).sum()
 }
 
-/// The revision of a name, 40 hexadecimal digits; of a signed tag, what it is about.
+/// The revision of a name, 40 hexadecimal digits; for an annotated tag, the tagged revision.
 ///
 /// # Errors
-/// What git says.
+/// git's error.
 pub fn revision(repository: &Path, name: &str) -> Result<String, String> {
     let mut parse = git(Some(repository));
     parse.args(["rev-parse", "--quiet", "--verify", "--end-of-options"]);
     line(parse.arg(format!("{name}^{{commit}}")))
 }
 
-/// The tags of a repository elsewhere, each with its revision.
+/// The tags of a remote repository, each with its revision.
 ///
 /// # Errors
-/// What git says.
+/// git's error.
 pub fn tags(url: &str) -> Result<Vec<(String, String)>, String> {
     check_url(url)?;
     let mut list = git(None);
@@ -319,10 +316,10 @@ struct Blob {
     size: u64,
 }
 
-/// The files of a revision, of one folder of it, that are wanted.
+/// The selected files of one folder of a revision.
 ///
 /// # Errors
-/// Where git does not give them, or a package cannot have them.
+/// If git does not return them, or they may not be in a package.
 pub fn tree(
     repository: &Path,
     revision: &str,
@@ -445,23 +442,21 @@ fn contents(repository: &Path, blobs: &[Blob], total: u64) -> Result<Tree, NoFil
     Ok(tree)
 }
 
-/// The work tree in which a folder lies.
+/// The work tree that contains a folder.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// The folder in it; none where it is the whole tree.
+    /// The folder within it; `None` if it is the whole tree.
     pub subdir: Option<String>,
-    /// The revision that it stands at.
+    /// Its current revision.
     pub revision: String,
-    /// Files of the folder that are not those of the revision; `?` before those that git does
-    /// not know.
+    /// Files of the folder that differ from the revision; untracked ones have a leading `?`.
     pub dirty: Vec<String>,
 }
 
-/// What git knows of a folder; nothing where it is under no version control, or nothing was
-/// committed yet.
+/// git's knowledge of a folder; `None` without version control or without a commit.
 ///
 /// # Errors
-/// What git says.
+/// git's error.
 pub fn work(folder: &Path) -> Result<Option<Work>, String> {
     let kept = folder
         .ancestors()
@@ -503,10 +498,10 @@ pub fn work(folder: &Path) -> Result<Option<Work>, String> {
     }))
 }
 
-/// The files of a folder that git knows, by their names.
+/// The names of the tracked files of a folder.
 ///
 /// # Errors
-/// What git says.
+/// git's error.
 pub fn tracked(folder: &Path) -> Result<Vec<String>, String> {
     let mut list = git(Some(folder));
     let out = ask(list.args(["ls-files", "-z", "--cached"]), b"", 64 << 20)?;

@@ -1,7 +1,6 @@
-//! Packages of operations code: the files of one and their identity, its manifest, archive and
-//! signature, the lock of the packages that a book is made of, and the cache of their files.
-//! What is pure stands in files of its own; `folder`, `git`, `sign` and `cache` have the effects.
-//! Speaks to no network itself: `git` does.
+//! Packages of operations code: their files and identity, manifest, archive and signature, the lock
+//! of a book's packages, and the cache of their files. Pure code is in separate files; `folder`,
+//! `git`, `sign` and `cache` have side effects. Only `git` and `skopeo` use the network.
 
 pub mod address;
 pub mod archive;

@@ -1,5 +1,5 @@
-//! `opsbook.lock`: which packages a book is made of, each with the hash of its files. Sorted by
-//! name, one field a line, without time and tool: it merges, and changes only where something
+//! `opsbook.lock`: the packages of a book, each with the hash of its files. Sorted by name, one
+//! field per line, without times and tool versions: it merges well, and changes only if something
 //! has changed. Pure.
 
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use opsbook_text::source::{Concern, Problem, Source, Span};
 use crate::manifest::reader::{Reader, Table};
 use crate::sign::Signed;
 
-/// The file's name, beside `opsbook.toml`.
+/// The file's name, next to `opsbook.toml`.
 pub const FILE: &str = "opsbook.lock";
 
-/// All that is locked.
+/// The contents of the lock.
 #[derive(Clone, Debug, Default)]
 pub struct Lock {
-    /// By name.
+    /// Sorted by name.
     pub packages: Vec<Locked>,
-    /// The hashes of templates of packages that the book has replaced.
+    /// The hashes of packages' templates that the book replaces.
     pub replaced: Vec<Replaced>,
 }
 
@@ -29,26 +29,26 @@ pub struct Lock {
 pub struct Locked {
     /// Its name.
     pub name: String,
-    /// Its release number.
+    /// Its version.
     pub version: Version,
-    /// Where it comes from, with the revision that its tag had.
+    /// Its origin, with the revision of its tag.
     pub from: String,
     /// The identity of its files.
     pub content: String,
-    /// Who has signed it, and the signature.
+    /// Its signer and signature.
     pub signed: Option<Signed>,
-    /// Who asks for it: `book`, or packages.
+    /// Who requires it: `book`, or packages.
     pub by: Vec<String>,
-    /// Where it stands; nothing in one that was not read.
+    /// Its place in the file; `None` if it was not read from a file.
     pub span: Option<Span>,
 }
 
-/// A template of a package, in the place of which the book has its own.
+/// A package's template that the book replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
     /// `nginx:site.conf`
     pub template: String,
-    /// The hash of what it replaces.
+    /// The hash of the original.
     pub content: String,
 }
 
@@ -59,7 +59,7 @@ impl Lock {
         self.packages.iter().find(|package| package.name == name)
     }
 
-    /// As the file holds it.
+    /// The text of the file.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::from(
@@ -91,7 +91,7 @@ impl Lock {
     }
 }
 
-/// Reads a lock.
+/// Parses a lock.
 #[must_use]
 pub fn read(source: &Arc<Source>) -> (Lock, Vec<Problem>) {
     let mut reader = Reader::new(source);

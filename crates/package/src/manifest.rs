@@ -1,5 +1,5 @@
-//! `opsbook.toml`: what a package is, what it reads, and which packages it or a book is made of.
-//! Pure: a text -> the manifest and every problem with its place.
+//! `opsbook.toml`: the description of a package, the values that it reads, and the packages that it
+//! or a book uses. Pure: parses a text into the manifest, and reports every problem with its place.
 
 mod interface;
 mod packages;
@@ -14,136 +14,136 @@ use semver::Version;
 
 use reader::{Reader, Table};
 
-/// The file's name, in the folder of `book.toml`.
+/// The file's name, next to `book.toml`.
 pub const FILE: &str = "opsbook.toml";
 
-/// A value, and where it is written.
+/// A value and its place.
 #[derive(Clone, Debug)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Where it is written.
+    /// The place where it is written.
     pub span: Span,
 }
 
-/// All that `opsbook.toml` says.
+/// The contents of `opsbook.toml`.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     /// Its text.
     pub source: Arc<Source>,
-    /// What it is, where it is a package and not only a book.
+    /// The package's description; `None` for a book that is not a package.
     pub package: Option<Package>,
     /// Every value that its blocks and templates read and no block sets.
     pub values: BTreeMap<String, Value>,
-    /// Where `[values]` stands: a package without it declares that it reads none.
+    /// The place of `[values]`: a package without this table may read no values.
     pub values_at: Option<Span>,
     /// Groups of nodes that it expects.
     pub groups: BTreeMap<String, Group>,
-    /// What it, or the book, is made of.
+    /// The packages that it or the book uses.
     pub packages: BTreeMap<String, Dependency>,
-    /// What a book has instead of a package's own.
+    /// The book's replacements for parts of packages.
     pub overrides: Overrides,
-    /// Whose signatures count.
+    /// Whose signatures are trusted.
     pub trust: Trust,
-    /// What `[package]` and `[book]` say of the files.
+    /// File patterns of `[package]` and `[book]`.
     pub files: Globs,
-    /// The oldest opsbook that understands it.
+    /// The oldest opsbook that can read it.
     pub needs: Option<Spanned<String>>,
 }
 
 /// `[package]`.
 #[derive(Clone, Debug)]
 pub struct Package {
-    /// Its name, which is one everywhere.
+    /// Its globally unique name.
     pub name: Spanned<String>,
-    /// Its release number.
+    /// Its version.
     pub version: Spanned<Version>,
     /// One line.
     pub description: Option<String>,
-    /// People, or a page where they are found.
+    /// People, or a page that names them.
     pub owners: Vec<String>,
-    /// Prefixes of the ids of its procedures and groups of checks.
+    /// The prefixes of the ids of its procedures and groups of checks.
     pub namespace: Vec<Spanned<String>>,
-    /// Where its source is read.
+    /// Where its source can be read.
     pub repository: Option<String>,
-    /// Under which terms it may be used.
+    /// Its licence.
     pub license: Option<String>,
-    /// The file that tells what has changed.
+    /// The file that lists its changes.
     pub changelog: Option<Spanned<String>>,
 }
 
-/// Which files of its folder are part of a package or a book.
+/// The files of a folder that belong to a package or a book.
 #[derive(Clone, Debug, Default)]
 pub struct Globs {
-    /// What is taken into the archive beside what is under version control.
+    /// Files to pack in addition to the tracked ones.
     pub include: Vec<String>,
-    /// What is not taken.
+    /// Files not to pack.
     pub exclude: Vec<String>,
 }
 
 /// A value that a package reads.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// Where its name stands.
+    /// The place of its name.
     pub span: Span,
-    /// What it is where nobody says otherwise.
+    /// Its default value.
     pub default: Option<Yaml>,
-    /// What all of it must match.
+    /// A pattern that the whole value must match.
     pub pattern: Option<String>,
-    /// For readers.
+    /// A description for readers.
     pub help: Option<String>,
-    /// Each node must say it.
+    /// Each node must define it.
     pub required: bool,
     /// It is a secret.
     pub secret: bool,
-    /// The name is the book's, and has no prefix.
+    /// The name belongs to the book and has no prefix.
     pub shared: bool,
 }
 
 /// A group of nodes that a package expects.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Where its name stands.
+    /// The place of its name.
     pub span: Span,
-    /// For readers.
+    /// A description for readers.
     pub help: String,
 }
 
 /// One of `[packages]`.
 #[derive(Clone, Debug)]
 pub struct Dependency {
-    /// Where its name stands.
+    /// The place of its name.
     pub span: Span,
-    /// Where it comes from.
+    /// The origin of the package.
     pub from: From,
 }
 
-/// Where a package comes from.
+/// The origin of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum From {
     /// A repository.
     Git {
-        /// As `git` understands it.
+        /// Its address for `git`.
         url: String,
-        /// The state that is wanted.
+        /// The requested state.
         at: At,
         /// The folder of the package in the repository.
         subdir: Option<String>,
     },
-    /// An archive in a registry of containers.
+    /// An archive in a container registry.
     Oci {
         /// Its place: `registry.example.net/ops/shop`.
         reference: String,
-        /// The tag that is wanted.
+        /// The requested tag.
         tag: String,
     },
-    /// An archive, relative to the folder of `opsbook.toml`.
+    /// An archive; path relative to the folder of `opsbook.toml`.
     Archive(String),
-    /// A folder on which somebody works, relative to that of `opsbook.toml`.
+    /// A folder under development; path relative to that of `opsbook.toml`.
     Path(String),
 }
 
-/// A state of a repository that does not move.
+/// A fixed state of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
     /// A tag.
@@ -152,49 +152,49 @@ pub enum At {
     Revision(String),
 }
 
-/// What a book has instead of a package's own.
+/// A book's replacements for parts of packages.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `PACKAGE:FILE` and the file of the book.
+    /// Templates `PACKAGE:FILE` and the book's files.
     pub templates: Vec<Template>,
-    /// Checks that the book does not ask.
+    /// Checks that the book skips.
     pub checks: Vec<Skip>,
 }
 
-/// A template of the book's in the place of a package's.
+/// A book's template that replaces a package's.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// The package.
     pub package: String,
-    /// The file of the package, below its `templates/`.
+    /// The package's file, below its `templates/`.
     pub file: String,
-    /// The file of the book, relative to it.
+    /// The book's file, relative to the book.
     pub by: Spanned<String>,
     /// Where the override begins.
     pub span: Span,
 }
 
-/// A check that a book leaves out.
+/// A check that a book skips.
 #[derive(Clone, Debug)]
 pub struct Skip {
     /// The group of checks.
     pub group: String,
-    /// The check of the group; none for all of it.
+    /// The check within the group; `None` for the whole group.
     pub check: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// The last day on which that holds: `2027-03-01`.
+    /// The last day of the exception: `2027-03-01`.
     pub until: Option<String>,
-    /// Where it stands.
+    /// Its place.
     pub span: Span,
 }
 
-/// Whose signatures count, and for what.
+/// Whose signatures are trusted, and which packages need one.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// A file in the form of ssh's `allowed_signers`.
+    /// A file in the format of ssh's `allowed_signers`.
     pub signers: Option<Spanned<String>>,
-    /// What must be signed.
+    /// The packages that must be signed.
     pub require: Require,
 }
 
@@ -222,7 +222,7 @@ impl Require {
     }
 }
 
-/// Reads a manifest; what cannot be read is left out.
+/// Parses a manifest; unreadable parts are left out.
 #[must_use]
 pub fn read(source: &Arc<Source>) -> (Manifest, Vec<Problem>) {
     let mut reader = Reader::new(source);
@@ -368,7 +368,7 @@ impl Package {
         format!("{} {}", self.name.value, self.version.value)
     }
 
-    /// The longest of its prefixes that an id begins with, by whole words.
+    /// The longest of its prefixes that an id begins with, compared by whole words.
     #[must_use]
     pub fn claims(&self, id: &str) -> Option<&str> {
         let prefixes = self.namespace.iter().map(|prefix| prefix.value.as_str());
@@ -377,7 +377,8 @@ impl Package {
     }
 }
 
-/// Whether an id has a prefix, by whole words: `shop.release` has `shop`, `shopping` has not.
+/// Whether an id has a prefix, by whole words: `shop.release` has the prefix `shop`, `shopping`
+/// does not.
 #[must_use]
 pub fn is_within(id: &str, prefix: &str) -> bool {
     let rest = id.strip_prefix(prefix);

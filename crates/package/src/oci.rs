@@ -1,6 +1,6 @@
-//! Archives in a registry of containers, by the `skopeo` of the person who asks: their logins,
-//! certificates and proxies. An archive is an artifact of one layer. What comes is compared with
-//! its hashes before anything of it is read.
+//! Archives in a container registry, accessed with the user's `skopeo`, which has their logins,
+//! certificates and proxies. An archive is an artifact with one layer. Downloads are compared with
+//! their hashes before they are read.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,11 +12,11 @@ use serde_json::json;
 use crate::process::{self, Bounds};
 use crate::tree::{MOST_BYTES, sha256, shown};
 
-/// What an archive is called among the artifacts of a registry.
+/// The media type of an archive.
 pub const TYPE: &str = "application/vnd.opsbook.pack.v1+tar+zstd";
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// The longest manifest of one layer.
+/// The longest manifest, in bytes.
 const LONGEST: usize = 1 << 20;
 
 const BOUNDS: Bounds = Bounds {
@@ -24,13 +24,13 @@ const BOUNDS: Bounds = Bounds {
     out: LONGEST,
 };
 
-/// Why a registry gives or takes nothing, with the code of a problem: `oci-failed`, or
-/// `no-skopeo` where nobody is there who speaks to one.
+/// Why a registry access failed, with the code of the problem: `oci-failed`, or `no-skopeo` if
+/// `skopeo` is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// As in a problem.
+    /// The code of the problem.
     pub code: &'static str,
-    /// What is wrong.
+    /// The message.
     pub message: String,
 }
 
@@ -41,10 +41,10 @@ fn failed(message: impl Into<String>) -> Refused {
     }
 }
 
-/// Whether this is a place in a registry: `registry.example.net/ops/shop`, without a tag.
+/// Checks that this is a place in a registry: `registry.example.net/ops/shop`, without a tag.
 ///
 /// # Errors
-/// Why not.
+/// Why it is not.
 pub fn check_reference(reference: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
     let (host, path) = reference.split_once('/').unwrap_or((reference, ""));
@@ -61,10 +61,10 @@ pub fn check_reference(reference: &str) -> Result<(), String> {
     ))
 }
 
-/// Whether this can be a tag of a registry.
+/// Checks that this can be a tag in a registry.
 ///
 /// # Errors
-/// Why not.
+/// Why it cannot.
 pub fn check_tag(tag: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let good = !tag.starts_with(['.', '-']) && (1..=128).contains(&tag.len());
@@ -87,10 +87,10 @@ struct Layer {
     size: u64,
 }
 
-/// Puts an archive into a registry, and gives the digest of its manifest.
+/// Uploads an archive, and returns the digest of its manifest.
 ///
 /// # Errors
-/// What `skopeo` says.
+/// `skopeo`'s error.
 pub fn push(bytes: &[u8], file: &str, reference: &str, tag: &str) -> Result<String, Refused> {
     check_reference(reference).map_err(failed)?;
     check_tag(tag).map_err(failed)?;
@@ -105,10 +105,10 @@ pub fn push(bytes: &[u8], file: &str, reference: &str, tag: &str) -> Result<Stri
     Ok(digest)
 }
 
-/// The digest of what a tag names now.
+/// The digest that a tag points to now.
 ///
 /// # Errors
-/// What `skopeo` says.
+/// `skopeo`'s error.
 pub fn digest(reference: &str, tag: &str) -> Result<String, Refused> {
     check_reference(reference).map_err(failed)?;
     check_tag(tag).map_err(failed)?;
@@ -120,10 +120,10 @@ pub fn digest(reference: &str, tag: &str) -> Result<String, Refused> {
     Ok(format!("sha256:{}", sha256(&manifest)))
 }
 
-/// The archive of that digest.
+/// The archive with this digest.
 ///
 /// # Errors
-/// What `skopeo` says, or where it is no archive.
+/// `skopeo`'s error, or a download that is not an archive.
 pub fn fetch(reference: &str, digest: &str) -> Result<Vec<u8>, Refused> {
     check_reference(reference).map_err(failed)?;
     let hex = hex_of(digest)?;
@@ -163,10 +163,10 @@ pub fn fetch(reference: &str, digest: &str) -> Result<Vec<u8>, Refused> {
     blob(&blobs, hex_of(&layer.digest)?, MOST_BYTES)
 }
 
-/// The tags that a place in a registry has.
+/// The tags of a place in a registry.
 ///
 /// # Errors
-/// What `skopeo` says.
+/// `skopeo`'s error.
 pub fn tags(reference: &str) -> Result<Vec<String>, Refused> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -184,7 +184,7 @@ pub fn tags(reference: &str) -> Result<Vec<String>, Refused> {
     Ok(tags)
 }
 
-/// `sha256:` and 64 hexadecimal digits, without the first word.
+/// The 64 hexadecimal digits after `sha256:`.
 fn hex_of(digest: &str) -> Result<&str, Refused> {
     let hex = digest
         .strip_prefix("sha256:")
@@ -192,7 +192,7 @@ fn hex_of(digest: &str) -> Result<&str, Refused> {
     hex.ok_or_else(|| failed(format!("`{}` is no digest", shown(digest))))
 }
 
-/// A file of a layout, compared with the hash that is its name.
+/// A file of an OCI layout, compared with the hash in its name.
 fn blob(blobs: &Path, hex: &str, most: u64) -> Result<Vec<u8>, Refused> {
     use std::io::Read as _;
     let cannot = |error: std::io::Error| failed(format!("`sha256:{hex}`: {error}"));
@@ -213,7 +213,7 @@ fn size_of(folder: &Path) -> u64 {
     sizes.map(|metadata| metadata.len()).sum()
 }
 
-/// A folder that `skopeo` can copy from. Gives the digest of the manifest.
+/// Writes an OCI layout that `skopeo` can copy from. Returns the digest of the manifest.
 fn layout(folder: &Path, bytes: &[u8], file: &str, tag: &str) -> std::io::Result<String> {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs)?;
@@ -253,10 +253,10 @@ fn layout(folder: &Path, bytes: &[u8], file: &str, tag: &str) -> std::io::Result
     Ok(digest)
 }
 
-/// Without TLS only this machine is spoken to.
+/// Connections without TLS are only allowed to this machine.
 fn skopeo(what: &str, plain: &str, reference: &str) -> Command {
     let mut skopeo = Command::new("skopeo");
-    // Policies are about images and their signatures; ours is in the archive.
+    // Policies concern signatures of images; our signature is in the archive.
     skopeo.args(["--insecure-policy", what]);
     let host = reference.split(['/', ':']).next().unwrap_or_default();
     let here = host == "localhost"
@@ -289,7 +289,7 @@ fn started(
     done.ok().map_err(|why| failed(said(&why)))
 }
 
-/// `skopeo` writes a line for a log.
+/// Extracts the message from `skopeo`'s log line.
 fn said(why: &str) -> String {
     let message = why.split_once("msg=\"").map_or(why, |(_, rest)| rest);
     message.trim_end_matches('"').replace("\\\"", "`")

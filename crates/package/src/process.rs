@@ -1,4 +1,4 @@
-//! A program that is started, given its input, and bounded in time and in what it says.
+//! Runs a program with input, a time limit and an output limit.
 
 use std::io::{Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,7 +13,7 @@ pub(crate) struct Done {
     pub err: Outside,
 }
 
-/// What a program may take.
+/// The limits of a program.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
     pub time: Duration,
@@ -21,7 +21,7 @@ pub(crate) struct Bounds {
 }
 
 impl Done {
-    /// What it printed, where it says that all is well; else its last words.
+    /// Its output if it succeeded, otherwise its last message.
     pub fn ok(self) -> Result<Vec<u8>, String> {
         if self.status.success() {
             return Ok(self.out);
@@ -29,7 +29,7 @@ impl Done {
         Err(self.words())
     }
 
-    /// The line that tells most of what it said.
+    /// The most informative line of its messages.
     pub fn words(&self) -> String {
         let told = self.err.lines().map(|line| line.to_string());
         let mut lines: Vec<String> = told.filter(|line| !line.trim().is_empty()).collect();
@@ -41,7 +41,7 @@ impl Done {
     }
 }
 
-/// Runs it. `holds` is asked again and again, and says why it must end early.
+/// Runs it. `holds` is called repeatedly and returns a reason to stop early.
 pub(crate) fn run(
     command: &mut Command,
     input: &[u8],
@@ -59,7 +59,7 @@ pub(crate) fn run(
     std::thread::scope(|scope| {
         scope.spawn(move || {
             if let Some(mut stdin) = stdin {
-                // Who does not read what it is given says so in another way.
+                // A program that does not read its input reports that in another way.
                 let _ = stdin.write_all(input);
             }
         });
@@ -80,7 +80,7 @@ pub(crate) fn run(
     })
 }
 
-/// Up to `most` bytes and one; after that nobody reads, and the program cannot go on.
+/// Reads up to `most` + 1 bytes; then nobody reads, and the program blocks.
 fn bounded(stream: Option<impl Read>, most: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {

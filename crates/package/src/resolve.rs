@@ -1,6 +1,6 @@
-//! Which packages a book is made of: those that it names, and those that they name. No solver:
-//! each name once; the book's word is final; else the highest of those asked for within one major
-//! version. Where files come from is somebody else's: here they are given.
+//! Determines the packages of a book: those that it names, and those that they name. No solver:
+//! each name occurs once; the book's choice is final; otherwise the highest requested version
+//! within one major version is used. The caller provides the files.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,50 +15,50 @@ use crate::tree::Tree;
 /// A package with its files.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
     /// Its files, without those of other packages.
     pub tree: Tree,
-    /// Where it comes from, as the lock says it.
+    /// Its origin, as in the lock.
     pub from: String,
     /// The identity of its files.
     pub content: String,
-    /// Who has signed it.
+    /// Its signer.
     pub signed: Option<Signed>,
-    /// Who asks for it.
+    /// Who requires it.
     pub by: BTreeSet<String>,
-    /// How it is asked for.
+    /// How it is requested.
     pub asked: From,
-    /// It stands for what the book names, on this machine alone.
+    /// A local package that replaces the requested one, on this machine only.
     pub replaces: Option<String>,
 }
 
-/// Files of a package as somebody gives them.
+/// The files of a package from the caller.
 pub struct Given {
     /// All of them.
     pub tree: Tree,
-    /// Where they come from, as the lock says it.
+    /// Their origin, as in the lock.
     pub from: String,
-    /// Who has signed them.
+    /// Their signer.
     pub signed: Option<Signed>,
-    /// They stand for what the book names, on this machine alone.
+    /// They replace the requested package, on this machine only.
     pub replaces: Option<String>,
 }
 
-/// A package that is wanted.
+/// A requested package.
 pub struct Wanted<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Where it comes from.
+    /// Its origin.
     pub dependency: &'a Dependency,
-    /// Who asks: packages from the book down; empty for the book.
+    /// The chain of packages that request it, from the book down; empty for the book.
     pub chain: &'a [String],
-    /// Where the package that asks comes from; nothing where the book asks.
+    /// The origin of the requesting package; `None` for the book.
     pub asker: Option<&'a From>,
 }
 
 impl Part {
-    /// What it is.
+    /// Its description.
     #[must_use]
     pub fn package(&self) -> Option<&Package> {
         self.manifest.package.as_ref()
@@ -70,7 +70,7 @@ impl Part {
         self.package().map_or("", |package| &package.name.value)
     }
 
-    /// Its release number.
+    /// Its version.
     #[must_use]
     pub fn version(&self) -> Version {
         let package = self.package();
@@ -83,7 +83,7 @@ impl Part {
 /// All packages of a book, sorted by name.
 ///
 /// # Errors
-/// Everything that keeps it from being one book.
+/// All conflicts.
 pub fn resolve(
     book: &Manifest,
     get: &mut dyn FnMut(&Wanted<'_>) -> Result<Given, Box<Problem>>,
@@ -108,7 +108,7 @@ pub fn resolve(
             continue;
         }
         if !chain.is_empty() && book.packages.contains_key(&name) {
-            // The book's own word is final.
+            // The book's choice is final.
             if let Some(part) = parts.get_mut(&name) {
                 part.by.insert(asker);
             }
@@ -159,8 +159,8 @@ pub fn resolve(
     Ok(reachable(book, parts))
 }
 
-/// A folder that a package names is beside that package: in the same state of its repository, or
-/// in the folder on which somebody works.
+/// A folder that a package names is relative to that package: in the same state of its repository,
+/// or in the folder under development.
 fn beside(dependency: Dependency, asker: Option<&From>) -> Dependency {
     let (From::Path(path), Some(asker)) = (&dependency.from, asker) else {
         return dependency;
@@ -183,8 +183,8 @@ fn beside(dependency: Dependency, asker: Option<&From>) -> Dependency {
     }
 }
 
-/// `examples/shop` and `../base` are `examples/base`; `up` says whether it may lead further up
-/// than where it began.
+/// Joins and normalises: `examples/shop` and `../base` give `examples/base`. `up` says whether the
+/// result may be above the starting folder.
 #[must_use]
 pub fn joined(base: &str, path: &str, up: bool) -> Option<String> {
     if path.starts_with('/') {
@@ -205,7 +205,7 @@ pub fn joined(base: &str, path: &str, up: bool) -> Option<String> {
     Some(format!("{root}{}", parts.join("/")))
 }
 
-/// What a version asked for that gave way to a higher one may be wanted by nobody.
+/// Removes packages that only a replaced version had requested.
 fn reachable(book: &Manifest, mut parts: BTreeMap<String, Part>) -> Vec<Part> {
     let mut kept = BTreeSet::new();
     let mut open: Vec<String> = book.packages.keys().cloned().collect();
@@ -268,7 +268,7 @@ fn part(wanted: &Wanted<'_>, given: Given) -> Result<Part, Box<Problem>> {
     })
 }
 
-/// One name is asked for twice: from the same source, within one major version.
+/// Two requests for one name must have the same source and the same major version.
 fn agree(
     known: &Part,
     other: &Part,
@@ -326,7 +326,7 @@ mod tests {
         format!("{name} = {{git = \"https://x.example/{name}\", tag = \"v{tag}\"}}\n")
     }
 
-    /// Packages by name and tag, each with what it asks for.
+    /// Packages by name and tag, each with its requests.
     fn resolved(book: &str, known: &[(&str, &str, String)]) -> Result<String, String> {
         let book = manifest(&format!("[packages]\n{book}"));
         let mut get = |wanted: &Wanted<'_>| {
@@ -377,7 +377,7 @@ mod tests {
             resolved(&both, &known).unwrap(),
             "a 1.0.0 by book, b 1.0.0 by book, base 2.3.0 by a+b"
         );
-        // The book's word is final.
+        // The book's choice is final.
         assert_eq!(
             resolved(&(both + &git("base", "2.1.0")), &known).unwrap(),
             "a 1.0.0 by book, b 1.0.0 by book, base 2.1.0 by a+b+book, old 1.0.0 by base"
@@ -435,7 +435,7 @@ mod tests {
             "b:opsbook.toml:6:1: error: `base` is asked for twice: 2.1.0 by book → a, 3.0.0 by book → b\n  |\n6 | base = {git = \"https://x.example/base\", tag = \"v3.0.0\"}\n  | ^^^^\n\nhint: name `base` in `[packages]` of the book: its word is final"
         );
         assert!(resolved(&(both + &git("base", "3.0.0")), &known).is_ok());
-        // A package that is asked for in a circle is refused where the book does not name both.
+        // A circular request is refused unless the book names both packages.
         let circle = resolved(&git("round", "1.0.0"), &known).unwrap_err();
         assert!(
             circle.contains("in a circle: round → trip → round"),

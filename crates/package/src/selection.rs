@@ -1,27 +1,27 @@
-//! Which files of a folder are those of a package. It depends on their names alone, so that a
-//! folder, a repository and an archive have the same ones. Pure.
+//! Which files of a folder belong to a package. Depends only on their names, so that a folder, a
+//! repository and an archive have the same files. Pure.
 
 use opsbook_text::wildcard;
 
 use crate::archive::{DESCRIPTION, SIGNATURE};
 use crate::manifest::{Globs, Manifest};
 
-/// The folder in which packages of packages lie.
+/// The folder of nested packages.
 pub const PACKAGES: &str = "packages";
-/// What one person replaces on one machine.
+/// One person's replacements on one machine.
 pub const LOCAL: &str = "opsbook.local.toml";
 
-/// The rule of one package.
+/// The selection rule of one package.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     include: Vec<String>,
     exclude: Vec<String>,
-    /// It has packages of its own, which are no part of it.
+    /// It contains other packages, which are not a part of it.
     made_of_others: bool,
 }
 
 impl Selection {
-    /// What a manifest says.
+    /// From a manifest.
     #[must_use]
     pub fn of(manifest: Option<&Manifest>) -> Selection {
         let files = manifest.map(|manifest| manifest.files.clone());
@@ -33,7 +33,7 @@ impl Selection {
         }
     }
 
-    /// Whether a file is one of the package's. Hidden files are not, where nobody names them.
+    /// Whether a file belongs to the package. Hidden files do only if they are named.
     #[must_use]
     pub fn takes(&self, path: &str) -> bool {
         let hidden = path.split('/').any(|part| part.starts_with('.'));
@@ -45,8 +45,8 @@ impl Selection {
         !hidden || self.includes(path)
     }
 
-    /// Whether a folder may hold any of them: `exclude = ["target/**"]` says that it need not be
-    /// looked into.
+    /// Whether a folder may contain such files: `exclude = ["target/**"]` says that it need not be
+    /// read.
     #[must_use]
     pub fn enters(&self, folder: &str) -> bool {
         let mut all = self
@@ -56,19 +56,19 @@ impl Selection {
         !all.any(|glob| matches(glob, folder))
     }
 
-    /// Whether `include` names it: it is taken though it is under no version control.
+    /// Whether `include` names it: then it is packed without being tracked.
     #[must_use]
     pub fn includes(&self, path: &str) -> bool {
         self.include.iter().any(|glob| matches(glob, path))
     }
 }
 
-/// Whether a path fits a pattern: `*` and `?` within one name, `**` for any folders.
+/// Whether a path matches a pattern: `*` and `?` within one name, `**` for any folders.
 #[must_use]
 pub fn matches(glob: &str, path: &str) -> bool {
     let glob: Vec<&str> = glob.split('/').collect();
     let path: Vec<&str> = path.split('/').collect();
-    // `reached[p]`: the part of the pattern that was looked at fits the first `p` names.
+    // `reached[p]`: the pattern parts so far match the first `p` names.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     for part in glob {

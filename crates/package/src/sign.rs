@@ -1,5 +1,5 @@
-//! Signatures, as `ssh-keygen` makes and verifies them: with a key that is there already, a file
-//! of those whose word counts, and no network.
+//! Signatures, made and verified by `ssh-keygen`: with an existing key, a file of trusted signers,
+//! and no network.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,34 +8,33 @@ use std::time::Duration;
 
 use crate::process::{self, Bounds};
 
-/// What the signatures are for: one that was made for something else is none.
+/// The purpose of the signatures: one for another purpose is invalid.
 const NAMESPACE: &str = "opsbook-pack";
 
 const BOUNDS: Bounds = Bounds {
-    // A key may have a passphrase, which a person types.
+    // A person may have to type a passphrase.
     time: Duration::from_mins(5),
     out: 1 << 20,
 };
 
-/// Who has signed a package, and how that is known: all that it takes to verify it again, wherever
-/// its files are.
+/// The signer of a package, with everything needed to verify it again, wherever its files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
-    /// A name of the file of signers.
+    /// A name in the file of signers.
     pub by: String,
-    /// SHA-256 of what its archive said of itself, hexadecimal.
+    /// SHA-256 of the archive's description, hexadecimal.
     pub description: String,
-    /// As `ssh-keygen -Y sign` made it, without the lines around it and in one line.
+    /// The output of `ssh-keygen -Y sign` in one line, without its first and last line.
     pub signature: String,
 }
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
 const END: &str = "-----END SSH SIGNATURE-----";
-/// Letters of a line of it.
+/// The length of its lines.
 const WIDTH: usize = 70;
 
 impl Signed {
-    /// Of a signature in the form of `ssh-keygen`, which was verified.
+    /// From a verified signature in the format of `ssh-keygen`.
     #[must_use]
     pub fn new(by: String, description: String, signature: &str) -> Signed {
         let lines = signature.lines().filter(|line| !line.starts_with('-'));
@@ -46,10 +45,10 @@ impl Signed {
         }
     }
 
-    /// Whether it is about this release, and its signer's word counts now.
+    /// Verifies that it covers this release, and that its signer is trusted now.
     ///
     /// # Errors
-    /// Why not.
+    /// Why it does not.
     pub fn holds(
         &self,
         (name, version): (&str, &str),
@@ -74,26 +73,25 @@ impl Signed {
     }
 }
 
-/// What the signature of a release is about. The second line is there so that nothing of what its
-/// archive says of itself can be changed: not the revision, nor where a package came from.
+/// The text that a release's signature covers. The second line protects the whole description: also
+/// the revision and the origins of packages.
 #[must_use]
 pub fn text_of((name, version): (&str, &str), content: &str, description: &str) -> String {
     format!("opsbook-pack v1 {name} {version} {content}\ndescription sha256:{description}\n")
 }
 
-/// A signature of a text by a key: its file, or that of a public key whose other half an agent
-/// has.
+/// Signs a text with a key: its file, or the file of a public key whose private key an agent has.
 ///
 /// # Errors
-/// What `ssh-keygen` says.
+/// `ssh-keygen`'s error.
 pub fn sign(text: &str, key: &Path) -> Result<String, String> {
     sign_for(NAMESPACE, text, key)
 }
 
-/// The same for another purpose, which the namespace names.
+/// The same for another purpose, the namespace.
 ///
 /// # Errors
-/// What `ssh-keygen` says.
+/// `ssh-keygen`'s error.
 pub fn sign_for(namespace: &str, text: &str, key: &Path) -> Result<String, String> {
     let mut keygen = Command::new("ssh-keygen");
     keygen
@@ -103,11 +101,11 @@ pub fn sign_for(namespace: &str, text: &str, key: &Path) -> Result<String, Strin
     String::from_utf8(done).map_err(|_| "`ssh-keygen` gives no signature".to_owned())
 }
 
-/// Whether this is a signature of the text by that signer, for this purpose. The time is that of
-/// this machine, for a key that was good for a while.
+/// Verifies that this is the signer's signature of the text, for this purpose. Uses this machine's
+/// time for keys with a validity period.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is not.
 pub fn is_signed_by(
     signer: &str,
     (namespace, text): (&str, &str),
@@ -123,7 +121,7 @@ pub fn is_signed_by(
     let mut verify = Command::new("ssh-keygen");
     verify
         .args(["-q", "-Y", "verify", "-n", namespace])
-        // One word: a name that begins with `-` is no option.
+        // One word: a name that begins with `-` is not an option.
         .arg(format!("-I{signer}"))
         .arg("-s")
         .arg(file.path());
@@ -139,10 +137,10 @@ pub fn is_signed_by(
     Err(done.words())
 }
 
-/// Who has signed a text: a name of the file of signers.
+/// Who has signed a text: a name in the file of signers.
 ///
 /// # Errors
-/// Why nobody of these has.
+/// Why none of them has.
 pub fn verify(text: &str, signature: &str, signers: &Path) -> Result<String, String> {
     let mut file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
     file.write_all(signature.as_bytes())
@@ -155,7 +153,7 @@ pub fn verify(text: &str, signature: &str, signers: &Path) -> Result<String, Str
     let done = process::run(find.arg("-f").arg(signers), b"", BOUNDS, &|| Ok(()))?;
     let names = String::from_utf8_lossy(&done.out).into_owned();
     let mut why = "its key is not among the signers, or not any more".to_owned();
-    // One line for each name that the key has.
+    // One line for each name of the key.
     for name in names.lines().filter(|line| !line.is_empty()) {
         let mut verify = Command::new("ssh-keygen");
         verify

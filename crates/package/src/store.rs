@@ -1,5 +1,5 @@
-//! Where the files of packages come from: folders beside the book, the cache, archives, and, for
-//! those commands that say so, repositories. What the lock says is compared each time.
+//! Provides the files of packages: from folders next to the book, the cache, archives and, only in
+//! some commands, repositories. Compares them with the lock each time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,36 +17,36 @@ use crate::sign::{self, Signed};
 use crate::tree::{MOST_BYTES, Tree};
 use crate::{archive, description, folder, git, oci};
 
-/// What one book knows of its packages.
+/// A book's knowledge of its packages.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
     cache: Cache,
-    /// What is locked.
+    /// The lock.
     pub lock: Lock,
-    /// What this machine has in the place of packages: names and folders.
+    /// Local replacements on this machine: names and folders.
     pub local: Vec<(String, String)>,
     signers: Option<PathBuf>,
-    /// What the archive that the book is carries of its neighbours: names and contents.
+    /// For a book in an archive: the packages in it, by name and hash.
     carried: Vec<(String, String)>,
 }
 
-/// What may be done to get files.
+/// How files may be obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach<'a> {
-    /// Nothing leaves this machine; the lock is right.
+    /// Without network; the lock must match.
     Locked,
-    /// Repositories are asked; the lock is written anew. These packages may move.
+    /// Ask repositories and rewrite the lock. These packages may change.
     Update(&'a [String]),
 }
 
 type Failed = Box<Problem>;
 
 impl Store {
-    /// Reads the lock, and what this machine replaces.
+    /// Reads the lock and the local replacements.
     ///
     /// # Errors
-    /// What is wrong in these files.
+    /// The errors in these files.
     pub fn open(root: &Path, manifest: &Manifest) -> Result<Store, Vec<Problem>> {
         let files = Files::of(root);
         let mut problems = Vec::new();
@@ -78,7 +78,7 @@ impl Store {
         })
     }
 
-    /// The book is an archive: what it names by path lies in it, with these contents.
+    /// For a book in an archive: the packages that it names by path are in the archive.
     #[must_use]
     pub fn carrying(self, parts: &[description::Part]) -> Store {
         let parts = parts.iter();
@@ -89,7 +89,7 @@ impl Store {
         }
     }
 
-    /// The cache of the user.
+    /// The user's cache.
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cache
@@ -98,7 +98,7 @@ impl Store {
     /// The files of a package.
     ///
     /// # Errors
-    /// Where they are not here, or not what they should be.
+    /// If they are missing, or do not match.
     pub fn get(&self, wanted: &Wanted<'_>, reach: Reach<'_>) -> Result<Given, Failed> {
         let local = self.local.iter().find(|(name, _)| name == wanted.name);
         if let Some((_, path)) = local {
@@ -145,7 +145,8 @@ impl Store {
         }
     }
 
-    /// Whether a folder may be named: by the book any one, by a package those of its repository.
+    /// Whether a folder may be named: the book may name any, a package only those of its
+    /// repository.
     fn is_beside(&self, wanted: &Wanted<'_>, path: &str) -> bool {
         match wanted.asker {
             None => true,
@@ -184,7 +185,7 @@ impl Store {
         })
     }
 
-    /// What was beside the book when it was packed.
+    /// A package that was next to the book when the archive was made.
     fn in_archive(&self, wanted: &Wanted<'_>, path: &str, content: &str) -> Result<Given, Failed> {
         let place = format!("{PACKAGES}/{}", wanted.name);
         let failed = |why: String| Box::new(error(wanted, "content-differs", why));
@@ -220,7 +221,7 @@ impl Store {
         self.of_archive(wanted, path, &bytes, format!("archive:{path}"))
     }
 
-    /// What an archive holds; where somebody has said whose signatures count, its signature is one.
+    /// The files of an archive; if signers are configured, its signature is required.
     fn of_archive(
         &self,
         wanted: &Wanted<'_>,
@@ -335,12 +336,12 @@ impl Store {
         })
     }
 
-    /// These files are what is locked, with the signature that the lock has.
+    /// Checks that the files match the lock, with the lock's signature.
     fn as_locked(&self, wanted: &Wanted<'_>, locked: &Locked, tree: Tree) -> Result<Given, Failed> {
         same_version(wanted, locked, &tree)?;
-        // Where nobody says whose word counts, nobody's does.
+        // Without a list of signers nobody is trusted.
         let signed = locked.signed.clone().zip(self.signers.as_ref());
-        // The lock is a file like others: what it says of a signature is verified again.
+        // The lock is an ordinary file: verify its signature again.
         if let Some((signed, signers)) = &signed {
             let release = (wanted.name, &*locked.version.to_string());
             let holds = signed.holds(release, &locked.content, signers);
@@ -366,7 +367,7 @@ impl Store {
             None => fits(wanted, locked)?,
             Some(asker) => {
                 same_source(wanted, locked)?;
-                // What is locked was right for a package that cannot change; a folder may.
+                // The lock was right for a package that cannot change; a folder can.
                 if matches!(asker, From::Path(_)) {
                     reaches(wanted, locked)?;
                 }
@@ -428,10 +429,10 @@ impl Store {
         Err(Box::new(problem.hint("`opsbook packages fetch` brings it")))
     }
 
-    /// Brings a locked package into the cache, exactly as the lock says.
+    /// Fetches a locked package into the cache, exactly as in the lock.
     ///
     /// # Errors
-    /// Where it cannot be fetched, or is something else now.
+    /// If it cannot be fetched, or has changed.
     pub fn fetch(&self, locked: &Locked) -> Result<bool, Failed> {
         let wrong = |code: &'static str, message: String| {
             Box::new(match &locked.span {
@@ -473,7 +474,7 @@ impl Store {
         Ok(true)
     }
 
-    /// The same from a registry: the digest names the bytes, and the lock what is in them.
+    /// The same from a registry: the digest identifies the archive, and the lock its contents.
     fn fetch_oci(&self, locked: &Locked) -> Result<bool, Failed> {
         let Some((reference, digest)) = parse_oci(&locked.from) else {
             return Ok(false);
@@ -507,7 +508,7 @@ impl Store {
     }
 }
 
-/// What git says, with what helps.
+/// Adds a hint to git's message.
 fn with_hint(problem: Problem) -> Problem {
     match git::hint(&problem.message) {
         Some(hint) if problem.code == "git-failed" => problem.hint(hint),
@@ -515,7 +516,7 @@ fn with_hint(problem: Problem) -> Problem {
     }
 }
 
-/// The work tree in which a folder lies.
+/// The work tree that contains a folder.
 fn repository_of(folder: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     let mut above = folder.ancestors();
@@ -524,7 +525,7 @@ fn repository_of(folder: &Path) -> Option<PathBuf> {
         .map(Path::to_owned)
 }
 
-/// What a registry's tool says, of a package.
+/// A registry tool's message about a package.
 fn of_registry(problem: Problem, name: &str, why: &oci::Refused) -> Problem {
     let problem = Problem {
         message: format!("`{name}`: {}", outside::line(&why.message)),
@@ -546,7 +547,7 @@ fn parse_oci(from: &str) -> Option<(&str, &str)> {
     Some((reference, digest))
 }
 
-/// The files of the package in a revision: its own manifest says which.
+/// The package's files in a revision; its own manifest selects them.
 fn package_of(
     repository: &Path,
     revision: &str,
@@ -561,14 +562,14 @@ fn package_of(
     git::tree(repository, revision, subdir, &|path| selection.takes(path))
 }
 
-/// Which files of a folder are the package's, as its manifest says.
+/// The selection rule from a package's manifest.
 fn selection(files: &Files) -> Selection {
     let text = files.text(Path::new(manifest::FILE), 1 << 24).ok();
     let manifest = text.map(|text| manifest::read(&Source::new(manifest::FILE, text)).0);
     Selection::of(manifest.as_ref())
 }
 
-/// What the book names against what is locked: it is compared by meaning.
+/// Compares the book's request with the lock by meaning.
 fn fits(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
     let (here, there) = match &wanted.dependency.from {
         From::Git { url, at, subdir } => {
@@ -610,7 +611,7 @@ fn fits(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
     Err(Box::new(problem.hint(hint)))
 }
 
-/// What a package asks for comes from where that package says.
+/// A package's dependency must come from the source that the package names.
 fn same_source(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
     let (here, there) = match &wanted.dependency.from {
         From::Git { url, subdir, .. } => {
@@ -641,7 +642,7 @@ fn same_source(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
     ))
 }
 
-/// Somebody may have written another number.
+/// The version may have been changed by hand.
 fn same_version(wanted: &Wanted<'_>, locked: &Locked, tree: &Tree) -> Result<(), Failed> {
     let text = tree.text(manifest::FILE).unwrap_or_default();
     let said = manifest::read(&Source::new(manifest::FILE, text)).0.package;
@@ -658,7 +659,7 @@ fn same_version(wanted: &Wanted<'_>, locked: &Locked, tree: &Tree) -> Result<(),
     Err(Box::new(problem.hint(hint)))
 }
 
-/// A folder may ask for more than is locked.
+/// A folder may require more than is locked.
 fn reaches(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
     let (From::Git {
         at: At::Tag(tag), ..
@@ -761,7 +762,7 @@ fn replacements(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<(Strin
     found
 }
 
-/// How a dependency is written in `opsbook.toml`.
+/// The text of a dependency in `opsbook.toml`.
 #[must_use]
 pub fn written(dependency: &Dependency) -> String {
     let quoted = |text: &str| toml::Value::from(text).to_string();

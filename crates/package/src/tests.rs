@@ -1,4 +1,4 @@
-//! Folder, repository and archive of the same files are one package; caches believe nothing.
+//! The same files from a folder, a repository and an archive are one package; caches are verified.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -30,7 +30,7 @@ fn commit(folder: &Path) {
     run(folder, &[&["git"], &who[..], &commit[..]].concat());
 }
 
-/// A small generator: the same numbers each time.
+/// A deterministic generator.
 struct Random(u64);
 
 impl Random {
@@ -42,7 +42,7 @@ impl Random {
     }
 }
 
-/// Files of any names, modes and bytes, and links among them.
+/// Files with various names, modes and bytes, and links between them.
 fn write_some(folder: &Path, random: &mut Random) {
     for number in 0..4 + random.below(8) {
         let deep = ["", "a/", "a/b c/", "\u{e4}/"][random.below(4)];
@@ -76,7 +76,7 @@ fn a_folder_a_repository_and_an_archive_have_one_content() {
         write_some(&work, &mut random);
         let of_folder = folder::read(&work, &takes).unwrap();
         run(&work, &["git", "init", "-q"]);
-        // What git keeps is what was written, whatever it makes of it in a work tree.
+        // git stores the original bytes, whatever it does in a work tree.
         run(&work, &["git", "config", "core.autocrlf", "false"]);
         fs::remove_file(work.join(".gitattributes")).unwrap();
         commit(&work);
@@ -262,7 +262,7 @@ fn a_signature_is_of_one_text_by_one_who_is_named() {
         "release@example.net valid-before=\"20200101\" {public}"
     ));
     assert!(sign::verify("text\n", &signature, &signers).is_err());
-    // The same key under a name that counts no more, and one that does.
+    // The same key under an expired name and under a valid one.
     say(format!(
         "old@example.net valid-before=\"20200101\" {public}new@example.net {public}x {theirs}"
     ));

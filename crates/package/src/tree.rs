@@ -1,6 +1,5 @@
-//! The files of a package, wherever they come from: a folder, git, an archive. Their identity is
-//! a hash over the sorted list of them, so that another archiver, another umask or a checkout of
-//! the same files has the same one. Pure.
+//! The files of a package, from a folder, git or an archive. Their identity is a hash over the
+//! sorted list, so it does not depend on the archiver, the umask or the checkout. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +15,7 @@ pub const LONGEST_PATH: usize = 240;
 /// The longest target of a link, in bytes.
 pub const LONGEST_TARGET: usize = 100;
 
-/// What stands at a path.
+/// The type of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// A file.
@@ -30,20 +29,20 @@ pub enum Mode {
 /// One file or link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is.
+    /// Its type.
     pub mode: Mode,
-    /// What it holds, or where it leads.
+    /// Its contents, or the target of a link.
     pub bytes: Vec<u8>,
 }
 
-/// Files by their paths, which are relative and have `/` between their parts.
+/// Files by relative path, with `/` as separator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<String, Entry>,
 }
 
 impl Mode {
-    /// As lists of content say it.
+    /// The word in content lists.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -53,7 +52,7 @@ impl Mode {
         }
     }
 
-    /// The mode of that word.
+    /// Parses that word.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Mode> {
         [Mode::Plain, Mode::Executable, Mode::Link]
@@ -74,7 +73,7 @@ impl Entry {
         Entry { mode, bytes }
     }
 
-    /// The hash of a file, in hexadecimal; the target of a link.
+    /// The hash of a file, hexadecimal; the target of a link.
     #[must_use]
     pub fn identity(&self) -> String {
         match self.mode {
@@ -98,7 +97,7 @@ impl Tree {
         self.entries.get(path)
     }
 
-    /// The text of a file; nothing where there is none, or it is no text.
+    /// The text of a file; `None` if it does not exist or is not text.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&str> {
         let entry = self.get(path).filter(|entry| entry.mode != Mode::Link)?;
@@ -117,17 +116,17 @@ impl Tree {
         self.entries.is_empty()
     }
 
-    /// Bytes of all of them.
+    /// The size of all entries in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let sizes = self.entries.values().map(|entry| entry.bytes.len() as u64);
         sizes.sum()
     }
 
-    /// Takes one more.
+    /// Adds an entry.
     ///
     /// # Errors
-    /// Why a package cannot have such a file, or no more files.
+    /// If a package may not contain this file, or no more files.
     pub fn add(&mut self, path: &str, entry: Entry) -> Result<(), String> {
         check_path(path)?;
         if entry.mode == Mode::Link {
@@ -142,11 +141,11 @@ impl Tree {
         Ok(())
     }
 
-    /// What is wrong with all of it: names that some file system takes for one, a file that is a
-    /// folder as well, too many bytes.
+    /// Checks the whole tree: names that some file system confuses, a file that is also a folder,
+    /// the total size.
     ///
     /// # Errors
-    /// The first of these.
+    /// The first error.
     pub fn check(&self) -> Result<(), String> {
         if self.bytes() > MOST_BYTES {
             return Err(format!("it has more than {} MiB", MOST_BYTES >> 20));
@@ -154,7 +153,7 @@ impl Tree {
         check_names(self.entries.keys().map(String::as_str))
     }
 
-    /// The part below a folder, by paths in that folder.
+    /// The part below a folder, with paths relative to that folder.
     #[must_use]
     pub fn below(&self, folder: &str) -> Tree {
         let prefix = format!("{folder}/");
@@ -167,7 +166,7 @@ impl Tree {
         }
     }
 
-    /// Only the entries that are wanted.
+    /// Only the selected entries.
     #[must_use]
     pub fn only(self, wanted: impl Fn(&str) -> bool) -> Tree {
         let entries = self.entries.into_iter();
@@ -176,7 +175,7 @@ impl Tree {
         }
     }
 
-    /// The identity of all of it: `sha256:` and the hash of one line for each file.
+    /// The identity of the tree: `sha256:` and the hash of one line per file.
     #[must_use]
     pub fn content(&self) -> String {
         let mut lines = String::new();
@@ -187,7 +186,7 @@ impl Tree {
         format!("sha256:{}", sha256(lines.as_bytes()))
     }
 
-    /// The first path at which two trees are not the same.
+    /// The first path where two trees differ.
     #[must_use]
     pub fn first_difference<'a>(&'a self, other: &'a Tree) -> Option<&'a str> {
         let mut paths: Vec<&str> = { self.entries.keys() }.map(String::as_str).collect();
@@ -199,7 +198,7 @@ impl Tree {
     }
 }
 
-/// SHA-256 in hexadecimal.
+/// SHA-256, hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
@@ -208,15 +207,15 @@ pub fn sha256(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// A path of a package, as messages show it.
+/// A path of a package for messages.
 pub(crate) fn shown(path: &str) -> String {
     opsbook_text::outside::line(path).to_string()
 }
 
-/// Whether a path can be one of a package: relative, within it, and the same everywhere.
+/// Checks that a path is valid in a package: relative, within it, and the same on every system.
 ///
 /// # Errors
-/// Why not.
+/// Why it is not.
 pub fn check_path(path: &str) -> Result<(), String> {
     let why = if path.is_empty() {
         "has no name"
@@ -245,8 +244,8 @@ fn is_internal(part: &str) -> bool {
     [".git", ".hg", ".svn", ".jj", ".opsbook"].contains(&part.as_str())
 }
 
-/// A link leads to something in the package. It goes up only at its beginning: as no path leads
-/// through a link, all that follows goes down, wherever other links on the way lead.
+/// Checks a link: it must lead to something in the package, and may go up only at its beginning. As
+/// no path leads through a link, the rest goes down, wherever other links lead.
 fn check_link(path: &str, target: &[u8]) -> Result<(), String> {
     let why = match std::str::from_utf8(target) {
         Err(_) => "has a target that is no text",
@@ -277,7 +276,7 @@ fn check_link(path: &str, target: &[u8]) -> Result<(), String> {
     Err(format!("`{}` {why}", shown(path)))
 }
 
-/// No two names are one on some file system, and no file is a folder as well.
+/// Checks that no two names are the same on some file system, and that no file is also a folder.
 fn check_names<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), String> {
     let folded = |path: &str| path.nfkc().flat_map(char::to_lowercase).collect::<String>();
     let mut known: HashMap<String, (&str, bool)> = HashMap::new();

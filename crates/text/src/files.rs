@@ -1,9 +1,9 @@
-//! The one way to a file of the project. A file is opened once, after every symbolic link was
-//! followed to where it leads: inside the project, a regular file, of a bounded size. Nothing
-//! else is read, and nothing waits for a writer. Knows no manual and no node.
+//! The only access to a project's files. A file is opened once, after all symbolic links are
+//! resolved: it must be a regular file inside the project, of limited size. Nothing waits for a
+//! pipe's writer. Knows no manual and no node.
 //!
-//! The project is the git work tree in which the manual lies, or the manual's folder alone.
-//! Texts that are not saved yet, as an editor has them, can lie over those of the disk.
+//! The project is the git work tree that contains the manual, or the manual's folder alone. Unsaved
+//! texts of an editor can replace those on disk.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -16,10 +16,10 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::source::Packaged;
 
-/// The most that is read of one text.
+/// The most bytes read from one text.
 pub const MAX_TEXT: u64 = 64 * 1024 * 1024;
 
-/// What belongs to other programs and to opsbook itself; `.git/config` may hold a token.
+/// Folders of other programs and of opsbook; `.git/config` may contain a token.
 const INTERNAL: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".opsbook"];
 
 /// Opens files of one project. Paths are relative to the root.
@@ -27,83 +27,83 @@ const INTERNAL: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".opsbook"];
 pub struct Files {
     root: PathBuf,
     real_root: PathBuf,
-    /// The real path of the folder that no link may leave.
+    /// The real path of the folder that links must not leave.
     project: PathBuf,
-    /// By real path, texts that take the place of what the disk has.
+    /// Texts that replace those on disk, by real path.
     unsaved: Arc<BTreeMap<PathBuf, String>>,
-    /// Folders of packages, relative to the root, and how messages name them.
+    /// Folders of packages, relative to the root, and their names in messages.
     packages: Arc<Vec<(PathBuf, Packaged)>>,
 }
 
-/// A file that may be read.
+/// An opened file.
 #[derive(Debug)]
 pub struct Opened {
     /// The open file, at its beginning.
     pub file: File,
-    /// In bytes, when it was opened.
+    /// Its size in bytes when it was opened.
     pub size: u64,
-    /// The file itself, with no link in its path.
+    /// Its path without links.
     pub real: PathBuf,
 }
 
-/// Something in a folder.
+/// An entry of a folder.
 #[derive(Debug)]
 pub struct Entry {
-    /// Relative to the root of the project.
+    /// Relative to the project's root.
     pub path: PathBuf,
     /// Relative to the folder.
     pub name: String,
-    /// What it is; a link is not followed.
+    /// Its type; links are not followed.
     pub kind: EntryKind,
 }
 
-/// What stands at a path of a folder that is delivered.
+/// The type of an entry in a delivered folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A folder.
     Folder,
     /// A regular file.
     File,
-    /// It leads to something in the project.
+    /// A link to something in the project.
     Link,
 }
 
-/// Why a file is not read.
+/// Why a file cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Nothing stands at that path.
+    /// It does not exist.
     #[error("there is no such file")]
     Missing,
     /// The path leads out of the project.
     #[error("it lies outside the project")]
     Outside,
-    /// A link on the way leads out of the project.
+    /// A link in the path leads out of the project.
     #[error("`{link}` is a link to `{to}`, outside the project")]
     LinkOutside {
         /// The link.
         link: String,
-        /// Where it leads.
+        /// Its target.
         to: String,
     },
-    /// It leads to something that looks private, such as a key.
+    /// A link leads to something that looks private, such as a key.
     #[error("it leads to `{0}`, which looks private")]
     Private(String),
     /// It is a folder, a device, a socket or a pipe.
     #[error("it is {0}, not a regular file")]
     NotRegular(&'static str),
-    /// It has more bytes than may be read.
+    /// It is larger than allowed.
     #[error("it is larger than {0} MiB")]
     TooLarge(u64),
-    /// It is not UTF-8, from this line on.
+    /// It is not UTF-8; the first such line.
     #[error("line {0} of it is not UTF-8 text")]
     NotText(usize),
-    /// What the system says.
+    /// The system's error.
     #[error("{0}")]
     Other(String),
 }
 
 impl Refused {
-    /// The file may be there, but it is not the project's.
+    /// Whether the reason is that the file is outside the project.
     #[must_use]
     pub fn is_outside(&self) -> bool {
         matches!(
@@ -129,7 +129,7 @@ impl From<rustix::io::Errno> for Refused {
 }
 
 impl Files {
-    /// The files of the project to which a folder belongs.
+    /// The files of the project that contains a folder.
     #[must_use]
     pub fn of(root: &Path) -> Files {
         let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
@@ -143,7 +143,7 @@ impl Files {
         }
     }
 
-    /// The same files, of which those below these folders are of packages.
+    /// The same files; those below these folders belong to packages.
     #[must_use]
     pub fn with_packages(self, packages: Vec<(PathBuf, Packaged)>) -> Files {
         Files {
@@ -152,7 +152,7 @@ impl Files {
         }
     }
 
-    /// What messages say of a file of a package.
+    /// A package file's name in messages.
     #[must_use]
     pub fn packaged(&self, path: &Path) -> Option<Packaged> {
         let mut packages = self.packages.iter();
@@ -160,7 +160,7 @@ impl Files {
             let rest = path.strip_prefix(folder).ok()?;
             let package = of.package.clone();
             let shown = match of.shown.to_str() {
-                // No folder of this machine.
+                // Not a folder of this machine.
                 Some(name) if name.ends_with(':') => format!("{name}{}", rest.display()).into(),
                 _ => of.shown.join(rest),
             };
@@ -173,8 +173,8 @@ impl Files {
         })
     }
 
-    /// The same files, with these texts in the place of what the disk has, or where it has
-    /// nothing. Paths are relative to the root; one outside the project is left out.
+    /// The same files with these texts instead of those on disk, or in addition. Paths are relative
+    /// to the root; texts outside the project are left out.
     #[must_use]
     pub fn with_unsaved(self, texts: impl IntoIterator<Item = (PathBuf, String)>) -> Files {
         let mut unsaved = BTreeMap::clone(&self.unsaved);
@@ -189,14 +189,14 @@ impl Files {
         }
     }
 
-    /// Where a text lies that need not be on the disk.
+    /// The path of a text that need not be on disk.
     fn place(&self, path: &Path) -> Option<PathBuf> {
         let named = normal(&self.real_root.join(path));
         let place = self.real(path).unwrap_or(named);
         place.starts_with(&self.project).then_some(place)
     }
 
-    /// The text of an editor that stands in the place of what the disk has.
+    /// The editor's text for a path.
     #[must_use]
     pub fn unsaved(&self, path: &Path) -> Option<&str> {
         if self.unsaved.is_empty() {
@@ -205,7 +205,7 @@ impl Files {
         self.unsaved.get(&self.place(path)?).map(String::as_str)
     }
 
-    /// Only what lies below this folder, whatever it is a part of.
+    /// Only files below this folder.
     #[must_use]
     pub fn below(root: &Path) -> Files {
         let files = Files::of(root);
@@ -215,13 +215,13 @@ impl Files {
         }
     }
 
-    /// The folder of `book.toml`, as it was given.
+    /// The folder of `book.toml`, as given.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Opens a file that opsbook works with: settings, nodes, probes, what is delivered.
+    /// Opens a file that opsbook uses: settings, nodes, probes, deliveries.
     pub fn open(&self, path: &Path) -> Result<Opened, Refused> {
         let real = self.real(path)?;
         let file = open_real(&self.project, &real)?;
@@ -229,8 +229,8 @@ impl Files {
         Ok(Opened { file, size, real })
     }
 
-    /// Opens a file for the readers of the book. A link must not lead to something that its
-    /// own name does not show to be private.
+    /// Opens a file for readers of the book. A link to a private file is refused unless the link's
+    /// own name already shows that it is private.
     pub fn open_public(&self, path: &Path) -> Result<Opened, Refused> {
         let opened = self.open(path)?;
         let own = self.real_root.join(path);
@@ -244,7 +244,7 @@ impl Files {
         Ok(opened)
     }
 
-    /// The text of a file that opsbook works with.
+    /// The text of a file that opsbook uses.
     pub fn text(&self, path: &Path, most: u64) -> Result<String, Refused> {
         match self.unsaved(path) {
             Some(text) => bounded(text, most),
@@ -252,7 +252,7 @@ impl Files {
         }
     }
 
-    /// The text of a file for the readers of the book.
+    /// The text of a file for readers of the book.
     pub fn public_text(&self, path: &Path) -> Result<String, Refused> {
         let opened = self.open_public(path);
         match (self.unsaved(path), opened) {
@@ -267,7 +267,7 @@ impl Files {
         self.unsaved(path).is_some() || self.real(path).is_ok_and(|real| real.is_file())
     }
 
-    /// Whether what a link leads to, there or not, is in the project.
+    /// Checks that a link's target, existing or not, is in the project.
     pub fn leads_inside(&self, path: &Path) -> Result<(), Refused> {
         match self.real(path) {
             Ok(_) | Err(Refused::Missing) => Ok(()),
@@ -285,8 +285,8 @@ impl Files {
         }
     }
 
-    /// Everything in a folder, in name order, folders before what they hold. A link that leads
-    /// out of the project, and what is neither file nor folder, is refused.
+    /// All entries of a folder, sorted by name, folders before their contents. Refuses links that
+    /// leave the project, and everything except files, links and folders.
     pub fn tree(&self, root: &Path) -> Result<Vec<Entry>, Refused> {
         self.folder(root)?;
         let mut found = Vec::new();
@@ -322,12 +322,12 @@ impl Files {
         Ok(found)
     }
 
-    /// Where a path leads, all links followed, if that is inside the project.
+    /// The real path if it is inside the project.
     fn real(&self, path: &Path) -> Result<PathBuf, Refused> {
         let full = self.root.join(path);
         let real = match full.canonicalize() {
             Ok(real) => real,
-            // Whether a file elsewhere is there is nobody's business.
+            // Do not reveal whether a file outside exists.
             Err(_) if !normal(&self.real_root.join(path)).starts_with(&self.project) => {
                 return Err(Refused::Outside);
             }
@@ -339,7 +339,7 @@ impl Files {
         Ok(real)
     }
 
-    /// The link in a path by which it leaves the project.
+    /// The link in a path that leaves the project.
     fn link_outside(&self, path: &Path) -> Option<Refused> {
         let mut at = PathBuf::new();
         for part in path.components() {
@@ -363,7 +363,7 @@ impl Files {
 }
 
 impl Opened {
-    /// All of it, where it is text of at most so many bytes.
+    /// The whole text, if it is UTF-8 and has at most `most` bytes.
     pub fn text(self, most: u64) -> Result<String, Refused> {
         if self.size > most {
             return Err(too_large(most));
@@ -392,8 +392,8 @@ fn too_large(most: u64) -> Refused {
     Refused::TooLarge(most.div_ceil(1024 * 1024))
 }
 
-/// Opens a path that has no link in it, folder by folder: what was put in the place of one of
-/// them since then is not followed.
+/// Opens a path without links, folder by folder: a component that was replaced meanwhile is not
+/// followed.
 fn open_real(project: &Path, real: &Path) -> Result<File, Refused> {
     let within = real.strip_prefix(project).map_err(|_| Refused::Outside)?;
     let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -410,7 +410,7 @@ fn open_real(project: &Path, real: &Path) -> Result<File, Refused> {
 }
 
 fn open_regular(folder: &impl std::os::fd::AsFd, name: &OsStr) -> Result<File, Refused> {
-    // Asked before it is opened: opening a device may do something.
+    // Check before opening: opening a device may have an effect.
     let found = rustix::fs::statat(folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
     regular(rustix::fs::FileType::from_raw_mode(found.st_mode))?;
     let how =
@@ -434,7 +434,7 @@ fn regular(kind: rustix::fs::FileType) -> Result<(), Refused> {
     }))
 }
 
-/// Files that are not for the readers of a book, by their names.
+/// Whether a file's name says that it is not for readers of a book.
 #[must_use]
 pub fn is_private(file: &Path) -> bool {
     let parts = file.components().filter_map(|part| match part {
@@ -457,7 +457,7 @@ pub fn is_private(file: &Path) -> bool {
         )
 }
 
-/// Without `.` and, where possible, without `..`.
+/// Removes `.` and, where possible, `..`.
 #[must_use]
 pub fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();

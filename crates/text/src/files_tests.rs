@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
-/// A project in a folder beside another one.
+/// A project next to another one.
 fn project() -> (tempfile::TempDir, Files) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("project");
@@ -177,7 +177,7 @@ fn a_text_that_is_not_saved_takes_the_place_of_what_the_disk_has() {
     let public = |path: &str| files.public_text(Path::new(path));
     assert_eq!(public("page.md"), Ok("unsaved page.md".to_owned()));
     assert_eq!(public("new.md"), Ok("unsaved sub/../new.md".to_owned()));
-    // The disk is as it was, and so is who looks at it without these texts.
+    // The disk is unchanged, and so is a view without these texts.
     assert_eq!(
         Files::of(&root).text(Path::new("page.md"), MAX_TEXT),
         Ok("saved".to_owned())

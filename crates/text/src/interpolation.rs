@@ -1,13 +1,12 @@
-//! `${name}` in texts of the author: read once, when the text is made. What is put in for a
-//! name is data from then on: it is never read again, neither for references nor as a
-//! pattern, an expression or JSON.
+//! `${name}` in the author's texts. A text is parsed once. A substituted value is data: it is never
+//! parsed again, neither for references nor as a pattern, an expression or JSON.
 
 use std::fmt;
 use std::ops::Range;
 
 use regex::Regex;
 
-/// A text of the author in which `${name}` stands for a value, and `$${` for a literal `${`.
+/// A text of the author in which `${name}` means a value, and `$${` a literal `${`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interpolated {
     parts: Vec<Part>,
@@ -16,26 +15,26 @@ pub struct Interpolated {
 /// One part of an [`Interpolated`] text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The author wrote it: marks of patterns and expressions in it count.
+    /// Written by the author: patterns and expressions in it are active.
     Written(String),
-    /// It was put in for a name: whatever stands in it is text.
+    /// A substituted value: plain text.
     Value(String),
-    /// A name that has no value yet.
+    /// A name without a value yet.
     Name(String),
 }
 
-/// What a reader of the raw text finds, with its place.
+/// A piece of a raw text, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// Text in which nothing is a reference.
+    /// Text without a reference.
     Text(&'a str),
     /// `${name}`; the range covers all of it.
     Name(&'a str, Range<usize>),
-    /// `${` that is no reference; the range covers what was written.
+    /// An invalid `${`; the range covers what was written.
     Wrong(Wrong<'a>, Range<usize>),
 }
 
-/// Why `${` is no reference.
+/// Why a `${` is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong<'a> {
     /// No `}` follows.
@@ -45,7 +44,7 @@ pub enum Wrong<'a> {
 }
 
 impl Interpolated {
-    /// Reads a text of the author. `${` that is no reference stays as it is written.
+    /// Parses a text of the author. An invalid `${` stays unchanged.
     #[must_use]
     pub fn read(text: &str) -> Interpolated {
         let mut parts = Vec::new();
@@ -59,7 +58,7 @@ impl Interpolated {
         Interpolated { parts }
     }
 
-    /// A text in which nothing is a reference.
+    /// A text without references.
     #[must_use]
     pub fn literal(text: &str) -> Interpolated {
         let mut parts = Vec::new();
@@ -67,13 +66,13 @@ impl Interpolated {
         Interpolated { parts }
     }
 
-    /// What it is made of, in its order.
+    /// Its parts, in order.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    /// Puts values in. A name without one stays a name.
+    /// Substitutes values. A name without a value stays.
     #[must_use]
     pub fn fill(&self, mut value: impl FnMut(&str) -> Option<String>) -> Interpolated {
         let parts = self.parts.iter().map(|part| match part {
@@ -85,7 +84,7 @@ impl Interpolated {
         }
     }
 
-    /// The names that have no value yet, in their order.
+    /// The names without a value, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Name(name) => Some(name.as_str()),
@@ -93,7 +92,7 @@ impl Interpolated {
         })
     }
 
-    /// Whether a name has no value yet, so that what the text will be is not known.
+    /// Whether some name has no value, so that the text is not known yet.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.names().next().is_some()
@@ -105,7 +104,7 @@ impl Interpolated {
         self.parts.is_empty()
     }
 
-    /// The text, where every name has its value.
+    /// The text if every name has a value.
     #[must_use]
     pub fn known(&self) -> Option<String> {
         (!self.is_open()).then(|| self.to_string())
@@ -136,7 +135,7 @@ impl Interpolated {
         lines
     }
 
-    /// Without white space at its end.
+    /// Removes white space at the end.
     #[must_use]
     pub fn trim_end(mut self) -> Interpolated {
         while let Some(Part::Written(text) | Part::Value(text)) = self.parts.last_mut() {
@@ -149,8 +148,7 @@ impl Interpolated {
         self
     }
 
-    /// What stands between marks that the author wrote; a mark within a value separates
-    /// nothing.
+    /// Splits at marks that the author wrote; a mark within a value does not count.
     #[must_use]
     pub fn split(&self, mark: &str) -> Vec<String> {
         let mut between = vec![String::new()];
@@ -168,7 +166,7 @@ impl Interpolated {
         between
     }
 
-    /// What is left of the text after a mark that the author wrote at its beginning.
+    /// The text after a mark that the author wrote at its beginning.
     #[must_use]
     pub fn strip_prefix(&self, mark: char) -> Option<Interpolated> {
         let (Part::Written(first), rest) = self.parts.split_first()? else {
@@ -180,7 +178,7 @@ impl Interpolated {
         Some(Interpolated { parts })
     }
 
-    /// What is left of the text before a mark that the author wrote at its end.
+    /// The text before a mark that the author wrote at its end.
     #[must_use]
     pub fn strip_suffix(&self, mark: char) -> Option<Interpolated> {
         let (Part::Written(last), rest) = self.parts.split_last()? else {
@@ -191,16 +189,16 @@ impl Interpolated {
         Some(Interpolated { parts })
     }
 
-    /// The text as a regular expression: `translate` changes what the author wrote; values
-    /// and names stand for exactly themselves.
+    /// Compiles the text as a regular expression. `translate` is applied to the author's parts;
+    /// values and names match literally.
     ///
     /// # Errors
-    /// What is wrong with the expression, in the words of the `regex` crate.
+    /// The error of the `regex` crate.
     pub fn regex(&self, translate: impl FnOnce(&str) -> String) -> Result<Regex, regex::Error> {
         Regex::new(&self.regex_text(translate))
     }
 
-    /// The same, not compiled yet.
+    /// The same, not compiled.
     #[must_use]
     pub fn regex_text(&self, translate: impl FnOnce(&str) -> String) -> String {
         let mut values = Vec::new();
@@ -217,14 +215,14 @@ impl Interpolated {
         with_values(&translate(&text), &values)
     }
 
-    /// JSON in which the author wrote references: within a text a value is a part of that
-    /// text, elsewhere it must be JSON by itself.
+    /// Parses the text as JSON with references: within a string a value becomes a part of the
+    /// string, elsewhere it must be valid JSON.
     ///
-    /// The second value is what stands for the marks in the texts of the first: they are read
-    /// by [`Interpolated::in_marked`].
+    /// The second result are the values behind the marks in the first one's strings;
+    /// [`Interpolated::in_marked`] reads them.
     ///
     /// # Errors
-    /// The name's value and why it cannot stand there, or what is wrong with the JSON.
+    /// The value that is not valid at its place, or the error in the JSON.
     pub fn json(&self) -> Result<(serde_json::Value, Vec<String>), String> {
         let mut json = String::new();
         let mut values = Vec::new();
@@ -253,7 +251,7 @@ impl Interpolated {
         Ok((json, values))
     }
 
-    /// A text of [`Interpolated::json`], with its values.
+    /// A string from [`Interpolated::json`], with its values.
     #[must_use]
     pub fn in_marked(text: &str, values: &[String]) -> Interpolated {
         let mut parts = Vec::new();
@@ -269,7 +267,7 @@ impl Interpolated {
     }
 }
 
-/// The text; a name without a value as the author wrote it.
+/// The text; a name without a value appears as written.
 impl fmt::Display for Interpolated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts.iter().try_for_each(|part| write!(f, "{part}"))
@@ -296,7 +294,7 @@ pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// What is `${` in a raw text and no reference.
+/// The invalid `${` in a raw text.
 pub fn wrong_references(text: &str) -> impl Iterator<Item = Wrong<'_>> {
     pieces(text).filter_map(|piece| match piece {
         Piece::Wrong(wrong, _) => Some(wrong),
@@ -304,7 +302,7 @@ pub fn wrong_references(text: &str) -> impl Iterator<Item = Wrong<'_>> {
     })
 }
 
-/// Whether a script can know a value by this name: `[a-z][a-z0-9_]*`.
+/// Whether this is a valid name of a value: `[a-z][a-z0-9_]*`.
 #[must_use]
 pub fn is_variable_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -314,7 +312,7 @@ pub fn is_variable_name(name: &str) -> bool {
 }
 
 impl Wrong<'_> {
-    /// What is wrong, in one sentence without its end.
+    /// The error, in one sentence without a full stop.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
@@ -330,7 +328,7 @@ impl Wrong<'_> {
     }
 }
 
-/// The piece at the start of a text that is not empty, and how much of it that takes.
+/// The first piece of a non-empty text, and its length.
 fn piece(rest: &str, at: usize) -> (Piece<'_>, usize) {
     if rest.starts_with("$${") {
         return (Piece::Text(&rest[1..3]), 3);
@@ -352,7 +350,7 @@ fn piece(rest: &str, at: usize) -> (Piece<'_>, usize) {
     }
 }
 
-/// The length of the text up to the next `$` that may begin a piece.
+/// The length of the text before the next `$` that may begin a piece.
 fn next_dollar(rest: &str) -> usize {
     rest.char_indices()
         .skip(1)
@@ -366,7 +364,7 @@ fn push(lines: &mut [Interpolated], part: Part) {
     }
 }
 
-/// Adjacent parts of the author are one, so that a mark of two characters is found.
+/// Adjacent parts of the author are merged, so that marks of two characters are found.
 fn written(parts: &mut Vec<Part>, text: &str) {
     match parts.last_mut() {
         _ if text.is_empty() => {}
@@ -375,8 +373,8 @@ fn written(parts: &mut Vec<Part>, text: &str) {
     }
 }
 
-/// Characters of a private plane that stand for values while the text around them is read.
-/// The author's own are left out before.
+/// Private-use characters that represent values while the surrounding text is parsed. The author's
+/// own such characters are removed before.
 const FIRST_MARK: char = '\u{F0000}';
 const LAST_MARK: char = '\u{FFFFD}';
 
@@ -390,8 +388,8 @@ fn is_mark(c: char) -> bool {
     (FIRST_MARK..=LAST_MARK).contains(&c)
 }
 
-/// An expression with its values in the place of their marks: in brackets as characters,
-/// elsewhere as one group.
+/// An expression with its values instead of their marks: within brackets as characters, elsewhere
+/// as one group.
 fn with_values(expression: &str, values: &[String]) -> String {
     let mut out = String::new();
     let mut class = 0_usize;
@@ -420,7 +418,7 @@ fn with_values(expression: &str, values: &[String]) -> String {
     out
 }
 
-/// Whether JSON that was within a text, or not, is within one after this.
+/// Whether a position after this JSON fragment is within a string; `within` is the state before it.
 fn ends_within(json: &str, mut within: bool) -> bool {
     let mut escaped = false;
     for c in json.chars() {

@@ -1,5 +1,5 @@
-//! The ground: texts of the project and from outside, where each part of them stands, how they
-//! are read and how they are shown.
+//! The base crate: texts of the project and from outside, their places, and how they are read and
+//! shown.
 //!
 //! ```
 //! use opsbook_text::outside::Outside;

@@ -1,8 +1,9 @@
-//! Text that comes from outside: from a node, from another user's bundle, from a journal.
+//! Text from outside: from a node, from another user's bundle, from a journal.
 //!
-//! It has no `Display`: what prints it must say how, and each way makes it harmless. It cannot
-//! move a cursor, change a title, turn the reading direction, hide anything, end a line, or be
-//! a command to the CI system that reads the log. Data formats take it as it is.
+//! It has no `Display`: the caller must choose how to print it, and each way makes it harmless.
+//! Printed, it cannot move the cursor, change a title, reverse the reading direction, hide
+//! anything, end a line, or be a command to a CI system that reads the log. Data formats get the
+//! original text.
 
 mod neutral;
 
@@ -12,31 +13,31 @@ use serde::{Deserialize, Serialize};
 
 pub use neutral::{Net, commands, is_hidden};
 
-/// Characters of one line that are shown.
+/// The most characters shown of one line.
 const MOST: usize = 2000;
-/// Lines of a block that are shown.
+/// The most lines shown of a block.
 const MOST_LINES: usize = 200;
 
-/// Text from outside, as it came.
+/// Text from outside, unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Outside(String);
 
 impl Outside {
-    /// Bytes; what is not UTF-8 becomes U+FFFD.
+    /// From bytes; invalid UTF-8 becomes U+FFFD.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Outside {
         Outside(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// The text as it came: for comparing, for a shell (quoted), for data formats. Never for a
+    /// The original text: for comparisons, for a shell (quoted), for data formats. Never for a
     /// terminal or a log.
     #[must_use]
     pub fn exact(&self) -> &str {
         &self.0
     }
 
-    /// The text as it is, for a data format or a comparison; never for a terminal.
+    /// The original text, for a data format or a comparison; never for a terminal.
     #[must_use]
     pub fn into_exact(self) -> String {
         self.0
@@ -48,31 +49,31 @@ impl Outside {
         self.0.is_empty()
     }
 
-    /// All of it as one line: line ends are shown as what they are.
+    /// The whole text as one line, with visible line ends.
     #[must_use]
     pub fn line(&self) -> Line<'_> {
         line(&self.0)
     }
 
-    /// Each of its lines; all of them.
+    /// All its lines.
     pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
         self.0.lines().map(line)
     }
 
-    /// Its lines, where that are not too many for a person.
+    /// Its lines, limited to what a person can read.
     #[must_use]
     pub fn block(&self) -> Block<'_> {
         block(&self.0)
     }
 
-    /// The last line with something in it; the one that tells most of a program's words.
+    /// The last non-empty line, usually the most informative one.
     #[must_use]
     pub fn last_line(&self) -> Option<Line<'_>> {
         let lines = self.0.lines().map(str::trim);
         lines.rev().find(|line| !line.is_empty()).map(line)
     }
 
-    /// The same without white space at both ends.
+    /// Without white space at both ends.
     #[must_use]
     pub fn trimmed(&self) -> Outside {
         Outside(self.0.trim().to_owned())
@@ -121,11 +122,11 @@ pub fn block(text: &str) -> Block<'_> {
     Block(text)
 }
 
-/// One line that does nothing but be read.
+/// One harmless line.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a>(&'a str);
 
-/// Lines that do nothing but be read.
+/// Harmless lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a>(&'a str);
 
@@ -157,7 +158,7 @@ impl fmt::Display for Block<'_> {
 mod tests {
     use super::*;
 
-    /// Whether a type has a `Display`, seen without asking for one.
+    /// Detects whether a type has a `Display`, without requiring it.
     struct Asked<T>(std::marker::PhantomData<T>);
 
     trait Plain {

@@ -1,10 +1,10 @@
-//! Names against patterns of `*` and `?`, as a shell matches them within one folder.
+//! Matches names against patterns with `*` and `?`, like a shell within one folder.
 //!
-//! It is ours because the crates for globs also know classes, braces and paths, and `[` or `{` in
-//! a name of ours is a letter like any other.
+//! Our own code, because glob crates also interpret classes, braces and paths, and `[` or `{` in
+//! our names are ordinary characters.
 
-/// Whether a name fits a pattern: `*` stands for any bytes, `?` for one. Linear but for the
-/// stars, each of which is tried at most once a position.
+/// Whether a name matches a pattern: `*` matches any bytes, `?` one. Linear, apart from the stars,
+/// each of which is tried at most once per position.
 #[must_use]
 pub fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
@@ -32,7 +32,7 @@ pub fn fits(pattern: &[u8], name: &[u8]) -> bool {
     pattern[p..].iter().all(|c| *c == b'*')
 }
 
-/// Whether a text is a pattern, and not a name.
+/// Whether a text is a pattern.
 #[must_use]
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?'])

@@ -1,11 +1,10 @@
-//! The one reader of YAML: `nodes.yaml`, contracts and typed checks, with a span for every
-//! value. The only place that names `saphyr_parser` and `serde_yaml`.
+//! The only YAML reader: `nodes.yaml`, contracts and typed checks, with a span for every value.
+//! Only this module names `saphyr_parser` and `serde_yaml`.
 //!
-//! YAML 1.2 core schema. Duplicate keys, tags, a second document, anchors, aliases and `<<`
-//! (but in files of other tools),
-//! nesting deeper than [`MAX_DEPTH`] and input larger than [`MAX_BYTES`] are problems with
-//! their place. The source text of plain scalars is kept: `0644`, `1.10` and `NO` stay what
-//! was written.
+//! YAML 1.2 core schema. Reported as problems with their places: duplicate keys, tags, a second
+//! document, nesting deeper than [`MAX_DEPTH`], input larger than [`MAX_BYTES`], and (except in
+//! files of other tools) anchors, aliases and `<<`. Plain scalars keep their text: `0644`, `1.10`
+//! and `NO` stay as written.
 
 mod access;
 mod anchors;
@@ -25,23 +24,23 @@ use indexmap::IndexMap;
 
 use crate::source::Span;
 
-/// Levels of maps and sequences within each other.
+/// The deepest nesting of maps and sequences.
 pub const MAX_DEPTH: usize = 32;
 /// Size of one file or block, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Values in one file or block, so that memory stays bounded too.
+/// The most values in one file or block, to limit memory.
 pub const MAX_VALUES: usize = 400_000;
 
-/// One value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Yaml {
-    /// Where it stands.
+    /// Its place.
     pub span: Span,
-    /// What it is.
+    /// The value.
     pub value: Value,
 }
 
-/// A value of YAML 1.2, in which only `true` and `false` are truth values.
+/// A YAML 1.2 value; only `true` and `false` are booleans.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `null`, `~`, or nothing at all.
@@ -50,7 +49,7 @@ pub enum Value {
     Bool(bool),
     /// A number and the text that it was written as.
     Int(i64, String),
-    /// A number with a fraction or exponent, and how it is written.
+    /// A number with a fraction or exponent, and its text.
     Float(f64, String),
     /// A text.
     Str(String),
@@ -63,18 +62,18 @@ pub enum Value {
 /// Keys in the order of the source.
 pub type Map = IndexMap<String, Entry>;
 
-/// One key of a map, and its value.
+/// A key of a map, and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Where the key stands.
+    /// The place of the key.
     pub key: Span,
     /// The value.
     pub value: Yaml,
 }
 
 impl Yaml {
-    /// The text of a scalar as it was written: `0644` for the plain scalar `0644`, `""` for
-    /// null, nothing for maps and sequences.
+    /// The text of a scalar as written: `0644` for the plain scalar `0644`, `""` for null; `None`
+    /// for maps and sequences.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.value {
@@ -86,7 +85,7 @@ impl Yaml {
         }
     }
 
-    /// What it is, for messages: `a map`, `a number`.
+    /// Its type, for messages: `a map`, `a number`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.value {

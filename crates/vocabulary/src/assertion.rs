@@ -1,4 +1,4 @@
-//! One typed assertion: what to tell the probe, and what its facts must be.
+//! One typed assertion: the arguments of the probe, and the expected facts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,12 @@ use crate::matchers::Matcher;
 use crate::patterns;
 use crate::source::in_one_line;
 
-/// One typed assertion, understood: which probe to run with which arguments, and what its
-/// facts must be.
+/// One parsed typed assertion: the probe to run, its arguments, and the expected facts.
 #[derive(Clone, Debug)]
 pub struct Assertion {
-    /// The type, such as `service`, and where it stands.
+    /// The kind, such as `service`, and its place.
     pub kind: Spanned<String>,
-    /// The name of the resource, such as `nginx`, and where it stands.
+    /// The name of the resource, such as `nginx`, and its place.
     pub resource: Spanned<Interpolated>,
     pub(super) probe: Arc<Kind>,
     pub(super) title: Option<Interpolated>,
@@ -32,13 +31,13 @@ pub struct Assertion {
     pub(super) timeout: Option<Duration>,
     pub(super) sudo: Option<SudoUser>,
     pub(super) on: Option<On>,
-    /// In the order of the header; those without a value are not here.
+    /// In the order of the header; only those with a value.
     pub(super) arguments: Vec<Told>,
     /// In the order of the header, so that gates come first.
     pub(super) expected: Vec<Expectation>,
-    /// What the check itself brings along: `content` of `matching`.
+    /// A value in the check itself: `content` of `matching`.
     pub(super) given: Option<Found>,
-    /// Values of the node that the author's commands mention, for who looks by hand.
+    /// The node's values in the author's commands, for a person who repeats them by hand.
     pub(super) told_by_hand: Vec<(String, String)>,
 }
 
@@ -57,23 +56,23 @@ pub(super) struct Expectation {
     pub matcher: Matcher,
 }
 
-/// `skip`: why, and until when.
+/// `skip`: the reason, and the last day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiver {
     /// The author's reason.
     pub reason: String,
-    /// The last day on which it is not asked; none where that has no end.
+    /// The last day without evaluation; `None` if unlimited.
     pub until: Option<Date>,
 }
 
-/// What the facts say about an assertion.
+/// The decision about an assertion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// Everything that the author expects is so.
+    /// All expectations are met.
     Holds,
-    /// Looked, and it is wrong.
+    /// It was evaluated, and something is wrong.
     Fails(Vec<Evidence>),
-    /// What would decide it was not to be seen, and nothing else is wrong.
+    /// The deciding facts were not available, and nothing else is wrong.
     CannotLook(CannotLook),
 }
 
@@ -84,7 +83,7 @@ impl Assertion {
         in_one_line(&format!("{}/{}", self.kind.value, self.resource.value))
     }
 
-    /// All that decides it, values put in, as one text: to be compared, never shown.
+    /// Everything that decides it, with values, as one text: for comparison, never for display.
     #[must_use]
     pub fn asked(&self) -> String {
         let told = self.arguments.iter();
@@ -106,50 +105,50 @@ impl Assertion {
         )
     }
 
-    /// The author's title, with values put in.
+    /// The author's title, with values.
     #[must_use]
     pub fn title(&self) -> Option<String> {
         self.title.as_ref().map(ToString::to_string)
     }
 
-    /// Why it is not to be asked, where it is waived.
+    /// The waiver, if it is waived.
     #[must_use]
     pub fn skip(&self) -> Option<&Waiver> {
         self.waiver.as_ref()
     }
 
-    /// Try for the first, every second.
+    /// How long to try, and how often.
     #[must_use]
     pub fn eventually(&self) -> Option<(Duration, Duration)> {
         self.eventually
     }
 
-    /// After which its process is to be killed, where the check says so.
+    /// The time after which to kill its process, if the check sets one.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// The user that it is asked as, where not the login user.
+    /// The user that it runs as, if not the login user.
     #[must_use]
     pub fn sudo(&self) -> Option<&SudoUser> {
         self.sudo.as_ref()
     }
 
-    /// Where it is asked: on the node, unless the check says otherwise.
+    /// Where it is evaluated: on the node, unless the check says otherwise.
     #[must_use]
     pub fn on(&self) -> On {
         self.on.unwrap_or(On::Node)
     }
 
-    /// Whether the probe may wait for something else than the node's own files: a check of
-    /// this kind in a batch holds up the others.
+    /// Whether the probe may wait for anything but the node's own files: in a batch, it would delay
+    /// the other checks.
     #[must_use]
     pub fn may_wait(&self) -> bool {
         self.probe.waits
     }
 
-    /// What the probe is told, by name of the shell variable without `arg_`.
+    /// The arguments of the probe, by the name of the shell variable without `arg_`.
     #[must_use]
     pub fn arguments(&self) -> Vec<(String, Interpolated)> {
         self.arguments
@@ -158,9 +157,9 @@ impl Assertion {
             .collect()
     }
 
-    /// Commands of the author: values are given to them as shell variables, and are never
-    /// put into their text. The script must be given the variables that they mention; so it
-    /// must those of arguments with a name that has no value yet, each as a command of its own.
+    /// The author's commands. They get values as shell variables, never in their text. The script
+    /// needs the variables that they mention; the same holds for arguments with an open name, each
+    /// of which is a command here.
     pub fn commands(&self) -> impl Iterator<Item = String> {
         self.arguments.iter().flat_map(|told| match told.kind {
             ArgumentKind::Shell => vec![told.text.to_string()],
@@ -172,8 +171,8 @@ impl Assertion {
         })
     }
 
-    /// Puts a node's values into what the probe is told, and into the name. A name that is
-    /// left stays a variable of the script: a secret, which no text may hold.
+    /// Substitutes a node's values in the arguments and the name. A remaining name becomes a
+    /// variable of the script: a secret, which no text may contain.
     pub fn fill_arguments(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
         self.resource.value = self.resource.value.fill(&mut *value);
         for told in &mut self.arguments {
@@ -181,7 +180,7 @@ impl Assertion {
         }
     }
 
-    /// What the probe is told and could never look at, now that values are put in.
+    /// An argument that is invalid after substitution.
     #[must_use]
     pub fn ill_formed(&self) -> Option<String> {
         self.arguments.iter().find_map(|told| {
@@ -190,12 +189,13 @@ impl Assertion {
         })
     }
 
-    /// The value of a variable that a command of the author mentions, for who looks by hand.
+    /// Stores the value of a variable in the author's commands, for a person who repeats them by
+    /// hand.
     pub fn tell(&mut self, name: &str, value: &str) {
         self.told_by_hand.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Puts a node's values into what is expected, and into the title.
+    /// Substitutes a node's values in the expectations and the title.
     pub fn fill_expected(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
         for expectation in &mut self.expected {
             expectation.matcher.fill(value);
@@ -208,13 +208,13 @@ impl Assertion {
         }
     }
 
-    /// Whether the facts are as expected, now.
+    /// Decides by the facts, now.
     #[must_use]
     pub fn decide(&self, facts: &Facts) -> Decision {
         self.decide_at(facts, Timestamp::now())
     }
 
-    /// Whether the facts are as expected; days are counted from `now`.
+    /// Decides by the facts; days are counted from `now`.
     #[must_use]
     pub fn decide_at(&self, facts: &Facts, now: Timestamp) -> Decision {
         let mut evidence = Vec::new();
@@ -256,13 +256,13 @@ impl Assertion {
         }
     }
 
-    /// The command with which to look by hand.
+    /// The command to look by hand.
     #[must_use]
     pub fn by_hand(&self, facts: &Facts) -> String {
         let form = facts.found_with().unwrap_or_default();
         let mut text = String::with_capacity(form.len());
         let mut rest = form;
-        // In one pass: what was put in is not looked at again.
+        // In one pass: a substituted value is not parsed again.
         while let Some((before, after)) = rest.split_once('{') {
             text.push_str(before);
             let told = self.arguments.iter().find_map(|told| {
@@ -338,7 +338,7 @@ impl Assertion {
         let nothing = matches!(found, Found::Absent | Found::Bool(false));
         let found = shorten(&found.to_string());
         let found = match (error, facts.note()) {
-            // A command that ends otherwise than it should has as a rule said why.
+            // A command with a wrong exit status usually has a message that explains it.
             (_, Some(note)) if nothing || expectation.fact == "exit-status" => {
                 format!("{found}: {note}")
             }
@@ -355,7 +355,7 @@ impl Assertion {
     }
 }
 
-/// Whether the beginning of a text is enough to decide: a line that must be there is.
+/// Whether the beginning of a text suffices to decide: a required line was found in it.
 fn settled(matcher: &Matcher, result: &Result<bool, String>) -> bool {
     let Matcher::Patterns(written) = matcher else {
         return false;
@@ -366,7 +366,7 @@ fn settled(matcher: &Matcher, result: &Result<bool, String>) -> bool {
             .any(|pattern| pattern.strip_prefix('!').is_some())
 }
 
-/// Long texts end in an ellipsis: evidence is read by people.
+/// Shortens long texts with an ellipsis: people read the evidence.
 fn shorten(text: &str) -> String {
     const LIMIT: usize = 400;
     if text.len() <= LIMIT {

@@ -1,5 +1,5 @@
-//! Assertions -> one shell script -> the facts of each. Arguments reach the script as shell
-//! variables; its text is the same for every node and value.
+//! Makes one shell script from several assertions, and splits its output into the facts of each.
+//! Arguments are shell variables, so the script's text is the same for every node and value.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use crate::header::{ArgumentKind, Kind};
 use crate::interpolation::{Interpolated, Part};
 
 const PRELUDE: &str = include_str!("prelude.sh");
-/// What the script prints before the nonce that frames everything after it.
+/// Precedes the nonce that frames the following output.
 const GREETING: &[u8] = b"opsbook-facts ";
 
-/// One script that looks at several resources, one after the other, in one shell.
+/// One script that examines several resources, one after the other, in one shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// A POSIX `sh` script.
     pub text: Arc<str>,
-    /// The shell variables that the script must be given.
+    /// The shell variables of the script.
     pub variables: Vec<(String, String)>,
     count: usize,
 }
 
 impl Batch {
-    /// Makes one script of assertions that are asked on the same node by the same user.
+    /// One script for assertions of the same node and user.
     #[must_use]
     pub fn new(assertions: &[&Assertion]) -> Batch {
         let mut text = prelude();
@@ -49,7 +49,7 @@ impl Batch {
         }
     }
 
-    /// What was printed -> the facts of each assertion, in their order.
+    /// The facts of each assertion, in order, from the output.
     #[must_use]
     pub fn split(&self, status: i32, out: &[u8], err: &[u8]) -> Vec<Result<Facts, CannotLook>> {
         let Some((nonce, rest)) = greeting(out) else {
@@ -68,8 +68,8 @@ impl Batch {
             .collect()
     }
 
-    /// What was printed -> how long each assertion took, in their order; none where the node
-    /// does not tell. A node may say anything here: it is for reports alone.
+    /// How long each assertion took, in order; `None` if the node does not report it. The node may
+    /// lie here: use it only in reports.
     #[must_use]
     pub fn times(&self, out: &[u8]) -> Vec<Option<Duration>> {
         let Some((nonce, rest)) = greeting(out) else {
@@ -86,13 +86,13 @@ impl Batch {
 }
 
 impl Assertion {
-    /// The shell script that looks, and its variables.
+    /// The script for this assertion, and its variables.
     #[must_use]
     pub fn script(&self) -> Batch {
         Batch::new(&[self])
     }
 
-    /// Reads what the script of [`Assertion::script`] printed.
+    /// Parses the output of [`Assertion::script`].
     pub fn facts(&self, status: i32, out: &[u8], err: &[u8]) -> Result<Facts, CannotLook> {
         Batch::new(&[self])
             .split(status, out, err)
@@ -101,7 +101,7 @@ impl Assertion {
     }
 }
 
-/// The support for probes without its comments: it is sent often.
+/// The prelude of probes without comments: it is sent often.
 fn prelude() -> String {
     let mut text = String::with_capacity(PRELUDE.len());
     for line in PRELUDE.lines().filter(|line| !line.starts_with('#')) {
@@ -111,18 +111,18 @@ fn prelude() -> String {
     text
 }
 
-/// A probe as a function. One that did not come with opsbook runs in a subshell, so that its
-/// `exit` and its variables are its own.
+/// A probe as a shell function. A custom probe runs in a subshell, so that its `exit` and its
+/// variables affect nothing else.
 fn define(text: &mut String, kind: &Kind) {
     let (open, close) = if kind.builtin { ("{", "}") } else { ("(", ")") };
     let function = function(kind);
     let body = code(&kind.body);
-    // A formatter into a string cannot fail.
+    // Writing to a string cannot fail.
     let _ = write!(text, "{function}() {open}\n{body}:\n{close}\n");
 }
 
-/// The body without its header and other comment lines, which no node needs. A comment may
-/// only be taken from a line of its own at the beginning: within, it may be a here-document.
+/// The body without its header and other leading comment lines, which no node needs. Comments
+/// further down stay: they may be part of a here-document.
 fn code(body: &str) -> String {
     let header: usize = body
         .split_inclusive('\n')
@@ -136,8 +136,8 @@ fn code(body: &str) -> String {
     code
 }
 
-/// One `stat` for all files whose paths it cannot mistake: a process each is most of what
-/// files cost. The probe of a file takes its line from `ob_stats`.
+/// One `stat` for all files with unambiguous paths: separate processes are the main cost of file
+/// checks. The `file` probe reads its line from `ob_stats`.
 fn ahead(assertions: &[&Assertion]) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte);
     let paths = assertions.iter().enumerate().filter(|(_, assertion)| {
@@ -158,7 +158,7 @@ fn ahead(assertions: &[&Assertion]) -> String {
     format!("ob_stats=$(LC_ALL=C stat -c '%a %u %g %s %U:%G %n' --{paths} 2>/dev/null)$ob_lf\n")
 }
 
-/// What one `stat` says of a file.
+/// The fields that `stat` reports for a file.
 const STAT: [&str; 6] = ["mode", "owner", "group", "uid", "gid", "size"];
 
 fn call(
@@ -190,8 +190,7 @@ fn call(
     let _ = write!(text, "\n{}\nob_end {index}\n", function(kind));
 }
 
-/// One argument. Where it still mentions a value, that is a variable of its own, so that the
-/// value stands in no text.
+/// One argument. An open name in it becomes a variable, so that the value is in no text.
 fn tell(
     text: &mut String,
     variables: &mut Vec<(String, String)>,
@@ -232,8 +231,8 @@ fn function(kind: &Kind) -> String {
     format!("probe_{}", kind.name.replace('-', "_"))
 }
 
-/// The nonce, and what follows its line. Only the first greeting counts: what a probe reads
-/// cannot know the nonce before it has been chosen.
+/// The nonce, and the text after its line. Only the first greeting counts: the input of a probe
+/// cannot contain a nonce that was not yet chosen.
 fn greeting(out: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = memchr::memmem::find(out, GREETING)?;
     let rest = &out[at + GREETING.len()..];
@@ -241,7 +240,7 @@ fn greeting(out: &[u8]) -> Option<(&[u8], &[u8])> {
     (end >= 8).then(|| (&rest[..end], &rest[end + 1..]))
 }
 
-/// What stands between the marks of one assertion.
+/// The text between the marks of one assertion.
 fn segment<'a>(nonce: &[u8], index: usize, text: &'a [u8]) -> Option<&'a [u8]> {
     let mark = |letter: &str| {
         let mut mark = vec![b'\n'];
@@ -255,7 +254,7 @@ fn segment<'a>(nonce: &[u8], index: usize, text: &'a [u8]) -> Option<&'a [u8]> {
     Some(&text[start..start + length])
 }
 
-/// The node's clock at the tick of this name: seconds with two digits behind the point.
+/// The node's clock at the tick with this name: seconds with two decimals.
 fn tick(nonce: &[u8], name: &str, text: &[u8]) -> Option<Duration> {
     let mark = [b"\n", nonce, b" T ", name.as_bytes(), b" "].concat();
     let start = memchr::memmem::find(text, &mark)? + mark.len();
@@ -297,7 +296,7 @@ mod tests {
     fn each_has_its_own_time_where_the_node_tells() {
         let out = "\nopsbook-facts nonce-of-it\n\nnonce-of-it T - 100.25\n\nnonce-of-it B 0\n\nnonce-of-it E 0\n\nnonce-of-it T 0 100.27\n\nnonce-of-it T 1 102.00\n";
         assert_eq!(times(2, out), [Some(20), Some(1730)]);
-        // One without a tick of its own, and the one after it, are not known.
+        // A missing tick makes two durations unknown: its own and the next.
         assert_eq!(times(3, out), [Some(20), Some(1730), None]);
         assert_eq!(times(2, &out.replace("T 0 100.27", "")), [None, None]);
     }

@@ -1,10 +1,10 @@
-//! Durations where checks differ from the manual: goss's milliseconds, and `eventually`.
+//! Durations that differ from the manual's: goss's milliseconds, and `eventually`.
 
 use std::time::Duration;
 
 use crate::manual::duration;
 
-/// As in goss: a bare number is milliseconds.
+/// As in goss, a bare number is milliseconds.
 pub fn milliseconds(text: &str) -> Result<Duration, String> {
     match text.trim().parse::<u64>() {
         Ok(number) => Ok(Duration::from_millis(number)),
@@ -12,7 +12,7 @@ pub fn milliseconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `60s/2s`: for how long, and how often. Without the second, every second.
+/// `60s/2s`: how long, and how often. Without the second part, every second.
 pub fn eventually(text: &str) -> Result<(Duration, Duration), String> {
     let (limit, every) = text.split_once('/').unwrap_or((text, "1s"));
     let (limit, every) = (duration(limit)?, duration(every)?);

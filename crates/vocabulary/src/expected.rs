@@ -1,4 +1,4 @@
-//! YAML -> matchers. Says what is wrong with its place; never stops at the first problem.
+//! Parses YAML into matchers. Reports errors with their places; never stops at the first.
 
 use indexmap::IndexMap;
 
@@ -35,7 +35,7 @@ const MATCHERS: &[&str] = &[
     "semver-constraint",
 ];
 
-/// Reads what is expected of one fact.
+/// Parses the expectation of one fact.
 pub fn expected(name: &str, kind: FactKind, yaml: &Yaml) -> Result<Matcher, Vec<Problem>> {
     let mut reader = Reader {
         name,
@@ -50,7 +50,7 @@ pub fn expected(name: &str, kind: FactKind, yaml: &Yaml) -> Result<Matcher, Vec<
     }
 }
 
-/// The expectation that a header states in `= VALUE`.
+/// The default expectation in a header, `= VALUE`.
 #[must_use]
 pub fn stated(kind: FactKind, text: &str) -> Matcher {
     match (kind, text) {
@@ -65,7 +65,7 @@ pub fn stated(kind: FactKind, text: &str) -> Matcher {
     }
 }
 
-/// A plain value, as `matching` has it in `content`.
+/// A plain value, as in `content` of `matching`.
 #[must_use]
 pub fn literal(yaml: &Yaml) -> Found {
     match &yaml.value {
@@ -82,7 +82,7 @@ pub fn literal(yaml: &Yaml) -> Found {
     }
 }
 
-/// Whether a raw text has a reference in it, so that what it will be is not known yet.
+/// Whether a raw text contains a reference, so that it is not known yet.
 #[must_use]
 pub fn is_open(text: &str) -> bool {
     text.contains("${")
@@ -91,7 +91,7 @@ pub fn is_open(text: &str) -> bool {
 struct Reader<'a> {
     name: &'a str,
     mode: bool,
-    /// The value at hand is text of many lines, for which a list is patterns.
+    /// The current value is text of several lines, for which a list means patterns.
     lines: bool,
     problems: Vec<Problem>,
 }
@@ -134,7 +134,7 @@ impl Reader<'_> {
         None
     }
 
-    /// A matcher wherever one may stand.
+    /// A matcher, wherever one is allowed.
     fn any(&mut self, yaml: &Yaml) -> Option<Matcher> {
         match &yaml.value {
             Value::Null => self.missing(yaml),
@@ -216,7 +216,7 @@ impl Reader<'_> {
                 _ => Matcher::Element(Box::new(self.item(|reader| reader.any(yaml))?)),
             },
             "contain-elements" => Matcher::Elements(self.item(|reader| reader.list(name, yaml))?),
-            // The one list that may be empty: it says that nothing may be there.
+            // The only list that may be empty: it requires that nothing is found.
             "consist-of" if matches!(&yaml.value, Value::Seq(items) if items.is_empty()) => {
                 Matcher::ConsistOf(Vec::new())
             }
@@ -239,7 +239,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads what is expected of a part of the value, which is no text of many lines.
+    /// Parses the expectation of a part of the value, which is not text of several lines.
     fn item<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let lines = std::mem::take(&mut self.lines);
         let read = read(self);
@@ -280,7 +280,7 @@ impl Reader<'_> {
         if items.is_empty() {
             return self.empty(yaml, "`\"\"` says that there is no text");
         }
-        // A map among them makes it what a list is elsewhere: elements, not patterns.
+        // With a map among them, the list means elements, not patterns.
         if items.iter().any(|item| matches!(item.value, Value::Map(_))) {
             let matchers = self.item(|reader| reader.some(yaml, items))?;
             return Some(Matcher::Elements(matchers));
@@ -358,7 +358,7 @@ impl Reader<'_> {
     }
 }
 
-/// The number that a scalar is, in any notation of YAML.
+/// The number of a scalar, in any YAML notation.
 fn number(yaml: &Yaml) -> Option<f64> {
     match &yaml.value {
         #[expect(

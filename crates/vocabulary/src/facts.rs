@@ -1,5 +1,4 @@
-//! What probes print -> facts. The form of their output is known here and in `prelude.sh`,
-//! nowhere else.
+//! Parses the output of probes into facts. Only this file and `prelude.sh` know the format.
 
 mod forms;
 mod said_by_sh;
@@ -13,42 +12,42 @@ use crate::header::FactKind;
 use forms::{address, days_until, headers};
 use said_by_sh::as_sh;
 
-/// Bytes of a text that are kept; a probe prints at most one more.
+/// The most bytes kept of a text; a probe prints at most one more.
 pub const MOST: usize = 1024 * 1024;
-/// The frame in which a probe hands over all that curl printed.
+/// The frame in which a probe passes on curl's complete output.
 const ANSWER: &str = "answer";
 
-/// What one probe reported about one resource.
+/// The report of one probe about one resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     values: IndexMap<String, Reported>,
     found_with: Option<String>,
     cannot_look: Option<String>,
     note: Option<String>,
-    /// The line of the script at which the author's command begins, and the script's name.
+    /// The first line of the author's command in the script, and the script's name.
     speaks_as: Option<(u64, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reported {
     Absent,
-    /// Neither true nor false: the state between.
+    /// Neither true nor false, but a state between.
     Neither(String),
     Items(Vec<Vec<u8>>),
 }
 
-/// Why nothing is known. Never a pass, and never a failure of what was to be checked.
+/// Why nothing is known. This is neither a pass nor a failure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot look: {reason}")]
 pub struct CannotLook {
-    /// What is in the way, in one sentence without its end.
+    /// The obstacle, in one sentence without a full stop.
     pub reason: String,
-    /// The command to try by hand, where there is one.
+    /// A command to try by hand, if there is one.
     pub how: Option<String>,
 }
 
 impl CannotLook {
-    /// Nothing is known, and no command is known that would tell more.
+    /// Without a command to try by hand.
     #[must_use]
     pub fn because(reason: impl Into<String>) -> CannotLook {
         CannotLook {
@@ -59,8 +58,8 @@ impl CannotLook {
 }
 
 impl Facts {
-    /// Reads the lines of one probe. `err` is its standard error, which is the fact `stderr`
-    /// where the probe does not report one.
+    /// Parses the lines of one probe. `err` is its standard error, which becomes the fact `stderr`
+    /// unless the probe reports one.
     #[must_use]
     pub fn read(nonce: &[u8], out: &[u8], err: &[u8]) -> Facts {
         let mut facts = Facts::default();
@@ -71,7 +70,7 @@ impl Facts {
             let (line, after) = split_line(rest);
             rest = after;
             if let Some(name) = line.strip_prefix(&begin[..]) {
-                // A frame that never ends: the probe was stopped within it.
+                // An unterminated frame: the probe was stopped within it.
                 let Some(length) = memchr::memmem::find(rest, &end) else {
                     facts.cannot_look = Some("the probe was stopped".to_owned());
                     break;
@@ -92,19 +91,19 @@ impl Facts {
         facts
     }
 
-    /// How the probe looked: a command with `{argument}`s.
+    /// How the probe looked: a command with `{argument}` placeholders.
     #[must_use]
     pub fn found_with(&self) -> Option<&str> {
         self.found_with.as_deref()
     }
 
-    /// Why the probe could not look at all of it.
+    /// Why the probe could not examine everything.
     #[must_use]
     pub fn cannot_look(&self) -> Option<&str> {
         self.cannot_look.as_deref()
     }
 
-    /// What the tool said beside the facts.
+    /// A message of the tool besides the facts.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
@@ -197,7 +196,7 @@ impl Facts {
                 if let Some(Reported::Items(items)) = self.values.get_mut(name) {
                     items.push(value.to_vec());
                 } else {
-                    // An answer of curl is cut when it has been taken apart.
+                    // curl's answer is cut after it has been split.
                     let most = if name == ANSWER {
                         value.len()
                     } else {
@@ -217,7 +216,7 @@ impl Facts {
         }
     }
 
-    /// What `curl -i` printed, and after it `-w '\n%{http_code} %{size_header}'`.
+    /// The output of `curl -i`, followed by `-w '\n%{http_code} %{size_header}'`.
     fn answer(&mut self, name: &str) {
         let Some(Reported::Items(items)) = self.values.shift_remove(name) else {
             return;
@@ -244,7 +243,7 @@ fn list(items: &[Vec<u8>], f: impl Fn(String) -> String) -> Found {
     )
 }
 
-/// Bytes that are no UTF-8 show as the replacement character.
+/// Invalid UTF-8 becomes the replacement character.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -352,7 +351,7 @@ mod tests {
         }
     }
 
-    /// Whatever a node prints, it is facts or a reason, never a panic.
+    /// Any output of a node gives facts or a reason, never a panic.
     #[test]
     fn nothing_that_is_printed_harms() {
         const PARTS: &[&[u8]] = &[

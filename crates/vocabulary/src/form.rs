@@ -1,16 +1,16 @@
-//! The form of what a probe is told: a port, a path, a URL. What could never be looked at is
-//! found before anybody looks.
+//! Validates a probe's arguments: a port, a path, a URL. Finds impossible values before anything
+//! runs.
 
 use std::net::Ipv6Addr;
 
 use crate::header::ArgumentKind;
 
-/// Types of records that the probe of names can ask for.
+/// Record types that the `dns` probe can query.
 const RECORDS: [&str; 10] = [
     "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "SSHFP", "TXT",
 ];
 
-/// Says why a text, with its values put in, is not of its kind.
+/// Why a text, after substitution, is not valid for its kind.
 pub(crate) fn wrong(kind: ArgumentKind, text: &str) -> Option<String> {
     let (fits, form) = match kind {
         ArgumentKind::Name => (
@@ -58,8 +58,8 @@ pub(crate) fn wrong(kind: ArgumentKind, text: &str) -> Option<String> {
     (!fits).then(|| format!("`{text}` is not {form}"))
 }
 
-/// A host without its brackets, and its port where there is one. `host_port` of the prelude
-/// does the same on the node, for what is known only there.
+/// A host without its brackets, and its port if given. `host_port` of the prelude does the same on
+/// the node, for values known only there.
 #[must_use]
 pub(crate) fn host_port(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port, six) = if let Some(rest) = text.strip_prefix('[') {
@@ -86,14 +86,14 @@ pub(crate) fn host_port(text: &str) -> Option<(&str, Option<u16>)> {
     fits.then_some((host, port))
 }
 
-/// With a zone, as `fe80::1%eth0`, or without.
+/// With a zone, as in `fe80::1%eth0`, or without.
 fn is_ipv6(host: &str) -> bool {
     let (address, zone) = host.split_once('%').unwrap_or((host, "none"));
     let named = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(named)
 }
 
-/// A name or an IPv4 address; a dot at its end says that it is whole.
+/// A name or an IPv4 address; a final dot makes the name absolute.
 fn is_host(host: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !host.is_empty()
@@ -172,7 +172,7 @@ fn is_url(text: &str) -> bool {
     let known = ["http", "https"]
         .iter()
         .any(|known| scheme.eq_ignore_ascii_case(known));
-    // Within a URL an IPv6 address has brackets, and a name may be of any letters.
+    // Within a URL an IPv6 address has brackets, and a name may contain any letters.
     let bare = place.matches(':').count() > 1 && !place.starts_with('[');
     let place = if place.is_ascii() { place } else { "name" };
     known && !bare && host_port(place).is_some() && !text.contains(char::is_whitespace)

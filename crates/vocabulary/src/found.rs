@@ -1,4 +1,4 @@
-//! What a probe found, and the conversions that a matcher asks for, as goss has them.
+//! Values that a probe found, and the conversions for matchers, as in goss.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use indexmap::IndexMap;
 
 use crate::interpolation::Interpolated;
 
-/// A value that was found on a node.
+/// A value found on a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    /// Looked, and there is no such thing.
+    /// It was looked for and does not exist.
     Absent,
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
-    /// A number; those of probes are whole.
+    /// A number; probes report integers.
     Number(f64),
     /// A text.
     Text(String),
-    /// Expected, and not found: a text with names that have no value yet.
+    /// Only in expectations: a text with open names.
     Open(Interpolated),
     /// A list.
     List(Vec<Found>),
@@ -36,7 +36,7 @@ impl Found {
         }
     }
 
-    /// Puts values in for the names of every text.
+    /// Substitutes values in every text.
     pub fn fill(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
         match self {
             Found::Open(text) => {
@@ -49,7 +49,7 @@ impl Found {
         }
     }
 
-    /// As text: items of a list one a line.
+    /// As text: list items one per line.
     #[must_use]
     pub fn as_text(&self) -> String {
         match self {
@@ -67,7 +67,7 @@ impl Found {
         }
     }
 
-    /// As a number, where its text is one.
+    /// As a number, if its text is one.
     #[must_use]
     pub fn as_number(&self) -> Option<f64> {
         match self {
@@ -77,7 +77,7 @@ impl Found {
         }
     }
 
-    /// As a list: text by lines, a map by its values.
+    /// As a list: the lines of a text, the values of a map.
     #[must_use]
     pub fn as_list(&self) -> Vec<Found> {
         match self {
@@ -92,7 +92,7 @@ impl Found {
         }
     }
 
-    /// Items of a list or a map, bytes of a text.
+    /// The number of items of a list or map, or of bytes of a text.
     #[must_use]
     pub fn length(&self) -> Option<usize> {
         match self {
@@ -103,7 +103,7 @@ impl Found {
         }
     }
 
-    /// The same value, from JSON that a node has printed.
+    /// From JSON that a node has printed.
     #[must_use]
     pub fn from_json(value: &serde_json::Value) -> Found {
         use serde_json::Value;
@@ -124,7 +124,7 @@ impl Found {
     }
 }
 
-/// As evidence shows it: text quoted, lists in brackets.
+/// For evidence: texts quoted, lists in brackets.
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -161,7 +161,7 @@ pub fn parse_number(text: &str) -> Option<f64> {
         .filter(|number| !number.is_nan())
 }
 
-/// Whole numbers without a fraction, as they are written.
+/// Integers without a fraction.
 #[must_use]
 pub fn number_text(value: f64) -> String {
     value.to_string()

@@ -1,9 +1,9 @@
-//! A regular expression as Go reads it -> the same for the `regex` crate. What neither knows
-//! is left as it is, so that the crate says what is wrong with it.
+//! Translates Go's regular expressions for the `regex` crate. Leaves unknown parts unchanged, so
+//! that the crate reports them.
 //!
-//! It is ours because no crate translates between the two, and they differ where a check would
-//! mean something else: Go's `\d`, `\s`, `\w` are those of ASCII, it has `\Q…\E` and octal escapes,
-//! and no sets within sets.
+//! Our own code, because no crate translates between the two, and their differences would change
+//! the meaning of a check: Go's `\d`, `\s`, `\w` are ASCII only, it has `\Q…\E` and octal escapes,
+//! and no nested sets.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -12,10 +12,10 @@ use regex::Regex;
 
 use crate::interpolation::Interpolated;
 
-/// An expression of the author, as Go reads it, and so goss.
+/// Compiles the author's expression with Go's meaning, as in goss.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// What is wrong with it.
 pub fn regexp(text: &Interpolated) -> Result<Regex, String> {
     text.regex(translated).map_err(|error| {
         let message = error.to_string();
@@ -68,7 +68,7 @@ impl Writer<'_> {
         self.out.push_str(&regex::escape(&text));
     }
 
-    /// What follows a backslash. Go's classes of characters are those of ASCII.
+    /// After a backslash. Go's character classes are ASCII only.
     fn escape(&mut self, in_class: bool) {
         let Some(c) = self.rest.next() else {
             self.out.push('\\');
@@ -99,7 +99,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Up to three digits; one alone, but `\0`, is a reference, which neither knows.
+    /// Up to three digits; a single digit except `\0` is a back-reference, which neither supports.
     fn octal(&mut self, first: char) {
         let mut digits = String::from(first);
         while digits.len() < 3
@@ -115,7 +115,7 @@ impl Writer<'_> {
         }
     }
 
-    /// `[…]`, in which Go knows no sets within sets and no operations on them.
+    /// `[…]`, in which Go has no nested sets and no set operations.
     fn class(&mut self) {
         self.out.push('[');
         if self.eat('^') {
@@ -144,7 +144,7 @@ impl Writer<'_> {
         }
     }
 
-    /// `[:name:]`, if that is what follows.
+    /// `[:name:]`, if present.
     fn named(&mut self) -> bool {
         let rest: String = self.rest.clone().collect();
         let Some(end) = rest.find(":]") else {
@@ -159,7 +159,7 @@ impl Writer<'_> {
         true
     }
 
-    /// A repetition, `{2}` or `{2,}` or `{2,5}`; else a character like any other.
+    /// A repetition, `{2}` or `{2,}` or `{2,5}`; otherwise an ordinary character.
     fn brace(&mut self) {
         let all: String = self.rest.clone().collect();
         let inner = all.split_once('}').map_or("", |(inner, _)| inner);
@@ -173,7 +173,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The `{…}` of a `\p` or `\x`, as it is.
+    /// The `{…}` of a `\p` or `\x`, unchanged.
     fn braces(&mut self) {
         if self.rest.peek() == Some(&'{') {
             for c in self.rest.by_ref() {
@@ -200,7 +200,7 @@ impl Writer<'_> {
 mod tests {
     use super::*;
 
-    /// Each as Go's `regexp` answers.
+    /// Each with the answer of Go's `regexp`.
     #[test]
     fn what_go_means() {
         for (expression, text, expected) in [

@@ -1,60 +1,60 @@
-//! The header comment of a probe -> the description of a type. It feeds validation, `opsbook
-//! checks` and the reference; so a type is documented where it is written, or not at all.
+//! Parses the header comment of a probe into the description of a kind. Validation, `opsbook
+//! checks` and the reference use it, so a kind is documented where it is written.
 
 use crate::source::{Problem, Source, Span};
 
-/// One type of resource: what `checks/TYPE.sh` says about itself.
+/// One kind of resource, described in `checks/TYPE.sh`.
 #[derive(Clone, Debug)]
 pub struct Kind {
-    /// Its name in contracts, such as `service`, which is also the name of its file.
+    /// Its name in contracts, such as `service`, and of its file.
     pub name: String,
-    /// What it is about, in a few words.
+    /// What it checks, in a few words.
     pub title: String,
     /// Paragraphs, separated by empty lines.
     pub about: String,
-    /// The attribute that the name of the resource stands for, where it is not given.
+    /// The attribute whose default is the name of the resource.
     pub key: Argument,
-    /// What is told to the probe.
+    /// The probe's arguments.
     pub arguments: Vec<Argument>,
-    /// What the probe reports, and a check expects.
+    /// The facts that the probe reports.
     pub facts: Vec<Fact>,
-    /// The programs that it needs on the node, in words.
+    /// The programs that it needs on the node, as text.
     pub tools: Option<String>,
-    /// Checks as an author would write them, for `opsbook checks`.
+    /// Example checks for `opsbook checks`.
     pub examples: Vec<String>,
-    /// The probe, header and all.
+    /// The probe with its header.
     pub body: String,
     /// It may wait for a network, a disk or a command.
     pub waits: bool,
-    /// Comes with opsbook, and is trusted not to end the shell that runs it.
+    /// Part of opsbook, and trusted not to end the shell that runs it.
     pub builtin: bool,
 }
 
-/// Something that a probe is told.
+/// An argument of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
     /// Its name in contracts.
     pub name: String,
-    /// What may be said.
+    /// The valid values.
     pub kind: ArgumentKind,
-    /// What the probe is told where the check does not say.
+    /// The value if the check sets none.
     pub default: Option<String>,
     /// One sentence for `opsbook checks`.
     pub help: String,
 }
 
-/// What the value of an argument has to look like.
+/// The valid values of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentKind {
     /// Any text.
     Text,
-    /// One unit, and no pattern for several.
+    /// One unit, not a pattern for several.
     Name,
-    /// One package, and no pattern for several.
+    /// One package, not a pattern for several.
     Package,
-    /// A name, or the type of a record with its name.
+    /// A name, or a record type and a name.
     Record,
-    /// A host, with a port where that is not the usual one.
+    /// A host, with a port if it is not the default.
     Server,
     /// The same, or an absolute path.
     Endpoint,
@@ -62,44 +62,44 @@ pub enum ArgumentKind {
     Path,
     /// `tcp:22`, or a number.
     Port,
-    /// `tcp:443`, or `unix:` with a path.
+    /// `tcp:443`, or `unix:` and a path.
     Socket,
     /// `tcp://HOST:PORT`, `HOST:PORT` or `unix:///PATH`.
     Address,
-    /// Of `http` or `https`.
+    /// An `http` or `https` URL.
     Url,
-    /// A command of the author: the node's shell, not opsbook, puts values into it.
+    /// A command of the author: the node's shell, not opsbook, substitutes its values.
     Shell,
     /// `true` or `false`.
     Bool,
     /// A whole number.
     Int,
-    /// A bare number is milliseconds, as in goss; else a duration with its unit.
+    /// A bare number is milliseconds, as in goss; otherwise a duration with its unit.
     Milliseconds,
-    /// Texts, one a line in the probe.
+    /// Texts, one per line in the probe.
     List,
-    /// Never seen by the probe: a value for the matchers themselves.
+    /// Never passed to the probe: a value for the matchers.
     Any,
 }
 
-/// Something that a probe reports, and a check expects.
+/// A fact that a probe reports and a check expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
     /// Its name in contracts.
     pub name: String,
-    /// What its values look like.
+    /// The type of its values.
     pub kind: FactKind,
-    /// Where it is false, or not as expected, nothing else is asked.
+    /// If it is not as expected, nothing else is evaluated.
     pub gate: bool,
-    /// What is expected where the check does not say.
+    /// The expectation if the check sets none.
     pub default: Option<String>,
-    /// Another name for it, such as the one that goss has.
+    /// Another name, such as the one in goss.
     pub alias: Option<String>,
     /// One sentence for `opsbook checks`.
     pub help: String,
 }
 
-/// What the value of a fact looks like, and how it is compared.
+/// The type of a fact, and how it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FactKind {
     /// `true` or `false`.
@@ -112,21 +112,21 @@ pub enum FactKind {
     Mode,
     /// Texts, in the order of the probe.
     List,
-    /// A list in alphabetical order, however the probe reports it.
+    /// A list in alphabetical order, independent of the probe's order.
     Sorted,
-    /// IP addresses; the kernel's hexadecimal form is understood.
+    /// IP addresses, also in the kernel's hexadecimal form.
     Addresses,
-    /// Text of any length: a list is patterns for its lines.
+    /// Text of any length: a list contains patterns for its lines.
     Lines,
-    /// Headers of an HTTP answer, as lines in canonical spelling.
+    /// Headers of an HTTP answer, as lines with canonical spelling.
     Headers,
-    /// A date as openssl prints it, as whole days from now.
+    /// A date as openssl prints it, converted to whole days from now.
     Days,
-    /// Comes from the check itself, not from the node.
+    /// From the check itself, not from the node.
     Given,
 }
 
-/// Attributes that every type has.
+/// Attributes of every kind.
 pub const COMMON: &[(&str, &str)] = &[
     ("title", "what the check is called in reports"),
     (
@@ -150,7 +150,7 @@ pub const COMMON: &[(&str, &str)] = &[
 ];
 
 impl Kind {
-    /// Reads the header of `checks/NAME.sh`.
+    /// Parses the header of `checks/NAME.sh`.
     #[must_use]
     pub fn read(
         source: &std::sync::Arc<Source>,
@@ -189,13 +189,13 @@ impl Kind {
         }
     }
 
-    /// The fact that a contract means by a name, an alias too.
+    /// The fact with this name or alias.
     #[must_use]
     pub fn fact(&self, name: &str) -> Option<&Fact> {
         self.facts.iter().find(|fact| fact.is_called(name))
     }
 
-    /// The argument that a contract means by a name; the key is one.
+    /// The argument with this name, or the key.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&Argument> {
         std::iter::once(&self.key)
@@ -203,7 +203,7 @@ impl Kind {
             .find(|argument| argument.name == name)
     }
 
-    /// Every name that an attribute may have.
+    /// All names of attributes.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
         let arguments = std::iter::once(&self.key).chain(&self.arguments);
         arguments
@@ -220,7 +220,7 @@ impl Fact {
 }
 
 impl ArgumentKind {
-    /// The kind in words, for messages and `opsbook checks`.
+    /// A description for messages and `opsbook checks`.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
@@ -246,7 +246,7 @@ impl ArgumentKind {
 }
 
 impl FactKind {
-    /// The kind in words, for messages and `opsbook checks`.
+    /// A description for messages and `opsbook checks`.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {

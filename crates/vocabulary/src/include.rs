@@ -1,5 +1,4 @@
-//! `gossfile`: the checks of other files, put where they are included. Reads files; knows
-//! nothing of what the checks mean.
+//! `gossfile`: inserts the checks of other files. Reads files; does not interpret the checks.
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +8,14 @@ use crate::source::{Passage, Problem, Source, Span};
 use crate::wildcard::{fits, is_pattern};
 use crate::yaml::{self, Value, Yaml};
 
-/// How deep gossfiles may include each other.
+/// How deep gossfiles may be nested.
 const DEPTH: usize = 16;
-/// How many files one contract may include; each may include others twice.
+/// How many files one contract may include.
 const MOST: usize = 1_000;
 
-/// Puts the checks of included files in the place of each `gossfile`. Names are relative to the
-/// file that they stand in, or else, in a page, to the root; a name with `*` or `?` includes every
-/// file that fits, in the order of their names. What is in several files is there once, as goss
-/// merges them.
+/// Replaces each `gossfile` by the checks of its files. Names are relative to the file that
+/// contains them, or in a page to the root. A name with `*` or `?` includes every matching file,
+/// sorted by name. Checks in several files are merged as in goss.
 #[must_use]
 pub fn include(files: &Files, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Problem>) {
     let mut reader = Reader {
@@ -34,15 +32,15 @@ pub fn include(files: &Files, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<P
     (checks.map(|(_, check)| check).collect(), reader.problems)
 }
 
-/// By which names a file was included, from the outermost, and which of the files that fit it
-/// is. goss merges in the order of these: what a file says itself, then what it includes.
+/// The names by which a file was included, from the outermost, each with the index among its
+/// matches. goss merges in this order: first a file's own checks, then its includes.
 type Trail = Vec<(String, usize)>;
 
 struct Reader<'a> {
     files: &'a Files,
-    /// How many files were read.
+    /// The number of files read.
     read: usize,
-    /// Files that are being read, from the outermost; relative to the root.
+    /// The files being read, from the outermost; relative to the root.
     open: Vec<PathBuf>,
     trail: Trail,
     checks: Vec<(Trail, TypedCheck)>,
@@ -85,7 +83,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is to be included; nothing where it is skipped.
+    /// The name to include; `None` if it is skipped.
     fn name(&mut self, check: &TypedCheck) -> Option<Spanned<String>> {
         let empty = yaml::Map::new();
         let map = match &check.attributes.value {
@@ -187,8 +185,8 @@ impl Reader<'_> {
         typed
     }
 
-    /// `goss add` writes empty lists and `goss render` nulls, which assert nothing: a warning in a file of goss's, and
-    /// an error in the manual.
+    /// `goss add` writes empty lists and `goss render` nulls, which assert nothing: a warning in a
+    /// goss file, and an error in the manual.
     fn leave_out_empty(&mut self, attributes: &mut Yaml) {
         let Value::Map(map) = &mut attributes.value else {
             return;
@@ -224,8 +222,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Of one resource in several files the last one counts, as in goss, and that is said where
-    /// they differ. The page's own checks give way to no file.
+    /// If several files define one resource, the last one counts, as in goss, and differences are
+    /// reported. The page's own checks have priority over files.
     fn merge(&mut self) {
         let mut kept: indexmap::IndexMap<(String, String), (Trail, TypedCheck)> =
             indexmap::IndexMap::new();
@@ -264,7 +262,7 @@ impl Reader<'_> {
     }
 }
 
-/// The attributes as they stand in the file.
+/// The attributes as written in the file.
 fn written(check: &TypedCheck) -> &str {
     check.attributes.span.text()
 }
@@ -280,7 +278,7 @@ fn spanned(value: &str, span: &Span) -> Spanned<String> {
     }
 }
 
-/// The files that a name with `*` and `?` stands for, relative to the root, sorted.
+/// The files that a name with `*` and `?` matches, relative to the root, sorted.
 fn find(files: &Files, pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
@@ -309,13 +307,13 @@ fn find(files: &Files, pattern: &Path) -> Vec<PathBuf> {
         }
         found = deeper;
     }
-    // What is there and is refused is said when it is read.
+    // Existing files that are refused are reported when they are read.
     found.retain(|path| files.root().join(path).symlink_metadata().is_ok());
     found.sort();
     found
 }
 
-/// A leading dot must be written.
+/// A pattern matches a leading dot only literally.
 fn is_meant(pattern: &str, name: &str) -> bool {
     (!name.starts_with('.') || pattern.starts_with('.'))
         && fits(pattern.as_bytes(), name.as_bytes())

@@ -1,7 +1,7 @@
 //! The part of gjson's path language that checks use: keys, indexes, `#`, `@this`, escapes.
 //!
-//! It is ours because the crate `gjson` brings a second reader of JSON with it, and reads all of
-//! the language: what is not read here is refused, as it would look like a missing value.
+//! Our own code, because the crate `gjson` has a second JSON parser and accepts the whole language.
+//! This one reports unsupported syntax, which would otherwise look like a missing value.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ pub fn get(json: &Value, path: &str) -> Option<Value> {
     walk(json, &keys(path))
 }
 
-/// Says what of gjson's language is not read: it would look like a value that is not there.
+/// Reports unsupported gjson syntax.
 pub fn check(path: &str) -> Result<(), String> {
     const MODIFIERS: [&str; 12] = [
         "@reverse", "@ugly", "@pretty", "@flatten", "@join", "@valid", "@keys", "@values",
@@ -56,7 +56,7 @@ fn walk(json: &Value, keys: &[String]) -> Option<Value> {
     }
 }
 
-/// Splits at dots; a backslash keeps the next character.
+/// Splits at dots; a backslash escapes the next character.
 fn keys(path: &str) -> Vec<String> {
     let mut keys = vec![String::new()];
     let mut chars = path.chars();

@@ -1,6 +1,6 @@
-//! What a typed assertion asks and how facts decide it: the probes in `checks/` and the
-//! matchers. Pure but for [`Vocabulary::with_project`]: probes are texts here; a session
-//! runs them.
+//! Typed assertions: what they ask, and how facts decide them; the probes in `checks/` and the
+//! matchers. Pure except for [`Vocabulary::with_project`]: probes are texts here; a session runs
+//! them.
 //!
 //! ```
 //! use opsbook_vocabulary::Vocabulary;
@@ -12,7 +12,7 @@
 //! assert!(service.argument("name").is_some());
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_event as event;
 use opsbook_manual as manual;
 use opsbook_text::{files, interpolation, source, wildcard, yaml};
@@ -58,7 +58,7 @@ macro_rules! builtin {
     };
 }
 
-/// The probes that come with opsbook.
+/// opsbook's own probes.
 const BUILTIN: &[(&str, &str)] = builtin![
     "addr",
     "command",
@@ -85,14 +85,14 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "user",
 ];
 
-/// All types of resource that a manual may check.
+/// All kinds of resources for checks.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
     kinds: IndexMap<String, Arc<Kind>>,
 }
 
 impl Vocabulary {
-    /// What comes with opsbook.
+    /// opsbook's own kinds.
     #[must_use]
     pub fn builtin() -> &'static Vocabulary {
         static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
@@ -108,8 +108,8 @@ impl Vocabulary {
         &VOCABULARY
     }
 
-    /// With the types that a project adds in its own `checks/*.sh`. A file named as a type
-    /// of opsbook's replaces it.
+    /// Adds the kinds in a project's `checks/*.sh`. A file with the name of one of opsbook's kinds
+    /// replaces it.
     #[must_use]
     pub fn with_project(files: &Files) -> (Vocabulary, Vec<Problem>) {
         let mut vocabulary = Vocabulary::builtin().clone();
@@ -150,19 +150,19 @@ impl Vocabulary {
         (vocabulary, problems)
     }
 
-    /// By name.
+    /// Sorted by name.
     pub fn types(&self) -> impl Iterator<Item = &Kind> {
         self.kinds.values().map(AsRef::as_ref)
     }
 
-    /// The type of this name.
+    /// The kind with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Kind> {
         self.kinds.get(name).map(AsRef::as_ref)
     }
 
-    /// Validates and understands one typed check. Unknown or doubled attributes, wrong types,
-    /// empty lists and durations without a unit are problems with their place.
+    /// Validates and parses one typed check. Unknown or repeated attributes, wrong types, empty
+    /// lists and durations without a unit are problems with their places.
     #[must_use]
     pub fn assertion(
         &self,
@@ -179,7 +179,7 @@ impl Vocabulary {
         (None, vec![problem])
     }
 
-    /// That there is no such type, and which was probably meant.
+    /// The problem of an unknown kind, with the one that was probably meant.
     #[must_use]
     pub fn unknown(&self, name: &str) -> Problem {
         let message = format!("there is no type of check called `{name}`");
@@ -200,7 +200,7 @@ impl Vocabulary {
         problems
     }
 
-    /// opsbook's own repository is a project that has its probes.
+    /// opsbook's own repository is a project with these probes.
     fn is_builtin(&self, name: &str, text: &str) -> bool {
         self.get(name)
             .is_some_and(|kind| kind.builtin && kind.body == text)

@@ -1,5 +1,5 @@
-//! Matchers: what may be expected of a found value, with the meaning that goss gives them.
-//! Pure; knows neither YAML nor probes.
+//! Matchers: expectations of a found value, with goss's semantics. Pure; knows neither YAML nor
+//! probes.
 
 use std::fmt;
 
@@ -8,11 +8,10 @@ use crate::go_regexp::regexp;
 use crate::interpolation::Interpolated;
 use crate::{json_path, patterns, versions};
 
-/// One expectation. A value that is put in for a name is text: it is no pattern, and no part
-/// of an expression.
+/// One expectation. A substituted value is plain text: never a pattern or a part of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Matcher {
-    /// Equal after the found value has been converted to the expected one's type.
+    /// Equal after converting the found value to the expected type.
     Equal(Found),
     /// Equal without any conversion: `equal`.
     Exactly(Found),
@@ -20,41 +19,41 @@ pub enum Matcher {
     Mode(Interpolated),
     /// Patterns for the lines of a text.
     Patterns(Vec<Interpolated>),
-    /// Each has an element of its own: `contain-elements`, and any list.
+    /// Each matches a different element: `contain-elements`, and any list.
     Elements(Vec<Matcher>),
-    /// One element fits: `contain-element`.
+    /// One element matches: `contain-element`.
     Element(Box<Matcher>),
-    /// Each has an element of its own, and none is left: `consist-of`.
+    /// Each matches a different element, and no element is left: `consist-of`.
     ConsistOf(Vec<Matcher>),
-    /// The text begins so: `have-prefix`.
+    /// The text has this prefix: `have-prefix`.
     Prefix(Interpolated),
-    /// The text ends so: `have-suffix`.
+    /// The text has this suffix: `have-suffix`.
     Suffix(Interpolated),
-    /// The text has this in it: `contain-substring`.
+    /// The text contains this: `contain-substring`.
     Substring(Interpolated),
-    /// The text matches an expression of Go's: `match-regexp`.
+    /// The text matches a Go regular expression: `match-regexp`.
     Regexp(Interpolated),
-    /// So many characters, elements or keys: `have-len`.
+    /// The number of characters, elements or keys: `have-len`.
     Length(usize),
-    /// One key fits: `have-key`.
+    /// One key matches: `have-key`.
     Key(Box<Matcher>),
     /// `have-key-with-value`.
     Entries(Vec<(String, Matcher)>),
-    /// The number as text, because it may have a name in it.
+    /// The number is a text, because it may contain a name.
     Compare(Comparison, Interpolated),
     /// The version satisfies a constraint: `semver-constraint`.
     Semver(Interpolated),
     /// JSON in the text, by path.
     Json(Vec<(String, Matcher)>),
-    /// The other one does not hold: `not`.
+    /// The inner matcher does not match: `not`.
     Not(Box<Matcher>),
-    /// All of them hold: `and`.
+    /// All of them match: `and`.
     And(Vec<Matcher>),
-    /// One of them holds: `or`.
+    /// One of them matches: `or`.
     Or(Vec<Matcher>),
 }
 
-/// How a number is compared with another.
+/// How two numbers are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// `gt`.
@@ -68,8 +67,8 @@ pub enum Comparison {
 }
 
 impl Matcher {
-    /// Whether the found value is as expected. A value that cannot be converted to what the
-    /// matcher needs is an error: it says no under `not` as well, as in goss.
+    /// Whether the found value matches. A value that cannot be converted as needed is an error: as
+    /// in goss, `not` does not turn it into a match.
     pub fn matches(&self, found: &Found) -> Result<bool, String> {
         if *found == Found::Absent {
             return Err("there is no such thing".to_owned());
@@ -126,7 +125,7 @@ impl Matcher {
         }
     }
 
-    /// Puts values in for the names of every text.
+    /// Substitutes values in every text.
     pub fn fill(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
         match self {
             Matcher::Equal(found) | Matcher::Exactly(found) => found.fill(value),
@@ -163,7 +162,7 @@ impl Matcher {
     }
 }
 
-/// As evidence shows it: `>= 21`, `"root"`, `containing "ok"`.
+/// For evidence: `>= 21`, `"root"`, `containing "ok"`.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -212,7 +211,7 @@ impl Comparison {
     }
 }
 
-/// Permissions as a number: `0644`, `644` and `0o644` are one.
+/// Permissions as a number: `0644`, `644` and `0o644` are equal.
 #[must_use]
 pub fn octal(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
@@ -229,7 +228,7 @@ fn equal(expected: &Found, found: &Found) -> Result<bool, String> {
     Ok(match expected {
         Found::Text(text) => {
             let found = found.as_text();
-            // What a command prints ends with a line end; an author rarely writes it.
+            // A command's output ends with a line end, which authors rarely write.
             found == *text || found.strip_suffix('\n') == Some(text)
         }
         Found::Number(number) => {
@@ -276,7 +275,7 @@ fn all<T>(items: &[T], f: impl Fn(&T) -> Result<bool, String>) -> Result<bool, S
     Ok(true)
 }
 
-/// True where one is; the first error where none is.
+/// True if any is true; the first error if none is.
 fn any<T>(
     items: impl Iterator<Item = T>,
     f: impl Fn(T) -> Result<bool, String>,
@@ -292,7 +291,7 @@ fn any<T>(
     error.map_or(Ok(false), Err)
 }
 
-/// How many of the matchers get an element of their own, at best.
+/// The largest number of matchers that can each get a different element.
 #[expect(
     clippy::unnecessary_wraps,
     reason = "called where errors are handed on"
@@ -317,7 +316,7 @@ fn pairs(matchers: &[Matcher], items: &[Found]) -> Result<usize, String> {
     Ok(count)
 }
 
-/// Gives a matcher an element, moving others to theirs where that frees one.
+/// Assigns an element to a matcher; may reassign the elements of others.
 fn place(
     matcher: usize,
     fits: &[Vec<bool>],
@@ -350,7 +349,7 @@ fn list(
     write!(f, "{word} [{}]", items.join(", "))
 }
 
-/// A number as an author writes it.
+/// A number in the author's notation.
 #[must_use]
 pub fn literal_number(value: f64) -> String {
     number_text(value)

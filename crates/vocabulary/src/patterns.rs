@@ -1,5 +1,5 @@
-//! goss's patterns for the lines of a text: `foo`, `!foo`, `/re/`, `!/re/`. Marks count where
-//! the author wrote them: a value that begins with `!` or `/` is text.
+//! goss's patterns for lines of text: `foo`, `!foo`, `/re/`, `!/re/`. Only marks that the author
+//! wrote count: a value that begins with `!` or `/` is text.
 
 use regex::Regex;
 
@@ -16,7 +16,7 @@ enum Test {
     Regex(Regex),
 }
 
-/// The patterns that the text does not satisfy.
+/// The patterns that the text does not match.
 pub fn missing<'a>(
     patterns: &'a [Interpolated],
     text: &str,
@@ -30,7 +30,7 @@ pub fn missing<'a>(
     Ok(missing)
 }
 
-/// Says what is wrong with a pattern.
+/// What is wrong with a pattern.
 pub fn check(written: &Interpolated) -> Result<(), String> {
     parse(written).map(|_| ())
 }
@@ -46,7 +46,7 @@ impl Pattern {
     }
 }
 
-/// Lines without their ends, `\r\n` among them; no line after the last line end.
+/// Lines without line ends (`\n` or `\r\n`); no empty line after the last line end.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
 }
@@ -66,13 +66,12 @@ fn parse(written: &Interpolated) -> Result<Pattern, String> {
     Ok(Pattern { inverse, test })
 }
 
-/// What stands between two `/`. Nothing may follow the second: `/srv/s` is text.
+/// The text between two `/`. Nothing may follow the second: `/srv/s` is text.
 fn delimited(core: &Interpolated) -> Option<Interpolated> {
     core.strip_prefix('/')?.strip_suffix('/')
 }
 
-/// The text that is looked for. A backslash before the first character keeps `!` and `/` what
-/// they are.
+/// The literal text. A backslash before the first character makes `!` and `/` literal.
 fn unmarked(written: &Interpolated) -> String {
     let mut text = written.clone();
     while let Some(rest) = ['\\', '/', '!']

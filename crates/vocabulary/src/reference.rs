@@ -1,12 +1,12 @@
-//! The vocabulary as its own documentation: a chapter of the book, and text for a terminal.
-//! Everything about a type comes from the header of its probe.
+//! The vocabulary's documentation: a chapter of the book, and text for a terminal. Everything comes
+//! from the headers of the probes.
 
 use std::fmt::Write;
 
 use crate::header::{COMMON, Kind};
 use crate::{ArgumentKind, Vocabulary};
 
-/// One row of what a type understands.
+/// One row of a kind's table.
 struct Row {
     name: String,
     takes: &'static str,
@@ -28,7 +28,7 @@ pub fn chapter(vocabulary: &Vocabulary) -> String {
     text
 }
 
-/// All types, one a line.
+/// All kinds, one per line.
 #[must_use]
 pub fn list(vocabulary: &Vocabulary) -> String {
     let width = vocabulary.types().map(|kind| kind.name.len()).max();
@@ -48,7 +48,7 @@ pub fn list(vocabulary: &Vocabulary) -> String {
     text
 }
 
-/// One type, for a terminal.
+/// One kind, for a terminal.
 #[must_use]
 pub fn explain(kind: &Kind) -> String {
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Typed checks from YAML to their decision, without any node.
+//! Typed checks from YAML to the decision, without a node.
 
 use super::*;
 use crate::source::{Passage, Span};
@@ -7,7 +7,7 @@ use crate::yaml::{self, Value};
 mod headers;
 mod matchers;
 
-/// The assertions of a contract, or every problem as it is drawn.
+/// The assertions of a contract, or its drawn problems.
 pub(super) fn understand(text: &str) -> Result<Vec<Assertion>, String> {
     understand_with(Vocabulary::builtin(), text)
 }
@@ -52,14 +52,14 @@ pub(super) fn one_of(vocabulary: &Vocabulary, text: &str) -> Assertion {
     all.pop().unwrap()
 }
 
-/// What a probe would have printed, decided.
+/// Decides an assertion by the output of a probe.
 fn decide(text: &str, printed: &str) -> String {
     let assertion = one(text);
     let facts = Facts::read(b"N", printed.as_bytes(), b"");
     in_one_line(&assertion.decide(&facts))
 }
 
-/// What a check says.
+/// A decision in one line.
 pub(super) fn in_one_line(decision: &Decision) -> String {
     match decision {
         Decision::Holds => "holds".to_owned(),

@@ -1,5 +1,5 @@
-//! The attributes of one typed check -> an assertion. Fails closed: what is not understood
-//! is a problem with its place.
+//! Parses the attributes of one typed check into an assertion. Fails closed: everything unknown is
+//! a problem with its place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::manual::{On, Spanned, SudoUser, duration};
 use crate::source::{Problem, Span, in_one_line};
 use crate::yaml::{Entry, Map, Value, Yaml};
 
-/// goss's own way to ask again: `retry_count` and `retry_delay`.
+/// goss's own options for repetition: `retry_count` and `retry_delay`.
 const RETRY: [&str; 2] = ["retry-count", "retry-delay"];
 
 pub fn understand(
@@ -52,13 +52,13 @@ pub fn understand(
 
 struct Reader<'a> {
     probe: &'a Arc<Kind>,
-    /// By the names that the header gives them.
+    /// By their names in the header.
     attributes: Vec<(&'a str, &'a Entry)>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    /// Finds out what each attribute is, by any of its spellings.
+    /// Identifies each attribute, in any of its spellings.
     fn sort(&mut self, map: &'a Map) {
         for (written, entry) in map {
             let Some(name) = self.proper(written) else {
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
                     self.problems.push(problem.hint(wrong.hint()));
                 }
             }
-            // A name that is empty has been told of.
+            // An empty name was already reported.
             let given = text
                 .as_deref()
                 .filter(|text| !text.is_empty() && !is_open(text));
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
             },
             ArgumentKind::Milliseconds => {
                 let given = milliseconds(text).map(|duration| duration.as_millis().to_string());
-                // As in goss, where no time is the time that is usual.
+                // As in goss, no time means the default time.
                 given.map(|given| match &argument.default {
                     Some(default) if given == "0" => default.clone(),
                     _ => given,
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
         for fact in &probe.facts {
             match self.take(&fact.name) {
                 Some(entry) => {
-                    // As `goss add` writes it.
+                    // The spelling of `goss add`.
                     if let Some(instead) =
                         says_nothing(fact.kind).filter(|_| is_empty(&entry.value))
                     {
@@ -357,8 +357,8 @@ impl<'a> Reader<'a> {
         Some((every * count, every))
     }
 
-    /// A type with a time limit of its own tells it to its probe; the process is then given
-    /// a little longer, so that the probe can say what it saw.
+    /// A kind with its own time limit passes it to its probe; the process gets a little longer, so
+    /// that the probe can report.
     fn timeout(&mut self, probe: &Kind, arguments: &[Told]) -> Option<Duration> {
         let own = arguments.iter().find(|told| told.name == "timeout");
         if let Some(told) = own {
@@ -409,7 +409,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Commands have variables of their own.
+/// The argument's text; commands have their own variables.
 fn told_text(kind: ArgumentKind, text: &str) -> Interpolated {
     match kind {
         ArgumentKind::Shell => Interpolated::literal(text),
@@ -417,7 +417,7 @@ fn told_text(kind: ArgumentKind, text: &str) -> Interpolated {
     }
 }
 
-/// Where an empty list is no expectation, as in goss: what says instead that nothing is there.
+/// Kinds for which an empty list is no expectation, as in goss, and how to expect nothing instead.
 fn says_nothing(kind: FactKind) -> Option<&'static str> {
     match kind {
         FactKind::Lines | FactKind::Headers => Some("`\"\"` says that there is no text"),

@@ -1,14 +1,14 @@
-//! `semver-constraint`: ranges over semantic versions with goss's syntax: `>1.0.0 <2.0.0
-//! !=1.5.0 || 3.x`.
+//! `semver-constraint`: ranges of semantic versions in goss's syntax: `>1.0.0 <2.0.0 !=1.5.0 ||
+//! 3.x`.
 //!
-//! The versions are `semver`'s. The ranges are ours, because `semver::VersionReq` knows neither
-//! `!=` nor `||`, and takes no version with a pre-release where the range names none.
+//! The versions use the crate `semver`. The ranges are ours, because `semver::VersionReq` knows
+//! neither `!=` nor `||`, and matches no pre-release unless the range names one.
 
 use semver::Version;
 
 use crate::found::Found;
 
-/// Whether every version found is in the range.
+/// Whether every found version is in the range.
 pub fn satisfies(constraint: &str, found: &Found) -> Result<bool, String> {
     let range = range(constraint)?;
     let versions = found
@@ -29,12 +29,12 @@ pub fn satisfies(constraint: &str, found: &Found) -> Result<bool, String> {
     }))
 }
 
-/// Says what is wrong with a constraint.
+/// What is wrong with a constraint.
 pub fn check(constraint: &str) -> Result<(), String> {
     range(constraint).map(|_| ())
 }
 
-/// One comparison. A wildcard leaves the lower and the upper end of what it stands for.
+/// One comparison. A wildcard is replaced by the lower or upper end of its range.
 struct One {
     operator: Operator,
     low: Version,
@@ -128,7 +128,7 @@ fn one(operator: &str, version: &str) -> Result<One, String> {
     })
 }
 
-/// `1.x` and `1.2.x`: from where, and up to where.
+/// The bounds of `1.x` and `1.2.x`.
 fn wildcard(text: &str) -> Option<(Version, Version)> {
     let is_x = |part: &&str| matches!(*part, "x" | "X" | "*");
     let parts: Vec<&str> = text.split('.').collect();

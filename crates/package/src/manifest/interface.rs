@@ -1,4 +1,4 @@
-//! `[values]` and `[groups]`: what a package reads, and the nodes that it is for.
+//! `[values]` and `[groups]`: the values that a package reads, and the nodes that it expects.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ fn one(reader: &mut Reader<'_>, said: &Table<'_>, span: Span) -> Value {
     value
 }
 
-/// A value of TOML as one of `nodes.yaml`; numbers stay as they are written.
+/// Converts a TOML value into a value of `nodes.yaml`; numbers keep their text.
 fn yaml_of(reader: &mut Reader<'_>, item: &Item<'_>) -> Yaml {
     let span = reader.span(item.span());
     let value = match item.get_ref() {

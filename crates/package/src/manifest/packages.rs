@@ -1,4 +1,4 @@
-//! `[packages]`, `[overrides]` and `[trust]`: what a package or a book is made of.
+//! `[packages]`, `[overrides]` and `[trust]`: the packages that a package or a book uses.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What `opsbook.toml` and `opsbook.lock` are read with: tables whose keys are known, and values of
-//! one kind, each with its place.
+//! Helpers for reading `opsbook.toml` and `opsbook.lock`: tables with known keys, and values of one
+//! type, each with its place.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl<'s> Reader<'s> {
         }
         let before = self.problems.len();
         let read = of(self, document.get_ref());
-        // Of a text that is not well formed, keys may seem to stand elsewhere.
+        // In malformed text, keys may seem to be in the wrong table.
         if !whole {
             self.problems.truncate(before);
         }
@@ -62,7 +62,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// A table within one, and where its name stands.
+    /// A nested table, and the place of its name.
     pub fn table<'t>(&mut self, from: &'t Table<'t>, key: &str) -> Option<(&'t Table<'t>, Span)> {
         let (name, value) = from.get_key_value(key)?;
         let span = self.span(name.span());
@@ -126,7 +126,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// A value that must be there.
+    /// A required value.
     pub fn wanted<T>(&mut self, value: Option<T>, key: &str, table: &Span) -> Option<T> {
         if value.is_none() {
             let message = format!("`{key}` is missing");
@@ -136,7 +136,7 @@ impl<'s> Reader<'s> {
         value
     }
 
-    /// A release number.
+    /// A version number.
     pub fn version(&mut self, text: Spanned<String>) -> Option<Spanned<Version>> {
         let Spanned { value, span } = text;
         let wrong = match Version::parse(&value) {

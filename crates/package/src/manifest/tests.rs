@@ -1,4 +1,4 @@
-//! Manifests and what is wrong in them, as it is drawn.
+//! Manifests and their drawn errors.
 
 use super::*;
 

@@ -1,9 +1,9 @@
-//! Characters and words that do something where they are printed, made into ones that do not.
+//! Replaces characters and words that have an effect when printed.
 //! Knows no type.
 
 use std::io::{self, Write};
 
-/// What a terminal does not show as a character: controls, directions, zero widths.
+/// Characters that a terminal does not show: controls, directions, zero widths.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -28,7 +28,7 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
-/// One line in which everything can be seen and nothing is done.
+/// One line in which everything is visible and nothing has an effect.
 pub(super) fn line(text: &str) -> String {
     without_commands(escaped(text))
 }
@@ -50,10 +50,10 @@ fn escaped(text: &str) -> String {
     shown
 }
 
-/// A line that a CI system would obey gets a backslash: `\::error::`, `#\#[group]`.
+/// A line that a CI system would execute gets a backslash: `\::error::`, `#\#[group]`.
 ///
-/// GitHub's runner takes `::name …::` behind any leading blanks, and `##[name …]` anywhere;
-/// Azure takes `##vso[…]`, `TeamCity` `##teamcity[…]`. GitLab's sections need ESC and CR.
+/// GitHub's runner accepts `::name …::` after any leading blanks, and `##[name …]` anywhere; Azure
+/// accepts `##vso[…]`, `TeamCity` `##teamcity[…]`. GitLab's sections need ESC and CR.
 fn without_commands(mut line: String) -> String {
     for at in commands(&line).into_iter().rev() {
         line.insert(at, '\\');
@@ -61,12 +61,12 @@ fn without_commands(mut line: String) -> String {
     line
 }
 
-/// Where a line would have to be interrupted so that no CI system obeys it, in bytes, in order.
+/// The offsets where a line must be interrupted so that no CI system executes it, in order.
 #[must_use]
 pub fn commands(line: &str) -> Vec<usize> {
     let blanks = line.len() - line.trim_start().len();
     let first = is_command(&line[blanks..]).then_some(blanks);
-    // Of three signs in a row, each two may begin one.
+    // In a row of three signs, each pair may begin a command.
     let pairs = line.bytes().zip(line.bytes().skip(1)).enumerate();
     let signs = pairs.filter(|(at, pair)| *pair == (b'#', b'#') && is_bracketed(&line[at + 2..]));
     first
@@ -75,7 +75,7 @@ pub fn commands(line: &str) -> Vec<usize> {
         .collect()
 }
 
-/// `::name`, alone or with what belongs to a command; an address such as `::1` is none.
+/// `::name`, alone or with a command's arguments; an address such as `::1` is not one.
 fn is_command(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("::") else {
         return false;
@@ -83,12 +83,12 @@ fn is_command(text: &str) -> bool {
     let after = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '-');
     let named = after.len() < rest.len();
     let more = after.chars().next();
-    // An empty end of the name is no command of any runner today.
+    // No current runner accepts an empty end of the name.
     named && (more.is_none_or(char::is_whitespace) || after.starts_with("::"))
 }
 
-/// What GitHub's and Azure's runners know in the form `##[name …]`. Others are shell, such as
-/// `${x##[a-z]}`, and must stay what they are.
+/// The commands of GitHub's and Azure's runners in the form `##[name …]`. Other texts of this form
+/// are shell, such as `${x##[a-z]}`, and must stay unchanged.
 const NAMES: [&str; 20] = [
     "add-mask",
     "add-matcher",
@@ -112,7 +112,7 @@ const NAMES: [&str; 20] = [
     "info",
 ];
 
-/// Whether that is a command behind `##`.
+/// Whether the text after `##` is a command.
 fn is_bracketed(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let named = |rest: &str| {
@@ -124,18 +124,17 @@ fn is_bracketed(text: &str) -> bool {
         || text.strip_prefix('[').is_some_and(named)
 }
 
-/// A stream for people behind which nothing but text and our own colours arrives: the net
-/// under everything that is printed, whoever wrote it. Escape sequences other than colours are
-/// shown, and no line is a command of a CI system.
+/// A stream for people that lets only text and our own colours through: a safety net under
+/// everything that is printed. Makes other escape sequences visible, and disables CI commands.
 #[derive(Debug)]
 pub struct Net<W: Write> {
     to: W,
-    /// A line that has not ended.
+    /// An incomplete line.
     line: Vec<u8>,
 }
 
 impl<W: Write> Net<W> {
-    /// Lays the net under a writer.
+    /// Wraps a writer.
     pub fn new(to: W) -> Net<W> {
         let line = Vec::new();
         Net { to, line }
@@ -171,12 +170,12 @@ impl<W: Write> Write for Net<W> {
 
 impl<W: Write> Drop for Net<W> {
     fn drop(&mut self) {
-        // Where nobody reads any more, nothing is lost.
+        // If nobody reads any more, nothing is lost.
         let _ = self.flush();
     }
 }
 
-/// A line with its colours, made harmless; without them where it would be a command.
+/// A harmless line with its colours; without them if they would hide a command.
 fn coloured(text: &str) -> String {
     let (mut shown, mut plain, mut rest) = (String::new(), String::new(), text);
     while !rest.is_empty() {
@@ -190,7 +189,7 @@ fn coloured(text: &str) -> String {
     if harmless == plain { shown } else { harmless }
 }
 
-/// What stands before the next `ESC [ … m`, that, and what follows.
+/// The text before the next `ESC [ … m`, that sequence, and the rest.
 fn next_colour(text: &str) -> (&str, &str, &str) {
     for (at, _) in text.match_indices("\u{1b}[") {
         let digits = text[at + 2..].trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
@@ -206,8 +205,8 @@ fn next_colour(text: &str) -> (&str, &str, &str) {
 mod tests {
     use super::*;
 
-    /// How GitHub's runner reads a line of a log: what it would do, written anew after its
-    /// source (`ActionCommand.TryParseV2` and `TryParse`).
+    /// How GitHub's runner parses a log line, reimplemented after its source
+    /// (`ActionCommand.TryParseV2` and `TryParse`).
     fn runner(line: &str) -> Option<String> {
         const KNOWN: [&str; 9] = [
             "error",

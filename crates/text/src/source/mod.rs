@@ -1,8 +1,7 @@
-//! Text that an author edits, places in it, and problems drawn with their excerpt.
+//! Text that an author edits, places in it, and problems drawn with an excerpt.
 //!
-//! Knows no format: Markdown, YAML and the engine all point here. A place always means the
-//! file that the author edits, also where a block came through an include, an indented list
-//! or a quote.
+//! Knows no format: Markdown, YAML and the engine all use this. A place always means the file that
+//! the author edits, even if a block comes from an include, an indented list or a quote.
 
 mod nearest;
 mod offsets;
@@ -23,38 +22,38 @@ pub use shown::{counted, in_one_line, visible};
 pub use crate::outside::is_hidden;
 pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity, first_of_each};
 
-/// One file's text.
+/// The text of one file.
 #[derive(Debug)]
 pub struct Source {
-    /// The file, relative to the project. It is what the file is known by.
+    /// The file's path relative to the project, which identifies it.
     pub path: PathBuf,
-    /// What stands in messages instead, where the file is one of a package.
+    /// Its name in messages, if it belongs to a package.
     pub packaged: Option<Packaged>,
-    /// All of its text.
+    /// The whole text.
     pub text: String,
     /// Byte offset of the first character of each line.
     lines: Vec<u32>,
 }
 
-/// A file of a package: it is read from a copy, and a person knows it by another name.
+/// A package's file: opsbook reads a copy, and people know the original by another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packaged {
     /// The name of the package.
     pub package: String,
-    /// As messages name it: the file that somebody can edit, else `shop:manual/release.md`.
+    /// Its name in messages: the file that people can edit, otherwise `shop:manual/release.md`.
     pub shown: PathBuf,
-    /// What stands below the title of its pages, in Markdown: version, owners, source.
+    /// The text below the title of its pages, in Markdown: version, owners, source.
     pub about: String,
 }
 
 /// A byte range of one source.
 #[derive(Clone)]
 pub struct Span {
-    /// The text in which the place is.
+    /// The source.
     pub source: Arc<Source>,
-    /// Its first byte.
+    /// The offset of its first byte.
     pub start: u32,
-    /// The byte after its last.
+    /// The offset after its last byte.
     pub end: u32,
 }
 
@@ -68,13 +67,13 @@ pub struct Position {
 }
 
 impl Source {
-    /// Takes a text and the name of its file.
+    /// From the name of a file and its text.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Source> {
         Source::of(path, None, text)
     }
 
-    /// The same of a file that may be one of a package.
+    /// The same for a file that may belong to a package.
     #[must_use]
     pub fn of(
         path: impl Into<PathBuf>,
@@ -93,7 +92,7 @@ impl Source {
         })
     }
 
-    /// How messages name the file.
+    /// The file's name in messages.
     #[must_use]
     pub fn shown(&self) -> &Path {
         match &self.packaged {
@@ -102,7 +101,7 @@ impl Source {
         }
     }
 
-    /// The position of a byte offset; offsets past the end give the end.
+    /// The position of a byte offset; an offset past the end means the end.
     #[must_use]
     pub fn position(&self, at: u32) -> Position {
         let line = self.lines.partition_point(|&start| start <= at).max(1);
@@ -133,7 +132,8 @@ impl Source {
 }
 
 impl Span {
-    /// The place of a range of bytes. Offsets beyond 4 GiB are not kept, and no source is that
+    /// The place of a range of bytes. Offsets above 4 GiB are not supported, and no source is that
+    /// large.
     /// large.
     #[must_use]
     pub fn new(source: &Arc<Source>, range: Range<usize>) -> Span {
@@ -144,7 +144,7 @@ impl Span {
         }
     }
 
-    /// The line and column of its first byte.
+    /// The position of its first byte.
     #[must_use]
     pub fn position(&self) -> Position {
         self.source.position(self.start)
@@ -156,13 +156,13 @@ impl Span {
         self.position().line
     }
 
-    /// The file, as messages name it.
+    /// The file's name in messages.
     #[must_use]
     pub fn shown(&self) -> &Path {
         self.source.shown()
     }
 
-    /// The file, as it is known by.
+    /// The file's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.source.path
@@ -177,7 +177,7 @@ impl Span {
             .unwrap_or_default()
     }
 
-    /// The first place within it of a word; all of it where there is none.
+    /// The first occurrence of a word within it; the whole place if there is none.
     #[must_use]
     pub fn narrowed(&self, word: &str) -> Span {
         if word.is_empty() {
@@ -192,11 +192,11 @@ impl Span {
         self.part(found, word.len())
     }
 
-    /// The first place of `${name}` from here to the end of the block; itself where there is
+    /// The first occurrence of `${name}` from here to the end of the block; this place if there is
     /// none.
     #[must_use]
     pub fn reference(&self, name: &str) -> Span {
-        /// Blocks are short; what is longer is not searched for each of its mistakes.
+        /// Blocks are short; longer ones are not searched for each error.
         const MOST: usize = 16 * 1024;
         let start = self.start as usize;
         let most = self.source.text.floor_char_boundary(start + MOST);
@@ -214,7 +214,7 @@ impl Span {
         Span::new(&self.source, start..start + length)
     }
 
-    /// `file:line`, the form in which steps, checks and values name their place.
+    /// `file:line`, the usual form of places.
     #[must_use]
     pub fn place(&self) -> String {
         format!("{}:{}", self.shown().display(), self.line())
@@ -235,7 +235,7 @@ impl fmt::Debug for Span {
 
 impl Eq for Span {}
 
-/// Equal where they point at the same bytes of the same path.
+/// Equal if they cover the same bytes of the same path.
 impl PartialEq for Span {
     fn eq(&self, other: &Span) -> bool {
         (self.start, self.end, &self.source.path) == (other.start, other.end, &other.source.path)
@@ -246,7 +246,7 @@ fn is_continuation(byte: u8) -> bool {
     byte & 0b1100_0000 == 0b1000_0000
 }
 
-/// Sources are bounded far below 4 GiB where they are read.
+/// Sources are limited far below 4 GiB when they are read.
 fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

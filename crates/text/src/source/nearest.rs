@@ -1,6 +1,6 @@
-//! Which name was probably meant.
+//! Guesses which name was meant.
 
-/// The known name that was probably meant, if one is near enough to say so.
+/// The known name that was probably meant, if one is similar enough.
 #[must_use]
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = written.chars().count();
@@ -11,7 +11,8 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
     };
     known
         .into_iter()
-        // As many changes at least as one is longer: asked first, for texts of any length.
+        // Compare lengths first, which is cheap for texts of any length: the distance is at least
+        // their difference.
         .filter(|name| name.chars().count().abs_diff(length) <= allowed)
         .map(|name| {
             (
@@ -24,8 +25,8 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
-/// The known name that this one surely was meant to be: one letter is wrong, or two of a long
-/// name. Short names are nobody's mistake.
+/// The known name that was certainly meant: one letter differs, or two of a long name. Short names
+/// are excluded.
 #[must_use]
 pub fn misspelt<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = match written.chars().count() {

@@ -1,11 +1,11 @@
-//! Offsets in characters, in which some parsers count, to offsets in bytes; constant time
-//! for each, after one look through the text.
+//! Converts character offsets, which some parsers use, into byte offsets; in constant time after
+//! one pass over the text.
 
-/// Of one text.
+/// The offsets of one text.
 pub enum Offsets {
-    /// Each character is one byte, so that nothing has to be counted.
+    /// Each character is one byte.
     Ascii,
-    /// The byte offset of every so many characters (`STRIDE`).
+    /// The byte offset of every `STRIDE`th character.
     Samples(Vec<u32>),
 }
 
@@ -26,7 +26,7 @@ impl Offsets {
         )
     }
 
-    /// The byte at which a character begins; the text's length where it has no such character.
+    /// The byte offset of a character; the text's length if it does not exist.
     #[must_use]
     pub fn byte(&self, index: usize, text: &str) -> usize {
         match self {

@@ -1,17 +1,17 @@
-//! Text put together from ranges of sources, in which every byte still knows its place.
+//! Text assembled from ranges of sources; every byte knows its place.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Source, Span};
 
-/// Text gathered from one or more sources, each byte of which still knows its place: the
-/// content of a fence in a list, or a page with its includes put in.
+/// Text from one or more sources, each byte of which knows its place: the content of a fence in a
+/// list, or a page with its includes.
 #[derive(Clone, Debug, Default)]
 pub struct Passage {
-    /// The text, as one piece.
+    /// The assembled text.
     pub text: String,
-    /// Sorted by `at`; each holds until the next one.
+    /// Sorted by `at`; each segment ends at the next one.
     segments: Vec<Segment>,
 }
 
@@ -23,7 +23,7 @@ struct Segment {
 }
 
 impl Passage {
-    /// All of a source.
+    /// The whole text of a source.
     #[must_use]
     pub fn whole(source: &Arc<Source>) -> Passage {
         let mut passage = Passage::default();
@@ -31,8 +31,8 @@ impl Passage {
         passage
     }
 
-    /// Appends `text`, which stands at `offset` of `source`. The texts may differ (a tab
-    /// made into spaces): only the start is then exact.
+    /// Appends `text`, which is at `offset` of `source`. If the texts differ (a tab became spaces),
+    /// only the start is exact.
     pub fn push(&mut self, text: &str, source: &Arc<Source>, offset: usize) {
         if text.is_empty() && !self.segments.is_empty() {
             return;
@@ -44,7 +44,7 @@ impl Passage {
         });
         if !continues {
             if self.segments.is_empty() {
-                // Most passages have no second one.
+                // Most passages have only one segment.
                 self.segments.reserve_exact(1);
             }
             self.segments.push(Segment {
@@ -56,13 +56,13 @@ impl Passage {
         self.text.push_str(text);
     }
 
-    /// Whether anything, also empty text, was ever put in: then [`Passage::span`] works.
+    /// Whether anything, even empty text, was ever appended: then [`Passage::span`] works.
     #[must_use]
     pub fn has_place(&self) -> bool {
         !self.segments.is_empty()
     }
 
-    /// Appends a range of another passage, places kept.
+    /// Appends a range of another passage with its places.
     pub fn push_from(&mut self, other: &Passage, range: Range<usize>) {
         let mut from = range.start;
         while from < range.end {
@@ -79,7 +79,7 @@ impl Passage {
         }
     }
 
-    /// A range of this passage as a passage of its own.
+    /// A range of this passage as a new passage.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Passage {
         let mut slice = Passage::default();
@@ -91,11 +91,11 @@ impl Passage {
         slice
     }
 
-    /// Where a range of this text stands in the file that the author edits. A range over
-    /// several sources ends with the source in which it starts.
+    /// The place of a range in the file that the author edits. A range over several sources ends at
+    /// the end of the first one.
     ///
     /// # Panics
-    /// Where nothing was ever pushed: an empty passage has no place.
+    /// If nothing was ever appended: an empty passage has no place.
     #[must_use]
     pub fn span(&self, range: Range<usize>) -> Span {
         let place = |at: usize| {
@@ -120,7 +120,7 @@ impl Passage {
         Span::new(source, start.min(length)..end.max(start).min(length))
     }
 
-    /// Whether a place is one of a range of this text.
+    /// Whether a place is within a range of this text.
     #[must_use]
     pub fn holds(&self, range: &Range<usize>, place: &Span) -> bool {
         if range.is_empty() && self.text.len() > range.end {

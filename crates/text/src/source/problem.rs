@@ -1,4 +1,4 @@
-//! A problem and its one drawing: the place, the message, the excerpt and at most one hint.
+//! A problem and how it is drawn: place, message, excerpt and at most one hint.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,33 +9,32 @@ use unicode_width::UnicodeWidthStr;
 use super::shown::{harmless, visible};
 use super::{Position, Span, nearest};
 
-/// How bad a problem is. Errors stop every command that would touch a node.
+/// The severity of a problem. Errors stop every command that would use a node.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Something that may be meant: it stops nothing but `--strict`.
+    /// Possibly intended: it stops only `--strict`.
     Warning,
-    /// Something that cannot be meant: nothing that it concerns is run.
+    /// Certainly a mistake: nothing that it concerns runs.
     Error,
 }
 
-/// What must not go on while a problem is there. Who decides knows the manual; whoever finds
-/// a problem says only what it may spoil.
+/// What a problem stops. Whoever finds a problem says what it may affect; another module, which
+/// knows the manual, decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Concern {
-    /// The procedure, the group or the check in whose text it stands; nothing that runs where
-    /// it stands in none.
+    /// The procedure, group or check that contains its place; nothing if none does.
     #[default]
     Place,
-    /// Everything on its page: what stands elsewhere on it may have been read wrongly.
+    /// Everything on its page: other parts of the page may have been parsed wrongly.
     Page,
-    /// Everything that is done with this manual.
+    /// The whole manual.
     Project,
     /// A node, wherever it is used.
     Node,
-    /// A node, and whatever is selected by groups or patterns: it may belong there, or not.
+    /// A node, and every selection by groups or patterns: the node may or may not belong to it.
     Selection,
-    /// A group of checks, though it stands elsewhere: in a file that the group includes.
+    /// A group of checks; the place is in a file that the group includes.
     Group(String),
     /// Typed checks of this kind.
     Kind(String),
@@ -44,7 +43,7 @@ pub enum Concern {
 }
 
 impl Concern {
-    /// What a problem of this name concerns unless its finder knows better.
+    /// The default for a problem with this code.
     fn of(code: &str) -> Concern {
         match code {
             "unclosed-fence"
@@ -62,8 +61,8 @@ impl Concern {
     }
 }
 
-/// The problems that come from opsbook's own reading of a script. It can be wrong about a
-/// script that is right, so a word on the fence or in the contract settles each: `allow=CODE`.
+/// Problems from opsbook's own analysis of scripts, which can be wrong about a correct script. The
+/// author can therefore accept each with `allow=CODE` on the fence or `allow:` in the contract.
 pub const SETTLED_BY_A_WORD: [&str; 9] = [
     "bash-in-sh",
     "needs-a-person",
@@ -76,36 +75,36 @@ pub const SETTLED_BY_A_WORD: [&str; 9] = [
     "undefined-variable",
 ];
 
-/// Something wrong in a text, with its place. Displays as the place, the message, the
-/// excerpt and at most one hint; every drawing of an excerpt in opsbook is this one.
+/// An error or warning in a text, with its place. Its `Display` shows place, message, excerpt and
+/// at most one hint; all excerpts in opsbook are drawn here.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Whether it stops what it concerns.
+    /// Error or warning.
     pub severity: Severity,
-    /// A stable name in kebab-case for machines and for the reference: `unknown-kind`.
+    /// A stable kebab-case code for programs and for the reference: `unknown-kind`.
     pub code: &'static str,
-    /// What is wrong; [`Problem::sentence`] also says for which nodes.
+    /// The message; [`Problem::sentence`] adds the nodes.
     pub message: String,
-    /// Where it is; none where it is about no text.
+    /// The place; `None` if it is about no text.
     pub span: Option<Span>,
-    /// Second places that explain the first: `first defined here`.
+    /// Further places that explain the first: `first defined here`.
     pub notes: Vec<(Span, String)>,
-    /// What to do instead, in one sentence without its end.
+    /// What to do instead, in one sentence without a full stop.
     pub hint: Option<String>,
     /// Boxed: few problems have it, and results stay small.
     pub only_for: Option<Box<OnlyFor>>,
-    /// What must not be run because of it.
+    /// What must not run because of it.
     pub concern: Concern,
 }
 
-/// Names of the nodes for which something is wrong; for others it may be right.
+/// Names of the nodes for which something is wrong; it may be right for others.
 #[derive(Clone, Debug)]
 pub struct OnlyFor {
     nodes: Vec<String>,
 }
 
 impl Problem {
-    /// An error: a name for its kind, its place, and what is wrong.
+    /// An error with its code, its place, and the message.
     #[must_use]
     pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Problem {
         Problem {
@@ -114,7 +113,7 @@ impl Problem {
         }
     }
 
-    /// A warning: a name for its kind, its place, and what may be wrong.
+    /// A warning with its code, its place, and the message.
     #[must_use]
     pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Problem {
         Problem {
@@ -123,7 +122,7 @@ impl Problem {
         }
     }
 
-    /// An error about something that has no text: a file that is not there.
+    /// An error without a place, such as a missing file.
     #[must_use]
     pub fn bare(code: &'static str, message: impl Into<String>) -> Problem {
         Problem {
@@ -138,14 +137,14 @@ impl Problem {
         }
     }
 
-    /// Says what to do instead.
+    /// Adds the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Adds `did you mean …?` where one of the known names is near.
+    /// Adds the hint `did you mean …?` if a known name is similar.
     #[must_use]
     pub fn did_you_mean<'a>(
         self,
@@ -158,29 +157,29 @@ impl Problem {
         }
     }
 
-    /// Points to another place that has to do with it, such as the first of two that clash.
+    /// Adds a related place, such as the first of two that conflict.
     #[must_use]
     pub fn note(mut self, span: Span, text: impl Into<String>) -> Problem {
         self.notes.push((span, text.into()));
         self
     }
 
-    /// Says what must not be run because of it.
+    /// Sets what must not run because of it.
     #[must_use]
     pub fn concerns(mut self, concern: Concern) -> Problem {
         self.concern = concern;
         self
     }
 
-    /// Whether `allow=` on the fence settles it.
+    /// Whether `allow=` on the fence can accept it.
     #[must_use]
     pub fn is_settled_by_a_word(&self) -> bool {
         SETTLED_BY_A_WORD.contains(&self.code)
     }
 
-    /// Whether its author may call it none at a place: what may be meant, what concerns readers
-    /// only, and what opsbook's reading of a script may have got wrong. An error beside these
-    /// stops what would be run wrongly, and stays.
+    /// Whether its author may silence it at a place: problems that may be intended, that concern
+    /// only readers, or that opsbook's analysis of a script may have got wrong. All other errors
+    /// stop something that would run wrongly, and stay.
     #[must_use]
     pub fn may_be_silenced(&self) -> bool {
         self.code != "unused-silence"
@@ -189,7 +188,7 @@ impl Problem {
                 || self.is_settled_by_a_word())
     }
 
-    /// It is one for this node only.
+    /// Limits it to one node.
     #[must_use]
     pub fn for_node(mut self, node: &str) -> Problem {
         let nodes = vec![node.to_owned()];
@@ -197,14 +196,14 @@ impl Problem {
         self
     }
 
-    /// The other one is the same for other nodes.
+    /// Adds the nodes of the same problem.
     pub fn join(&mut self, other: &Problem) {
         if let (Some(own), Some(other)) = (&mut self.only_for, &other.only_for) {
             own.add(other);
         }
     }
 
-    /// What is wrong, and for which nodes.
+    /// The message with its nodes.
     #[must_use]
     pub fn sentence(&self) -> String {
         match &self.only_for {
@@ -213,7 +212,7 @@ impl Problem {
         }
     }
 
-    /// What makes it another problem than others, found without drawing it.
+    /// A key that identifies the problem without drawing it.
     #[must_use]
     pub fn identity(&self) -> (&'static str, Option<(PathBuf, u32, u32)>, String) {
         let place = self.span.as_ref();
@@ -221,7 +220,7 @@ impl Problem {
         (self.code, place, self.sentence())
     }
 
-    /// Whether it stops what it concerns.
+    /// Whether it is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -238,7 +237,7 @@ impl OnlyFor {
     }
 }
 
-/// The first of them by name.
+/// The first nodes by name.
 impl fmt::Display for OnlyFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 4;
@@ -291,11 +290,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// So many problems of one kind in one file are drawn.
+/// The most problems of one code that are drawn for one file.
 const MOST_OF_A_KIND: usize = 100;
 
-/// The problems to show: the first of each kind in each file, and how many more there are. A
-/// page that was made to harm has as many mistakes as letters, and each is drawn with its line.
+/// The problems to show: the first of each code in each file, and how many more there are. A
+/// malicious page may have as many errors as letters, and each is drawn with its line.
 #[must_use]
 pub fn first_of_each(problems: &[Problem]) -> Vec<Problem> {
     let key = |problem: &Problem| {
@@ -329,7 +328,7 @@ pub fn first_of_each(problems: &[Problem]) -> Vec<Problem> {
     shown
 }
 
-/// The line of a span with carets under it, tabs as one space, long lines cut around it.
+/// Draws the line of a span with carets below it; a tab becomes one space, and long lines are cut.
 fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
     const WIDTH: usize = 120;
     let position = span.position();

@@ -1,8 +1,8 @@
-//! Text of somebody else made fit to be shown to people.
+//! Makes text from others fit to be shown.
 
 use crate::outside::is_hidden;
 
-/// Control and direction characters made harmless, each shown in one column.
+/// Replaces control and direction characters; each takes one column.
 #[must_use]
 pub fn visible(text: &str) -> String {
     text.chars()
@@ -14,8 +14,8 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
-/// The name of a test: what cannot be shown, line ends among it, is written as an escape. Names
-/// stand in lines of lists and reports.
+/// A test's name in one line: escapes line ends and everything that cannot be shown, because names
+/// appear in lists and reports.
 #[must_use]
 pub fn in_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -29,8 +29,8 @@ pub fn in_one_line(text: &str) -> String {
     line
 }
 
-/// The same for text of several lines, cut where it is too long to be read: messages may
-/// hold names that a file made up.
+/// The same for text of several lines, cut if it is too long to read: messages may contain names
+/// from a malicious file.
 pub(super) fn harmless(text: &str) -> String {
     const MAX_BYTES: usize = 4096;
     let kept = &text[..text.floor_char_boundary(MAX_BYTES.min(text.len()))];
@@ -38,7 +38,7 @@ pub(super) fn harmless(text: &str) -> String {
     shown + if kept.len() < text.len() { "…" } else { "" }
 }
 
-/// `1 step`, `2 steps`: a count with its thing in the right number.
+/// A count with its noun in the singular or plural: `1 step`, `2 steps`.
 #[must_use]
 pub fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })

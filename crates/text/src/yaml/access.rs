@@ -1,11 +1,10 @@
-//! Taking a tree apart: typed looks at a value, each with the problem that says what was
-//! found instead.
+//! Typed access to values. The errors say what was found instead.
 
 use super::{Map, Value, Yaml};
 use crate::source::Problem;
 
 impl Yaml {
-    /// The map, where it is one.
+    /// The map, if it is one.
     #[must_use]
     pub fn as_map(&self) -> Option<&Map> {
         match &self.value {
@@ -14,7 +13,7 @@ impl Yaml {
         }
     }
 
-    /// The list, where it is one.
+    /// The list, if it is one.
     #[must_use]
     pub fn as_seq(&self) -> Option<&[Yaml]> {
         match &self.value {
@@ -23,7 +22,7 @@ impl Yaml {
         }
     }
 
-    /// The truth value, where it is one.
+    /// The boolean, if it is one.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match self.value {
@@ -32,7 +31,7 @@ impl Yaml {
         }
     }
 
-    /// The whole number, where it is one.
+    /// The integer, if it is one.
     #[must_use]
     pub fn as_int(&self) -> Option<i64> {
         match self.value {
@@ -41,19 +40,19 @@ impl Yaml {
         }
     }
 
-    /// Whether nothing is said.
+    /// Whether it is null.
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.value == Value::Null
     }
 
-    /// The value under a key of a map; nothing where this is no map.
+    /// The value of a key; `None` if this is not a map.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Yaml> {
         Some(&self.as_map()?.get(key)?.value)
     }
 
-    /// How many values there are in this one, itself included.
+    /// The number of values in it, including itself.
     #[must_use]
     pub fn count(&self) -> usize {
         1 + match &self.value {
@@ -63,17 +62,17 @@ impl Yaml {
         }
     }
 
-    /// The map; an error at its place where it is none.
+    /// The map; otherwise an error at its place.
     pub fn expect_map(&self) -> Result<&Map, Problem> {
         self.as_map().ok_or_else(|| self.mismatch("a map"))
     }
 
-    /// The list; an error at its place where it is none.
+    /// The list; otherwise an error at its place.
     pub fn expect_seq(&self) -> Result<&[Yaml], Problem> {
         self.as_seq().ok_or_else(|| self.mismatch("a list"))
     }
 
-    /// Text, or a number or bool as it was written; not nothing.
+    /// A text, or a number or boolean as written; not null.
     pub fn expect_text(&self) -> Result<&str, Problem> {
         match self.text() {
             Some(text) if !self.is_null() => Ok(text),
@@ -81,7 +80,7 @@ impl Yaml {
         }
     }
 
-    /// The truth value; an error at its place where it is none.
+    /// The boolean; otherwise an error at its place.
     pub fn expect_bool(&self) -> Result<bool, Problem> {
         let problem = || match self.text().map(str::to_lowercase).as_deref() {
             Some("yes" | "on" | "y") => self.mismatch("`true` or `false`").hint("write `true`"),
@@ -91,12 +90,12 @@ impl Yaml {
         self.as_bool().ok_or_else(problem)
     }
 
-    /// The whole number; an error at its place where it is none.
+    /// The integer; otherwise an error at its place.
     pub fn expect_int(&self) -> Result<i64, Problem> {
         self.as_int().ok_or_else(|| self.mismatch("a whole number"))
     }
 
-    /// A list of texts; one text alone stands for a list of one.
+    /// A list of texts; a single text counts as a list of one.
     pub fn expect_texts(&self) -> Result<Vec<(&str, &Yaml)>, Problem> {
         match self.as_seq() {
             Some(values) => values
@@ -126,7 +125,7 @@ impl Yaml {
     }
 }
 
-/// One error for each key of a map that is not known here.
+/// One error for each unknown key of a map.
 #[must_use]
 pub fn unknown_keys(map: &Map, known: &[&str]) -> Vec<Problem> {
     map.iter()

@@ -1,12 +1,12 @@
-//! Anchors, aliases and `<<`, for files of others that may have them: each alias is a copy of
-//! its own, and is counted as one.
+//! Anchors, aliases and `<<`, for files of other tools: each alias is a separate copy and counts as
+//! one.
 
 use std::collections::HashMap;
 
 use super::{Map, Value, Yaml};
 use crate::source::Problem;
 
-/// What was anchored so far, by the parser's number for it.
+/// The anchored values so far, by the parser's number.
 #[derive(Default)]
 pub(super) struct Anchors(HashMap<usize, Kept>);
 
@@ -21,7 +21,7 @@ impl Anchors {
         self.0.get(&number)
     }
 
-    /// Keeps a copy, and says how many values that are.
+    /// Stores a copy, and returns its number of values.
     pub fn keep(&mut self, number: usize, yaml: &Yaml) -> usize {
         let (values, levels) = measure(yaml);
         let yaml = yaml.clone();
@@ -35,7 +35,7 @@ impl Anchors {
     }
 }
 
-/// Puts in what `<<` names, where the map does not say it itself.
+/// Merges the map behind `<<`; the map's own keys have priority.
 pub(super) fn merge(map: &mut Map) -> Option<Problem> {
     let merged = map.shift_remove("<<")?;
     let sources = match merged.value.value {
@@ -59,7 +59,7 @@ pub(super) fn merge(map: &mut Map) -> Option<Problem> {
     None
 }
 
-/// How many values, and how many levels of maps and lists.
+/// The number of values, and the nesting depth.
 fn measure(yaml: &Yaml) -> (usize, usize) {
     let within = |items: &mut dyn Iterator<Item = &Yaml>| {
         items.map(measure).fold((1, 1), |(values, levels), item| {

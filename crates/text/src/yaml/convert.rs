@@ -1,5 +1,5 @@
-//! The tree as other models: that of `serde_yaml` for writing, JSON for machines. A number whose
-//! text is not canonical (`0644`, `1.10`) goes over as text, so that nothing is lost.
+//! Converts the tree: to `serde_yaml` for writing, and to JSON. A number whose text is not
+//! canonical (`0644`, `1.10`) becomes a text, so that nothing is lost.
 
 use super::{Value, Yaml};
 
@@ -39,10 +39,10 @@ pub fn to_json(yaml: &Yaml) -> serde_json::Value {
     }
 }
 
-/// One document that [`read`](super::read) reads back to the same texts; ends in a newline.
+/// A document that [`read`](super::read) parses to the same texts; ends in a newline.
 #[must_use]
 pub fn to_yaml(yaml: &Yaml) -> String {
-    // Fails for none of the values that `to_serde` makes.
+    // This cannot fail for values from `to_serde`.
     let text = serde_yaml::to_string(&to_serde(yaml)).unwrap_or_default();
     if text.contains(BREAKS) {
         escaped(&to_json(yaml)) + "\n"
@@ -51,7 +51,7 @@ pub fn to_yaml(yaml: &Yaml) -> String {
     }
 }
 
-/// One entry of a map, as [`to_yaml`] writes it.
+/// One entry of a map, in the form of [`to_yaml`].
 #[must_use]
 pub fn entry_to_yaml(key: &str, value: &Yaml) -> String {
     let map = serde_yaml::Mapping::from_iter([(key.into(), to_serde(value))]);
@@ -63,10 +63,10 @@ pub fn entry_to_yaml(key: &str, value: &Yaml) -> String {
     }
 }
 
-/// Ends of lines in YAML 1.1, which is written, and text in 1.2, which is read.
+/// Line ends in YAML 1.1, which is written, but ordinary text in 1.2, which is read.
 const BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
-/// JSON, which is YAML as well, and can name what would be taken for the end of a line.
+/// JSON, which is also YAML, with escapes for characters that could be taken as line ends.
 fn escaped(json: &serde_json::Value) -> String {
     BREAKS.iter().fold(json.to_string(), |text, &end| {
         text.replace(end, &format!("\\u{:04x}", end as u32))
@@ -77,7 +77,7 @@ fn is_canonical_int(number: i64, text: &str) -> bool {
     number.to_string() == text
 }
 
-/// Numbers that JSON cannot hold are never canonical.
+/// Numbers that JSON cannot represent are never canonical.
 fn is_canonical_float(number: f64, text: &str) -> bool {
     number.is_finite()
         && serde_json::Number::from_f64(number).is_some_and(|json| json.to_string() == text)

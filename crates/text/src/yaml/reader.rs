@@ -1,8 +1,8 @@
-//! Parser events -> the tree. Keeps what is sound where something is not allowed; stops
-//! where the text is no YAML at all.
+//! Builds the tree from the parser's events. Drops what is not allowed and keeps the rest; stops if
+//! the text is not YAML at all.
 //!
-//! The events are `saphyr_parser`'s. The tree is ours, because no tree of a crate knows the place of
-//! every value and keeps how a scalar was written.
+//! The events come from `saphyr_parser`. The tree is ours, because no crate's tree knows the place
+//! of every value and the text of scalars.
 
 use std::ops::Range;
 
@@ -13,21 +13,21 @@ use super::anchors::{self, Anchors};
 use super::{Entry, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Map, Value, Yaml, scalar, syntax};
 use crate::source::{Offsets, Passage, Problem, Span};
 
-/// More than this says nothing new, and a hostile file could hold millions.
+/// More problems say nothing new, and a hostile file could have millions.
 const MAX_PROBLEMS: usize = 100;
 
-/// Levels that are passed over below the deepest; beyond them the text is no honest mistake,
-/// and the parser itself would need memory for each.
+/// How many levels below the limit are skipped; deeper nesting is no honest mistake, and the parser
+/// itself needs memory for each level.
 const MAX_PASSED_OVER: usize = 1_000;
 
-/// Reads one document. Everything wrong is reported; what could be read is returned.
-/// Nothing is returned where the text is empty or its syntax is broken.
+/// Reads one document. Reports all errors and returns everything that could be read; `None` if the
+/// text is empty or its syntax is broken.
 #[must_use]
 pub fn read(text: &Passage) -> (Option<Yaml>, Vec<Problem>) {
     read_as(text, None)
 }
 
-/// The same for a file of another tool, which may have anchors, aliases and `<<`.
+/// The same for a file of another tool, which may contain anchors, aliases and `<<`.
 #[must_use]
 pub fn read_with_anchors(text: &Passage) -> (Option<Yaml>, Vec<Problem>) {
     read_as(text, Some(Anchors::default()))
@@ -54,7 +54,7 @@ fn read_as(text: &Passage, anchors: Option<Anchors>) -> (Option<Yaml>, Vec<Probl
     Reader::new(text, anchors).read()
 }
 
-/// The parser takes some control characters for the end of the text.
+/// The parser stops at some control characters as if the text ended.
 fn control_character(text: &Passage) -> Option<Problem> {
     let at = text
         .text
@@ -80,16 +80,16 @@ struct Reader<'a> {
     root: Option<Yaml>,
     problems: Vec<Problem>,
     values: usize,
-    /// Levels below the deepest that is kept.
+    /// The number of open levels below the limit.
     too_deep: usize,
-    /// Absent where anchors are problems.
+    /// `None` if anchors are problems.
     anchors: Option<Anchors>,
 }
 
-/// A map or list whose end was not yet seen.
+/// An open map or list.
 struct Open {
     start: usize,
-    /// The parser's number for its anchor; 0 where it has none.
+    /// The parser's number for its anchor; 0 without one.
     anchor: usize,
     content: Content,
 }
@@ -99,9 +99,9 @@ enum Content {
     Map(Map, Key),
 }
 
-/// What the next value of a map belongs to.
+/// The state of an open map.
 enum Key {
-    /// The next value is the key.
+    /// The next value is a key.
     Awaited,
     Read(String, Span),
     /// The key was a problem; its value is dropped.
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reports the anchor and the tag before a value; gives the range of the value alone.
+    /// Reports the anchor and the tag before a value; returns the range of the value alone.
     fn undecorated(&mut self, at: Range<usize>, anchor: usize, tagged: bool) -> Range<usize> {
         if anchor == 0 && !tagged {
             return at;
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
         start.min(at.end.max(at.start))..at.end.max(start)
     }
 
-    /// What an alias stands for; counted, so that few lines cannot become many values.
+    /// Inserts the value of an alias; counts it, so that few lines cannot become many values.
     fn alias(&mut self, anchor: usize, at: Range<usize>) {
         let kept = self.anchors.as_ref().and_then(|known| known.get(anchor));
         let Some(kept) = kept else {
@@ -354,7 +354,7 @@ impl<'a> Reader<'a> {
         else {
             return;
         };
-        // The end of a block is only seen at the text that follows it.
+        // The parser sees the end of a block only at the next text.
         let end = start + self.text.text[start..end.max(start)].trim_end().len();
         let value = match content {
             Content::Seq(values) => Value::Seq(values),
@@ -371,7 +371,7 @@ impl<'a> Reader<'a> {
         self.add(yaml);
     }
 
-    /// Puts a finished value where it belongs.
+    /// Adds a complete value to its parent.
     fn add(&mut self, value: Yaml) {
         self.values += 1;
         let Some(open) = self.open.last_mut() else {

@@ -1,8 +1,8 @@
-//! What a plain scalar means under the YAML 1.2 core schema.
+//! The meaning of a plain scalar in the YAML 1.2 core schema.
 
 use super::Value;
 
-/// A value for the text of a plain scalar; whatever is not of the core schema is text.
+/// The value of a plain scalar's text; everything outside the core schema is text.
 pub(super) fn plain(text: String) -> Value {
     match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
@@ -12,8 +12,8 @@ pub(super) fn plain(text: String) -> Value {
     }
 }
 
-/// A value for a text that came without YAML around it: a number or bool where the text
-/// is exactly that, and always the same text as was given.
+/// The value of a text without YAML around it: a number or boolean if the text is exactly that,
+/// always with the given text.
 #[must_use]
 pub fn plain_text(text: &str) -> Value {
     match text {
@@ -34,7 +34,7 @@ fn number(text: &str) -> Option<Value> {
         .or_else(|| float(text, unsigned).map(|number| Value::Float(number, text.to_owned())))
 }
 
-/// Nothing for integers beyond 64 bits: they are read as floating point.
+/// `None` for integers beyond 64 bits, which are read as floating point.
 fn integer(text: &str, unsigned: &str) -> Option<i64> {
     let radix = |digits: &str, radix: u32| {
         digits

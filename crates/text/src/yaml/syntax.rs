@@ -1,11 +1,9 @@
-//! What the parser says about broken text, in words for somebody who does not know its
-//! grammar.
+//! Rewrites the parser's error messages for people who do not know its grammar.
 
 use super::MAX_DEPTH;
 use crate::source::{Passage, Problem};
 
-/// What a finding of the parser is called here; found by a part of its words. The second
-/// text is the hint.
+/// The parser's messages, identified by a part of their words; our message; the hint.
 const WORDS: [(&str, &str, &str); 13] = [
     ("tab", "a tab where YAML wants spaces", "indent with spaces"),
     (
@@ -65,8 +63,8 @@ const WORDS: [(&str, &str, &str); 13] = [
 const QUOTE: &str = "this quote is never closed, or its text leaves the indentation";
 const QUOTE_HINT: &str = "close the quote on the same line, or use `|` for text of several lines";
 
-/// The problem for what the parser found at a byte; `open` is where the maps and lists begin
-/// that are still open, the innermost first.
+/// The problem for a parser error at a byte; `open` are the starts of the open maps and lists, the
+/// innermost first.
 pub(super) fn problem(
     text: &Passage,
     at: usize,
@@ -108,13 +106,13 @@ pub(super) fn problem(
     }
 }
 
-/// The parser has gone past it.
+/// The parser reports a later place than the tab.
 fn the_tab(text: &str, at: usize) -> usize {
     let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
     text[line..at].find('\t').map_or(at, |tab| line + tab)
 }
 
-/// Something is wrong within brackets: drawn with the bracket that opened them.
+/// For an error within brackets: also shows the opening bracket.
 fn bracket(text: &Passage, at: usize, open: usize) -> Option<Problem> {
     let (what, close) = match text.text[open..].chars().next()? {
         '[' => ("list", ']'),

@@ -1,4 +1,4 @@
-//! What is read and what is refused, each refusal as it is drawn.
+//! What is read and what is refused, each error as drawn.
 
 use super::*;
 use crate::source::{Passage, Problem, Source};
@@ -199,7 +199,7 @@ fn texts(yaml: &Yaml) -> Vec<String> {
     }
 }
 
-/// Texts that are refused, wholly or in part.
+/// Texts that are refused, completely or in part.
 const REFUSED: [&str; 35] = [
     "a: 1\nb: 2\na: 3\n",
     "a: {b: 1, b: 2, b: 3}\n",
@@ -280,7 +280,7 @@ fn depth_is_bounded() {
         .map(|level| format!("{}a:\n", " ".repeat(level)))
         .collect();
     assert_eq!(read_text(&blocks.concat()).1[0].code, "yaml-too-deep");
-    // What is not too deep is kept.
+    // The part that is not too deep is kept.
     let (root, _) = read_text(&format!("a: {}\nb: 1\n", nested(MAX_DEPTH)));
     assert_eq!(root.unwrap().get("b").unwrap().text(), Some("1"));
 }
@@ -319,7 +319,7 @@ fn places_are_found_in_linear_time() {
     assert_eq!((last.span.text(), last.span.line()), ("'日本'", 50_000));
 }
 
-/// Each alias is worth what it stands for: few lines do not become many values.
+/// Each alias counts as its value, so few lines cannot become many values.
 #[test]
 fn anchors_are_copies_that_count() {
     let read = |text: &str| read_with_anchors(&Passage::whole(&Source::new("a.yaml", text)));

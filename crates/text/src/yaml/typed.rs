@@ -1,5 +1,4 @@
-//! The tree as a type of Rust: serde's data model over it, so that each error knows the
-//! value at which it arose.
+//! Deserialises the tree into Rust types with serde, so that each error has the place of its value.
 
 use std::fmt;
 
@@ -9,8 +8,8 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeseria
 use super::{Entry, Value, Yaml};
 use crate::source::{Problem, Span, nearest};
 
-/// Reads a type. Texts take numbers and bools as they were written (`0644`); a field that
-/// is not known is an error where the type says `deny_unknown_fields`.
+/// Deserialises a type. Texts accept numbers and booleans as written (`0644`); unknown fields are
+/// errors if the type says `deny_unknown_fields`.
 pub fn typed<T: DeserializeOwned>(yaml: &Yaml) -> Result<T, Problem> {
     T::deserialize(At(yaml)).map_err(|error| error.problem(yaml))
 }
@@ -24,7 +23,7 @@ struct Error {
 }
 
 impl Error {
-    /// The innermost place is the one that counts.
+    /// The innermost place is kept.
     fn at(mut self, span: &Span) -> Error {
         self.span.get_or_insert_with(|| span.clone());
         self
@@ -92,7 +91,7 @@ fn did_you_mean(written: &str, known: &[&str]) -> Option<String> {
     Some(format!("did you mean `{near}`?"))
 }
 
-/// A value as serde sees it.
+/// A value for serde.
 #[derive(Clone, Copy)]
 struct At<'a>(&'a Yaml);
 
@@ -126,7 +125,7 @@ impl<'de> de::Deserializer<'de> for At<'de> {
                 value: None,
             }),
         };
-        // What serde says of a wrong type knows neither our words nor the text.
+        // serde's message about a wrong type has neither our words nor the text.
         result.map_err(|error| {
             if error.span.is_none() && error.message.starts_with("invalid type: ") {
                 return self.mismatch(&expected.as_str());

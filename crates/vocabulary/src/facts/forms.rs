@@ -1,4 +1,4 @@
-//! Days, addresses and headers, each in its one form.
+//! Normalises days, addresses and headers.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +13,7 @@ pub(super) fn days_until(date: &str, now: Timestamp) -> Option<f64> {
     i32::try_from(days).ok().map(f64::from)
 }
 
-/// An address in the kernel's hexadecimal, or as tools print it, in its usual form.
+/// An address, in the kernel's hexadecimal or a tool's form, in its usual form.
 pub(super) fn address(text: &str) -> String {
     let hex = text.len().is_multiple_of(8) && text.bytes().all(|b| b.is_ascii_hexdigit());
     let words: Option<Vec<u32>> = hex
@@ -48,7 +48,7 @@ pub(super) fn address(text: &str) -> String {
     }
 }
 
-/// The last block of headers, each `Name: value` with its name spelt as Go spells it, sorted.
+/// The last block of headers, each `Name: value` with the name spelt as in Go, sorted.
 pub(super) fn headers(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let last = text
@@ -65,7 +65,7 @@ pub(super) fn headers(text: &str) -> String {
     lines.join("\n")
 }
 
-/// `content-type` -> `Content-Type`
+/// `content-type` becomes `Content-Type`.
 fn canonical(name: &str) -> String {
     name.split('-')
         .map(|part| {

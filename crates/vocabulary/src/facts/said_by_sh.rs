@@ -1,8 +1,8 @@
-//! What a shell says itself of the author's command, told as the author would see it.
+//! Rewrites a shell's own messages about the author's command.
 
-/// What a shell says itself of a command, as `sh -c` would have said it: `sh: 1: x: not
-/// found` of dash, `sh: x: not found` of busybox, `sh: line 1: x: command not found`. The
-/// command begins at line `first` of the script `name`.
+/// A shell's message in the form of `sh -c`: `sh: 1: x: not found` in dash, `sh: x: not found` in
+/// busybox, `sh: line 1: x: command not found`. The command begins at line `first` of the script
+/// `name`.
 pub(super) fn as_sh(err: &[u8], first: u64, name: &str) -> Vec<u8> {
     let prefix = format!("{name}: ").into_bytes();
     let mut all = Vec::with_capacity(err.len());
@@ -19,7 +19,7 @@ pub(super) fn as_sh(err: &[u8], first: u64, name: &str) -> Vec<u8> {
     all
 }
 
-/// What stands before a message of a shell, and the message.
+/// The prefix of a shell's message, and the message.
 fn said_by_sh(line: &[u8], first: u64) -> (String, &[u8]) {
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
     let colon = |text: &[u8]| memchr::memmem::find(text, b": ");

@@ -1,4 +1,4 @@
-//! The two readers of an address, that of the node and that of the manual, side by side.
+//! Compares the two address parsers, the node's and the manual's.
 
 use super::*;
 use crate::form::host_port;

@@ -1,4 +1,4 @@
-//! Probes of what the kernel says of itself.
+//! Probes of kernel data.
 
 use super::*;
 
@@ -60,7 +60,7 @@ fn kernel_param() {
     );
 }
 
-/// What the kernel itself gives, and not a file that stands for it: it may be had by one read.
+/// Real kernel files, not stand-ins: they may have to be read at once.
 #[test]
 fn a_kernel_param_is_read_whole() {
     let node = plain();
@@ -128,7 +128,7 @@ fn mount() {
     );
 }
 
-/// As the kernel lists them: number, number of what it is mounted on, …
+/// In the kernel's format: id, parent id, …
 #[test]
 fn a_mount_that_cannot_be_seen_is_not_there() {
     let mountinfo = "22 1 8:1 / / rw - ext4 root rw\n\

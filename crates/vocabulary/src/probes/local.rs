@@ -1,4 +1,4 @@
-//! Probes that read files of the node: files, users, ports, processes, services.
+//! Probes that read the node's files: files, users, ports, processes, services.
 
 use super::*;
 

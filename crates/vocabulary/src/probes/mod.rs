@@ -1,6 +1,6 @@
-//! Every probe under every POSIX shell at hand: a case where it holds, one where it does not,
-//! one where it cannot look. No root, no network but 127.0.0.0/8; what a case needs of the
-//! system is made in a folder, which the probes take for the root of the system.
+//! Every probe in every available POSIX shell: a case that holds, one that does not, one that
+//! cannot be evaluated. Without root, and without a network except 127.0.0.0/8; a folder with the
+//! needed files serves as the root of the system.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -22,15 +22,15 @@ mod packages;
 mod system;
 mod units;
 
-/// How long one probe may take in a test.
+/// The time limit of one probe in a test.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A folder that stands for a node: its files, and the only tools that it has.
+/// A folder that represents a node: its files, and its only tools.
 struct Node {
     folder: tempfile::TempDir,
-    /// Tools of our own as shell functions: a busybox may prefer its applets to files.
+    /// Our own tools as shell functions: busybox may prefer its applets to files.
     functions: String,
-    /// Who looks, where it is not who runs the tests.
+    /// The user, if it is not the one who runs the tests.
     user: Option<u32>,
 }
 
@@ -61,7 +61,7 @@ impl Node {
         self
     }
 
-    /// Makes tools of this system available.
+    /// Adds tools of this system.
     fn tools(self, names: &[&str]) -> Node {
         for name in names {
             let found = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
@@ -75,7 +75,7 @@ impl Node {
         self
     }
 
-    /// Somebody who may not do everything looks.
+    /// Runs as an unprivileged user.
     fn by_nobody(mut self) -> Node {
         if is_root() {
             let open = std::fs::Permissions::from_mode(0o755);
@@ -85,10 +85,10 @@ impl Node {
         self
     }
 
-    /// Adds a tool of our own: a script.
+    /// Adds a stub tool: a script.
     fn stub(mut self, name: &str, script: &str) -> Node {
         let path = self.bin().join(name);
-        // A tool of this system may stand there as a link, through which nothing is written.
+        // Never write through a link to a tool of this system.
         let _ = std::fs::remove_file(&path);
         let mut file = std::fs::File::create_new(&path).unwrap();
         write!(file, "#!/bin/sh\n{script}\n").unwrap();
@@ -124,7 +124,7 @@ fn shells() -> Vec<Vec<&'static str>> {
     found
 }
 
-/// Names what was not tested; on a machine that must test everything, that is a failure.
+/// Names a skipped test; under `CI=true` that is a failure.
 pub(super) fn skipped(reason: &str) {
     let must = std::env::var("CI").is_ok_and(|ci| ci == "true") && is_root();
     assert!(!must, "skipped: {reason}");
@@ -135,7 +135,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Runs a batch as a node would, and returns what it printed.
+/// Runs a batch like a node, and returns its output.
 fn run(node: &Node, shell: &[&str], batch: &Batch) -> (i32, Vec<u8>, Vec<u8>) {
     let mut script = String::new();
     for (name, value) in &batch.variables {
@@ -166,7 +166,7 @@ fn run(node: &Node, shell: &[&str], batch: &Batch) -> (i32, Vec<u8>, Vec<u8>) {
     }
     let mut child = command
         .args(&shell[1..])
-        // As a session runs a script of the manual.
+        // The flags with which a session runs a script of the manual.
         .arg("-eu")
         .arg(&path)
         .stdin(Stdio::null())
@@ -197,7 +197,7 @@ fn wait(child: &mut std::process::Child) -> i32 {
     }
 }
 
-/// What a check says on a node, in one line.
+/// The result of a check on a node, in one line.
 fn say(node: &Node, shell: &[&str], assertion: &Assertion) -> String {
     let (status, out, err) = run(node, shell, &assertion.script());
     let decision = match assertion.facts(status, &out, &err) {
@@ -207,7 +207,7 @@ fn say(node: &Node, shell: &[&str], assertion: &Assertion) -> String {
     in_one_line(&decision)
 }
 
-/// Each check under each shell that lacks what the node lacks: a busybox has its applets.
+/// Each check in each shell that lacks what the node lacks: busybox has its applets.
 fn table_without(node: &Node, cases: &[(&str, &str)]) {
     for shell in shells().iter().filter(|shell| shell[0] != "busybox") {
         for (check, expected) in cases {
@@ -220,7 +220,7 @@ fn table_without(node: &Node, cases: &[(&str, &str)]) {
     }
 }
 
-/// Each check on the node under each shell.
+/// Each check on the node in each shell.
 fn table(node: &Node, cases: &[(&str, &str)]) {
     for shell in shells() {
         for (check, expected) in cases {

@@ -1,5 +1,4 @@
-//! Probes that ask over the network: against servers of these tests on 127.0.0.1, and
-//! against what tools print.
+//! Network probes, tested with servers on 127.0.0.1 and with recorded output of tools.
 
 use std::net::TcpListener;
 
@@ -11,7 +10,7 @@ mod tls;
 
 use http::http_server;
 
-/// A port on which nobody listens.
+/// A port without a listener.
 fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
@@ -28,7 +27,7 @@ fn with_address(address: &str, cases: &[(&str, &str)], node: &Node) {
     table(node, &cases);
 }
 
-/// Whether the tools are here; says so where they are not.
+/// Whether the tools exist; reports a skip if not.
 fn have(tools: &[&str]) -> bool {
     let there = |tool: &&str| {
         ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]

@@ -1,4 +1,4 @@
-//! Probes of packages and of what they want done, by each system's own tools.
+//! Probes of packages and of their pending actions, with each system's tools.
 
 use super::*;
 

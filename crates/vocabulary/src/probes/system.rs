@@ -1,4 +1,4 @@
-//! Probes that ask the system's own tools, which stubs stand for here.
+//! Probes that use system tools, replaced by stubs here.
 
 use super::*;
 

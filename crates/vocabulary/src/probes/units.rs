@@ -1,4 +1,4 @@
-//! Probes of timers, failed units and the clock, which `systemctl` and its kind tell.
+//! Probes of timers, failed units and the clock, with `systemctl` and similar tools.
 
 use super::*;
 

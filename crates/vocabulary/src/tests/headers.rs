@@ -1,4 +1,4 @@
-//! The headers of probes, of opsbook's own and of a project's.
+//! The headers of opsbook's and of a project's probes.
 
 use super::*;
 
@@ -107,7 +107,7 @@ fn project(name: &str, probe: &str) -> (Vocabulary, String) {
 
 #[test]
 fn a_project_adds_a_type() {
-    // The very example of the reference.
+    // The reference's own example.
     let text = include_str!("../reference.md");
     let probe = text.split("```sh example\n").nth(1).unwrap();
     let probe = probe.split("```").next().unwrap();

@@ -1,4 +1,4 @@
-//! Matchers, decided with no facts at all: `matching` has its content in the manual.
+//! Matchers, decided without facts: `matching` has its content in the manual.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn holds(check: &str, expected: bool) {
     );
 }
 
-/// goss's own examples of matchers, from its documentation's meaning.
+/// The examples of goss's documentation.
 #[test]
 fn matchers_mean_what_they_mean_in_goss() {
     for (content, matches, expected) in [

@@ -1,4 +1,4 @@
-//! Probes of names: what `dig`, `getent` and `nslookup` print.
+//! Probes of names, tested with output of `dig`, `getent` and `nslookup`.
 
 use super::*;
 

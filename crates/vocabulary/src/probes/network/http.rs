@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use super::*;
 
-/// A server that answers by path, for as long as the test runs, and its address.
+/// Starts a server that answers by path until the test ends; returns its address.
 pub(super) fn http_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -1,8 +1,8 @@
-//! The probe of certificates, against a server with one of its own.
+//! The probe of certificates, with a test server.
 
 use super::*;
 
-/// A TLS server on 127.0.0.1 with a certificate of its own, for as long as it lives.
+/// A TLS server on 127.0.0.1 with its own certificate, stopped when dropped.
 struct TlsServer {
     child: std::process::Child,
     folder: tempfile::TempDir,
