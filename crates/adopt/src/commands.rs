@@ -1,4 +1,4 @@
-//! Commands that only look, with the words that would make them do more.
+//! Commands that only read, and the arguments that make them do more.
 
 /// Commands that change nothing, whatever their arguments.
 const LOOK: &str = "ls cat head wc stat file readlink realpath basename dirname df du free uptime \
@@ -11,7 +11,7 @@ const LOOK: &str = "ls cat head wc stat file readlink realpath basename dirname 
     pvs vgs lvs lsns lsmem lsipc lslogins lslocks lsscsi klist getenforce sestatus aa-status \
     pwgen uuidgen : tree";
 
-/// Programs of which some first words only look.
+/// Programs whose listed subcommands only read.
 const SUBCOMMANDS: &[(&str, &str)] = &[
     (
         "systemctl",
@@ -94,7 +94,7 @@ const SUBCOMMANDS: &[(&str, &str)] = &[
     ("terraform", "version show validate output"),
 ];
 
-/// The name of a program that stands where systems have theirs: `./ls` is somebody's own.
+/// The name of a program if it is in a system folder: `./ls` is a custom program.
 pub fn tool(word: &str) -> Option<&str> {
     let Some((folder, name)) = word.rsplit_once('/') else {
         return Some(word);
@@ -112,7 +112,7 @@ pub fn tool(word: &str) -> Option<&str> {
     .then_some(name)
 }
 
-/// Whether the command, without what stands before it (`sudo`, `env`), only looks.
+/// Whether the command, without wrappers (`sudo`, `env`), only reads.
 pub fn looks(words: &[&str]) -> bool {
     let Some((program, arguments)) = words.split_first() else {
         return true;
@@ -121,7 +121,7 @@ pub fn looks(words: &[&str]) -> bool {
         return false;
     };
     let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
-    // `${x@P}` runs what is in `x`.
+    // `${x@P}` executes code in `x`.
     if arguments.iter().any(|word| word.contains("@P")) {
         return false;
     }
@@ -227,7 +227,7 @@ fn reads_a_log(program: &str, arguments: &[&str]) -> bool {
     }
 }
 
-/// Tools of the machine and of its services.
+/// Tools that show the system and its services.
 fn looks_at_the_system(program: &str, arguments: &[&str]) -> bool {
     let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
     let begins = |wanted: &[&str]| {
@@ -284,7 +284,7 @@ fn looks_at_the_system(program: &str, arguments: &[&str]) -> bool {
     }
 }
 
-/// `uniq IN OUT` and `xxd -r IN OUT` write, and so does a tool that is told to.
+/// Excludes `uniq IN OUT` and `xxd -r IN OUT`, which write, and options for writing.
 fn plainly(program: &str, arguments: &[&str]) -> bool {
     let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
     let begins = |wanted: &[&str]| {
@@ -319,7 +319,7 @@ fn plainly(program: &str, arguments: &[&str]) -> bool {
     }
 }
 
-/// Options before the word that say where, and do nothing.
+/// Options before the subcommand that only name a place.
 const HARMLESS: [&str; 16] = [
     "--namespace",
     "--context",
@@ -349,7 +349,7 @@ fn subcommand(program: &str, arguments: &[&str]) -> bool {
     if *known == "*" {
         return true;
     }
-    // Options before the word may take values: only those that are known not to surprise.
+    // Options before the subcommand may take values: accept only known harmless ones.
     let mut rest = arguments;
     while let [first, behind @ ..] = rest {
         match *first {
@@ -404,7 +404,7 @@ fn subcommand(program: &str, arguments: &[&str]) -> bool {
     looks && !follows
 }
 
-/// `anything --version` and `--help` alone only look.
+/// `anything --version` and `--help` alone only read.
 fn only_asks_for_itself(program: &str, arguments: &[&str]) -> bool {
     matches!(arguments, ["--version" | "--help"])
         && program
@@ -412,7 +412,7 @@ fn only_asks_for_itself(program: &str, arguments: &[&str]) -> bool {
             .all(|letter| letter.is_ascii_alphanumeric() || "-_.+".contains(letter))
 }
 
-/// One of several letters behind a single `-`.
+/// Whether a letter is among the letters after a single `-`.
 pub fn joined(arguments: &[&str], letter: char) -> bool {
     arguments
         .iter()
@@ -428,7 +428,8 @@ fn sed(arguments: &[&str]) -> bool {
         .contains(word)
     };
     let scripts = arguments.iter().filter(|word| !word.starts_with('-'));
-    // `w FILE`, `e` and flags of `s` that do the same: any such letter where a command may stand.
+    // `w FILE`, `e`, and flags of `s` with the same effect: any such letter where a command is
+    // possible.
     let filled = |word: &str| {
         let mut parts = word.split('$').skip(1);
         parts.any(|behind| {
@@ -498,7 +499,7 @@ fn curl(arguments: &[&str]) -> bool {
                 Some(format) if !format.contains("%output") && !format.starts_with('@') => {}
                 _ => return false,
             },
-            // What takes a value that is no option.
+            // Options whose value is not an option.
             "-H" | "--header" | "-m" | "--max-time" | "--connect-timeout" | "--cacert"
             | "--resolve" | "-u" | "--user" | "-A" | "--retry" => {
                 words.next();

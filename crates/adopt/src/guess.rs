@@ -1,6 +1,6 @@
-//! What words seem to do where it is not known with certainty: proposals for a person.
+//! Guesses the effect of commands that are not known for certain: proposals for a person.
 
-/// Whether the words look as if they only asked: a proposal for a person, which no tag is made of.
+/// Whether a command seems only to read: a proposal for a person; no tag depends on it.
 pub fn seems_to_look(words: &[&str]) -> bool {
     const ACTS: &str = "add rm remove delete del create set put push start stop restart reload update \
         upgrade install uninstall init import export apply edit run exec new generate gen enable \
@@ -31,7 +31,7 @@ pub fn seems_to_look(words: &[&str]) -> bool {
             .chain(last)
             .any(|part| ASKS.split_whitespace().any(|known| known == part))
     };
-    // A verb that changes may stand behind a noun that sounds like asking: the first two decide.
+    // A changing verb may follow a noun that sounds like reading: check the first two words.
     let first_two: Vec<&str> = plain.by_ref().take(2).copied().collect();
     let acts = first_two
         .iter()
@@ -55,7 +55,7 @@ pub fn seems_to_look(words: &[&str]) -> bool {
             || arguments.is_empty() && asks(program))
 }
 
-/// Commands that surely change something: with one of these first, a block is a step.
+/// Commands that certainly change something: a block that begins with one is a step.
 const CHANGE: &str = "rm mv cp mkdir rmdir touch ln chmod chown chgrp install dd truncate tee rsync scp \
     apt apt-get yum dnf zypper apk pacman pip pip3 npm gem cargo make useradd usermod userdel adduser \
     groupadd groupdel passwd chpasswd systemctl service update-rc.d chkconfig mount umount mkfs \
@@ -72,7 +72,7 @@ const CHANGE: &str = "rm mv cp mkdir rmdir touch ln chmod chown chgrp install dd
     loginctl ln unlink shred wipefs pvcreate vgextend lvremove pkg_add rcctl launchctl npx nvm \
     bash sh sync alternatives update-alternatives";
 
-/// Whether the command is known to change something, or to prepare that.
+/// Whether the command is known to change something, or to prepare a change.
 pub fn changes(words: &[&str]) -> bool {
     let program = words
         .first()

@@ -1,4 +1,4 @@
-//! What a block is, by its text alone.
+//! Classifies a block by its text.
 
 use std::sync::LazyLock;
 
@@ -20,50 +20,50 @@ macro_rules! pattern {
 
 static STAMP: LazyLock<Regex> =
     pattern!(r"^\s*(\[?\d{4}-\d\d-\d\d[T ]|\w{3} +\d+ \d\d:\d\d:\d\d|\d\d:\d\d:\d\d)");
-/// What the reader has to fill in.
+/// Placeholders that the reader has to fill in.
 static OPEN: LazyLock<Regex> = pattern!(
     r"<[A-Za-z][A-Za-z0-9 _./:-]*>|\bYOUR[_-][A-Z_]+|%[a-z_]+%|\{\{.*\}\}|\bX{3,}\b|(?m)\.\.\. *$"
 );
-/// The prompts of shells, but for `$ `.
+/// Prompts of shells except `$ `.
 static PROMPT: LazyLock<Regex> =
     pattern!(r"^(?:\S+@\S+[:~ ]?\S*[$#%>]|[\w.-]+:\S*[$#]|\[[^\]]*\][$#]|[❯➜»λ%#]) +");
-/// `print(x)`, `Model.objects.all()`, but not `f() {`.
+/// Matches `print(x)`, `Model.objects.all()`, but not `f() {`.
 static CALL: LazyLock<Regex> = pattern!(r"^(?:\w+ = )?[\w.]+\((?:[^)]|\)[^{]*$)");
-/// The prompts of other programs: `127.0.0.1:6379> `, `postgres=# `, `mysql> `, `> `.
+/// Prompts of other programs: `127.0.0.1:6379> `, `postgres=# `, `mysql> `, `> `.
 static OTHERS: LazyLock<Regex> = pattern!(r"^(?:[\w.:*()\[\]-]*>{1,3}|\w+[=-][#>]) ");
 
-/// What a block seems to be.
+/// The proposed kind of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Suggestion {
-    /// It only looks.
+    /// It only reads.
     Check,
     /// It changes something.
     Step,
-    /// It is shown, and never run; why.
+    /// It is only shown, never run; the reason.
     Example(&'static str),
-    /// It gets no tag: somebody has to say what it is.
+    /// No tag: a person has to decide.
     Left(Left),
 }
 
-/// A block that gets no tag.
+/// A block without a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// What it may be.
+    /// Its probable kind.
     pub likely: Likely,
-    /// Why that is not sure, or what it wants first.
+    /// Why that is not certain, or what it needs first.
     pub why: String,
 }
 
-/// What a block may be that gets no tag.
+/// The probable kind of an untagged block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likely {
-    /// It seems to look.
+    /// It seems to read.
     Check,
     /// It seems to change something.
     Step,
     /// Nothing to run.
     Example,
-    /// Something that a person does.
+    /// Work for a person.
     Manual,
     /// The text of a file.
     File,
@@ -72,7 +72,7 @@ pub enum Likely {
 }
 
 impl Likely {
-    /// As it is written behind a fence, with what is to be said about it.
+    /// The fence word, with a remark.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ fn left(likely: Likely, why: impl Into<String>) -> Suggestion {
     Suggestion::Left(Left { likely, why })
 }
 
-/// What a shell block is.
+/// Classifies a shell block.
 #[must_use]
 pub fn judge(script: &str) -> Suggestion {
     let code = script.lines().map(str::trim);
@@ -136,7 +136,7 @@ pub fn judge(script: &str) -> Suggestion {
     if let Some(why) = no_commands(first, &code) {
         return left(Likely::Example, why);
     }
-    // What stands in a comment is told, and not to be filled in.
+    // Placeholders in comments need not be filled in.
     let read: Vec<&str> = script
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'))
@@ -150,7 +150,7 @@ pub fn judge(script: &str) -> Suggestion {
     }
     match { OPEN.find_iter(&read) }.find(|open| !read[..open.start()].ends_with('<')) {
         Some(open) => {
-            // Whether a word is missing says nothing about the others.
+            // A placeholder says nothing about the other words.
             let filled = OPEN.replace_all(&read, "X");
             let why = format!("placeholder `{}`: a parameter", open.as_str().trim());
             unsure(of_commands(&filled), why)
@@ -159,7 +159,7 @@ pub fn judge(script: &str) -> Suggestion {
     }
 }
 
-/// The same without being sure.
+/// The same kind without certainty.
 fn unsure(suggestion: Suggestion, why: String) -> Suggestion {
     let likely = match suggestion {
         Suggestion::Check => Likely::Check,
@@ -170,7 +170,7 @@ fn unsure(suggestion: Suggestion, why: String) -> Suggestion {
     left(likely, why)
 }
 
-/// Commands behind `$ `, and what they print.
+/// Commands after `$ `, with their output.
 fn session(script: &str) -> Suggestion {
     let mut commands = String::new();
     let mut prints = false;
@@ -191,7 +191,7 @@ fn session(script: &str) -> Suggestion {
     }
     match judge(&commands) {
         suggestion if !prints => suggestion,
-        // What it printed once is not what it must print.
+        // The output of one run is not an expectation.
         Suggestion::Check => left(
             Likely::Check,
             "a session that only looks: once its output is elided",
@@ -204,7 +204,7 @@ fn session(script: &str) -> Suggestion {
     }
 }
 
-/// Lines that all begin with `# `, the prompt of root, where commands follow.
+/// Lines that all begin with `# `, root's prompt, followed by commands.
 fn root_prompts(script: &str) -> Option<Suggestion> {
     let lines = script
         .lines()
@@ -226,7 +226,7 @@ fn root_prompts(script: &str) -> Option<Suggestion> {
     Some(unsure(judge(&commands.join("\n")), why))
 }
 
-/// What does not begin as a command does: output, another language, words of a protocol.
+/// Reasons why a block does not begin like a command: output, another language, a protocol.
 fn no_commands(first: &str, code: &[&str]) -> Option<&'static str> {
     let word = first.split_whitespace().next().unwrap_or_default();
     let shouts = word.len() > 2
@@ -251,7 +251,7 @@ fn no_commands(first: &str, code: &[&str]) -> Option<&'static str> {
     {
         return Some("text of another language");
     }
-    // Columns, of words that are no options.
+    // Columns of words that are not options.
     let table = |line: &&str| {
         let plain = line.split("  ").filter(|part| !part.is_empty()).count();
         plain > 1 && !line.contains(['\\', '#', '|', '\'', '"']) && !line.contains(" -")
@@ -264,7 +264,7 @@ fn no_commands(first: &str, code: &[&str]) -> Option<&'static str> {
     .then_some("it looks like a table that was printed")
 }
 
-/// A command whose other lines are what it prints: a table, of which the first word is no command.
+/// A command whose other lines are its output: a table whose first word is not a command.
 fn before_output<'s>(code: &[&'s str]) -> Option<&'s str> {
     let (first, rest) = code.split_first()?;
     let table = |line: &&&str| line.contains("   ") && !line.contains(['\\', '#', '|', '=']);
@@ -352,7 +352,7 @@ fn of_commands(script: &str) -> Suggestion {
     }
 }
 
-/// Commands, and all that they hold, only look.
+/// Whether a command and its nested commands only read.
 fn only_looks(command: &Command) -> bool {
     let words = unwrapped(&command.words);
     let assigns = words.is_empty() && !command.words.is_empty();
@@ -366,8 +366,8 @@ fn only_looks(command: &Command) -> bool {
             .all(|inner| commands(inner).is_some_and(|inner| inner.iter().all(only_looks)))
 }
 
-/// An assignment that changes what other commands do: where programs are found, what is loaded
-/// into them, what they start, and options for them.
+/// An assignment that affects other commands: where programs are found, what is loaded into them,
+/// what they start, and their options.
 fn steers(word: &str) -> bool {
     const NAMES: &str = "PATH IFS ENV BASH_ENV LESSOPEN LESSCLOSE RUBYOPT NODE_OPTIONS PS4 SHELLOPTS BASHOPTS \
         PROMPT_COMMAND KUBECONFIG DOCKER_CONFIG CDPATH";
@@ -393,8 +393,8 @@ fn is_keyword(word: &str) -> bool {
     .contains(&word)
 }
 
-/// The command behind what only says how it is run: assignments, `sudo -u postgres`, `env A=b`,
-/// `timeout 5`. What may hide a command in an argument stays as it is, and is then not known.
+/// The command without its wrappers: assignments, `sudo -u postgres`, `env A=b`, `timeout 5`. A
+/// wrapper that may hide a command in an argument stays and counts as unknown.
 fn unwrapped(words: &[String]) -> Vec<&str> {
     let mut rest: Vec<&str> = words.iter().map(String::as_str).collect();
     loop {
@@ -425,7 +425,7 @@ fn unwrapped(words: &[String]) -> Vec<&str> {
             {
                 1
             }
-            // A shell as root is somebody's terminal.
+            // A root shell is an interactive session.
             "sudo" | "doas" if rest.len() == 2 && rest[1].starts_with('-') => return rest,
             "sudo" | "doas" => options(&["-u", "-g", "-h", "-p", "-C", "-r", "-t"]),
             "env" if rest.len() > 1 => options(&["-u", "-C"]),
@@ -463,7 +463,7 @@ fn managers(bare: &[Vec<&str>]) -> usize {
 mod tests {
     use super::*;
 
-    /// Commands that change something, in the shapes that people write.
+    /// Commands that change something, in the forms that people write.
     const CHANGING: &[&str] = &[
         "rm -rf /srv/x",
         "rm file",
@@ -665,7 +665,7 @@ mod tests {
         "ls\nrm x",
         "ls # \nrm x",
         "cat > x <<E\na\nE",
-        // What is made to look like looking.
+        // Changes that look like reading.
         "sh <<E\nrm x\nE",
         "cat <<E | sh\nrm x\nE",
         "cat <<E\n$(rm x)\nE",
@@ -779,7 +779,7 @@ mod tests {
             "stdbuf -oL @",
         ];
         for changing in CHANGING {
-            // Behind other words a prompt is none.
+            // After other words, a prompt is not one.
             let prompt = |line: &str| {
                 ["# ", "$ ", "root@"]
                     .iter()

@@ -1,10 +1,10 @@
-//! An untagged page to a page that runs. Each shell block is looked at, and tagged only where it
-//! is sure what it is: a block that only looks becomes a check, one that changes something a
-//! step. What is not sure is left for a person, and told with its reason.
+//! Turns an untagged page into a page that runs. Each shell block is examined, and tagged only if
+//! its kind is certain: a block that only reads becomes a check, a block that changes something a
+//! step. Everything else is left to a person, with the reason.
 //!
-//! Nothing but the words of fences is changed, and contracts are added below headings: no
-//! character of a command is touched. Adopting twice changes nothing. What is written is read
-//! with the parser of manuals, and a tag that is an error there is taken back.
+//! Only words on fences change, and contracts are added below headings: the commands stay exactly
+//! the same. Adopting twice changes nothing. The result is parsed as a manual, and a tag that is an
+//! error there is removed.
 //!
 //! ```
 //! let page = "# Agent\n\nIt runs:\n\n```sh\nsystemctl is-active agent\n```\n";
@@ -14,7 +14,7 @@
 //! assert_eq!(adopted.blocks[0].line, 5);
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_manual as manual;
 use opsbook_text::{files, source};
 

@@ -1,4 +1,4 @@
-//! A page, line by line: its headings, its fences, and what is written into it.
+//! A page line by line: its headings and fences, and the added tags.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,33 +6,33 @@ use crate::judge::{Left, Likely, Suggestion, judge};
 use crate::manual::variables;
 use crate::proof;
 
-/// Where the words that say what a block is are written.
+/// Where the tags are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tags {
-    /// Behind the language of the fence.
+    /// After the language on the fence.
     #[default]
     Words,
-    /// In a comment on the line before the fence, for generators that take no words there.
+    /// In a comment before the fence, for generators that allow no words there.
     Comments,
 }
 
-/// A page, adopted.
+/// The result for a page.
 #[derive(Debug)]
 pub struct Adopted {
-    /// The new text; the old one where nothing is sure.
+    /// The new text; the old one if nothing is certain.
     pub text: String,
     /// Each shell block that had no kind.
     pub blocks: Vec<Looked>,
-    /// Blocks without a language: nobody says that they are for a shell.
+    /// The number of blocks without a language, which may not be for a shell.
     pub unsaid: usize,
 }
 
-/// A block that was looked at.
+/// An examined block.
 #[derive(Debug)]
 pub struct Looked {
     /// The line of its opening fence, from 1.
     pub line: usize,
-    /// What it is.
+    /// Its proposed kind.
     pub suggestion: Suggestion,
 }
 
@@ -50,7 +50,7 @@ struct Block {
     line: usize,
     /// The line of the closing fence.
     end: usize,
-    /// The section it stands in: the line of its heading.
+    /// The section that contains it: the line of its heading.
     section: usize,
     suggestion: Suggestion,
     tag: Option<String>,
@@ -74,7 +74,7 @@ const SHELLS: [&str; 14] = [
     "nohighlight",
 ];
 
-/// Second words that are ours.
+/// opsbook's words after the language.
 const KINDS: [&str; 10] = [
     "procedure",
     "checks",
@@ -88,16 +88,16 @@ const KINDS: [&str; 10] = [
     "example",
 ];
 
-/// Tags the blocks of a page that are sure, and adds the contracts that they need. `path` is the
-/// page's, relative to the folder of pages: ids are made of it.
+/// Tags the certain blocks of a page, and adds the contracts that they need. `path` is relative to
+/// the folder of pages; ids are derived from it.
 #[must_use]
 pub fn page(path: &str, text: &str, tags: Tags) -> Adopted {
     let lines: Vec<&str> = text.split('\n').collect();
     let mut read = read(&lines);
     read.leave_unset_variables(&lines);
     let mut refused = Refused::default();
-    // What is an error is taken back; that may leave others without what they need. A page on
-    // which this does not come to an end is left as it is.
+    // Errors are removed, which may invalidate other tags: repeat. A page for which this does not
+    // converge stays unchanged.
     for round in 0..6 {
         let mut blocks = read.blocks.clone();
         if round == 5 {
@@ -132,12 +132,12 @@ pub fn page(path: &str, text: &str, tags: Tags) -> Adopted {
     unreachable!("the last round returns");
 }
 
-/// A page as it is.
+/// The page before the change.
 struct Read<'t> {
     blocks: Vec<Block>,
-    /// By the line: the level, and the words.
+    /// By line: the level and the words.
     headings: BTreeMap<usize, (usize, &'t str)>,
-    /// Sections in which somebody has written already.
+    /// Sections in which somebody has already written tags.
     tagged: BTreeSet<usize>,
     unsaid: usize,
 }
@@ -195,7 +195,7 @@ fn body(lines: &[&str], open: usize, close: usize) -> String {
 }
 
 impl Read<'_> {
-    /// A variable that nothing before it sets is something that the reader knows.
+    /// A variable that nothing before it sets is known only to the reader.
     fn leave_unset_variables(&mut self, lines: &[&str]) {
         let mut known: BTreeSet<String> = BTreeSet::new();
         let mut section = usize::MAX;
@@ -220,7 +220,7 @@ impl Read<'_> {
         }
     }
 
-    /// The line behind a section and all that is below its heading.
+    /// The line after a section and its subsections.
     fn end_of(&self, section: usize) -> usize {
         let level = self.headings.get(&section).map_or(0, |(level, _)| *level);
         let mut behind = self.headings.range(section + 1..);
@@ -229,10 +229,10 @@ impl Read<'_> {
     }
 }
 
-/// What would be an error if it were written.
+/// Tags that would be errors.
 #[derive(Default)]
 struct Refused {
-    /// By the line of the fence: why.
+    /// By the line of the fence: the reason.
     blocks: BTreeMap<usize, String>,
     /// Sections that get no contract.
     sections: BTreeSet<usize>,
@@ -254,7 +254,7 @@ impl Refused {
         }
     }
 
-    /// Takes back what stands at a line of the new text.
+    /// Removes the tag at a line of the new text.
     fn take_back(&mut self, places: &Places, blocks: &[Block], line: usize, why: String) {
         let within = |block: &&Block| {
             let begins = places
@@ -277,16 +277,16 @@ impl Refused {
     }
 }
 
-/// Where in the new text blocks and contracts are.
+/// Where blocks and contracts are in the new text.
 struct Places {
-    /// By the old line of its fence: the line of what is written for it.
+    /// By the old line of a fence: its new line.
     blocks: BTreeMap<usize, usize>,
-    /// By the line of the contract: its section.
+    /// By the line of a contract: its section.
     contracts: BTreeMap<usize, usize>,
 }
 
 impl Block {
-    /// What is sure by itself and has no tag all the same is left, and says why.
+    /// Gives a reason for blocks that are certain and still have no tag.
     fn leave_untagged(&mut self, read: &Read<'_>, refused: &Refused) {
         let likely = match (&self.suggestion, &self.tag) {
             (Suggestion::Check, None) => Likely::Check,
@@ -327,7 +327,7 @@ fn without(line: &str, indent: usize) -> &str {
     line[spaces.min(indent)..].trim_end_matches('\r')
 }
 
-/// What a block with these words on its fence is; nothing where it is for no shell.
+/// The proposed kind of a block with these words on its fence; `None` if it is not for a shell.
 fn of(info: &[&str], body: &str) -> Option<Suggestion> {
     let unsure = |suggestion: Suggestion, why: &str| {
         let likely = match suggestion {
@@ -339,7 +339,7 @@ fn of(info: &[&str], body: &str) -> Option<Suggestion> {
         Suggestion::Left(Left { likely, why })
     };
     match *info {
-        // Nobody says that it is for a shell: only what is surely a command is spoken of.
+        // Without a language, report only what is certainly a command.
         [] => match judge(body) {
             sure @ (Suggestion::Check | Suggestion::Step) => {
                 Some(unsure(sure, "write `sh` behind its fence"))
@@ -356,14 +356,14 @@ fn of(info: &[&str], body: &str) -> Option<Suggestion> {
 }
 
 impl Read<'_> {
-    /// What a section may become: a procedure, or a group of checks. A procedure of which a part
-    /// is left out would be half a procedure.
+    /// Whether a section becomes a procedure or a group of checks. A procedure must be complete:
+    /// all its blocks must be certain.
     fn kind_of(&self, section: usize, blocks: &[Block]) -> Option<&'static str> {
         let own = || blocks.iter().filter(|block| block.section == section);
         let steps = own().any(|block| block.suggestion == Suggestion::Step);
         let checks = own().any(|block| block.suggestion == Suggestion::Check);
         let whole = !own().any(|block| matches!(block.suggestion, Suggestion::Left(_)));
-        // Without a heading there is no section; what others have begun is theirs.
+        // Without a heading there is no section; tags of the author are left alone.
         if !self.headings.contains_key(&section) || self.tagged.contains(&section) {
             return None;
         }
@@ -374,7 +374,7 @@ impl Read<'_> {
         }
     }
 
-    /// A contract holds for the sections below its own, which then can have no procedure.
+    /// A contract also covers the sections below its own, so those could have no procedure.
     fn has_procedures_below(&self, section: usize) -> bool {
         let below = section + 1..self.end_of(section);
         let tagged = self.tagged.range(below.clone()).next().is_some();
@@ -382,14 +382,14 @@ impl Read<'_> {
         tagged || sections.any(|line| self.kind_of(line, &self.blocks) == Some("procedure"))
     }
 
-    /// A section above this one has tags, and its contract holds here.
+    /// A section above this one has tags, and its contract applies here.
     fn is_below_tags(&self, section: usize) -> bool {
         let mut above = self.tagged.range(..section);
         above.any(|tagged| self.headings.contains_key(tagged) && section < self.end_of(*tagged))
     }
 }
 
-/// Gives the sure blocks their tags, and each section that has some a contract.
+/// Tags the certain blocks, and adds a contract to each section with tags.
 fn contracts(
     path: &str,
     read: &Read<'_>,
@@ -439,7 +439,7 @@ fn contracts(
     contracts
 }
 
-/// `alerts/agent.md`, `Restart the agent` is `alerts.agent.restart-the-agent`.
+/// `alerts/agent.md` with `Restart the agent` becomes `alerts.agent.restart-the-agent`.
 fn name(path: &str, heading: &str, first: bool) -> String {
     let path = path.strip_suffix(".md").unwrap_or(path);
     let path = path
@@ -585,7 +585,7 @@ mod tests {
             .replacen("  ```sh\n", "  ```sh example\n", 1);
         assert_eq!(adopted.text, expected);
         assert_eq!(adopted.blocks.len(), 6);
-        // Above procedures there is no group; the half of a procedure is none.
+        // A group cannot contain procedures; an incomplete procedure is not written.
         assert!(matches!(adopted.blocks[0].suggestion, Suggestion::Left(_)));
         assert!(matches!(adopted.blocks[4].suggestion, Suggestion::Left(_)));
     }

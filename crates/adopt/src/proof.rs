@@ -1,5 +1,4 @@
-//! The page that would be written, read as manuals are read: what is an error there that was none
-//! before.
+//! Parses the resulting page as a manual, and finds errors that the old page did not have.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +7,7 @@ use crate::files::Refused;
 use crate::manual::{PageSource, Settings, lint, parse};
 use crate::source::{Problem, Source};
 
-/// Errors of a page that its old text does not have: line, from 0, and sentence.
+/// New errors of the page: line from 0, and message.
 pub fn new_errors(path: &str, old: &str, new: &str) -> Vec<(usize, String)> {
     let mut known: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for problem in errors(path, old) {
@@ -34,7 +33,7 @@ fn errors(path: &str, text: &str) -> Vec<Problem> {
         title: None,
         source: Source::new(path, text),
     };
-    // What is included is another page's.
+    // Included text belongs to another page.
     let nothing = |_: &Path| Err(Refused::Missing);
     let (manual, mut problems) = parse(Path::new("."), Settings::default(), vec![page], &nothing);
     problems.extend(lint(&manual));

@@ -1,8 +1,8 @@
-//! Programs that want somebody at a terminal, and programs that do not end.
+//! Programs that need a person at a terminal, and programs that do not end.
 
 use crate::commands::joined;
 
-/// A program that wants a terminal and somebody at it.
+/// Whether a program needs a terminal and a person.
 pub fn needs_a_person(words: &[&str]) -> bool {
     let Some((program, arguments)) = words.split_first() else {
         return false;
@@ -71,7 +71,7 @@ pub fn needs_a_person(words: &[&str]) -> bool {
     }
 }
 
-/// A client of a database that is given nothing to ask.
+/// A database client without a query.
 fn asks_for_queries(program: &str, arguments: &[&str]) -> bool {
     let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
     if program == "psql" {
@@ -97,7 +97,7 @@ fn asks_for_queries(program: &str, arguments: &[&str]) -> bool {
     only_addressed && !has(&["-e", "--execute", "-x", "--eval"])
 }
 
-/// A program that goes on until somebody stops it.
+/// Whether a program runs until somebody stops it.
 pub fn never_ends(words: &[&str]) -> bool {
     let Some((program, arguments)) = words.split_first() else {
         return false;

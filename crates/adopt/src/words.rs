@@ -1,22 +1,22 @@
-//! A script cut into its simple commands: at `;`, `|`, `&&`, `||`, `&` and line ends outside
-//! quotes. What cannot be cut is said to be so; whoever judges takes that for a change.
+//! Splits a script into its simple commands: at `;`, `|`, `&&`, `||`, `&` and line ends outside
+//! quotes. Reports scripts that it cannot split; the caller treats them as changes.
 
 /// One simple command.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Command {
-    /// Its words, without their quotes.
+    /// Its words, unquoted.
     pub words: Vec<String>,
-    /// It writes into a file.
+    /// It writes to a file.
     pub writes: bool,
-    /// A word holds another command: `$(…)`, backquotes.
+    /// Nested commands: `$(…)`, backquotes.
     pub holds: Vec<String>,
-    /// It is left to itself with `&`.
+    /// It runs in the background (`&`).
     pub background: bool,
-    /// It gets its input from a pipe or a here-document.
+    /// Its input comes from a pipe or a here-document.
     pub fed: bool,
 }
 
-/// The commands of a script; none where it cannot be cut with certainty.
+/// The commands of a script; `None` if it cannot be split with certainty.
 pub fn commands(script: &str) -> Option<Vec<Command>> {
     let mut reader = Reader::default();
     let mut letters = script.chars().peekable();
@@ -40,7 +40,7 @@ pub fn commands(script: &str) -> Option<Vec<Command>> {
                 let inner = backquoted(&mut letters)?;
                 reader.hold(inner);
             }
-            // `$'…'` has escapes that end a quote somewhere else.
+            // `$'…'` has escapes, so the quote may end elsewhere.
             '$' if letters.peek() == Some(&'\'') => return None,
             '$' if letters.peek() == Some(&'(') => {
                 letters.next();
@@ -74,7 +74,7 @@ pub fn commands(script: &str) -> Option<Vec<Command>> {
                 reader.end_word();
                 reader.command.fed = true;
                 if letters.next_if_eq(&'<').is_some() {
-                    // `<<<` has a word, as any redirection; `<<` has lines that are no commands.
+                    // `<<<` takes a word, like any redirection; `<<` is followed by text lines.
                     if letters.next_if_eq(&'<').is_none() {
                         reader.begin_document(&mut letters)?;
                     }
@@ -84,7 +84,7 @@ pub fn commands(script: &str) -> Option<Vec<Command>> {
                     reader.end_word();
                 }
             }
-            // Groups, functions and subshells: their commands are read as if they stood alone.
+            // Groups, functions and subshells: their commands are read as if they were separate.
             '(' | ')' => reader.end_command(),
             other => reader.push(other),
         }
@@ -93,7 +93,7 @@ pub fn commands(script: &str) -> Option<Vec<Command>> {
     reader.documents.is_empty().then_some(reader.commands)
 }
 
-/// A here-document that is announced: what ends it, and whether its text is read by the shell.
+/// A here-document: its delimiter, and whether the shell expands its text.
 struct Document {
     end: String,
     plain: bool,
@@ -119,7 +119,7 @@ impl Reader {
 
     fn hold(&mut self, inner: String) {
         self.command.holds.push(inner);
-        // What it gives is not known.
+        // Its result is unknown.
         self.word.push('\u{fffd}');
         self.begun = true;
     }
@@ -144,7 +144,7 @@ impl Reader {
         }
     }
 
-    /// Behind `<<`: the word that will end the text.
+    /// After `<<`: the delimiter.
     fn begin_document(&mut self, letters: &mut Letters<'_>) -> Option<()> {
         let tabs = letters.next_if_eq(&'-').is_some();
         while letters
@@ -169,8 +169,8 @@ impl Reader {
         Some(())
     }
 
-    /// At a line's end: the texts of the documents that it announced. Commands within are not
-    /// looked for, so a text that has some cannot be cut.
+    /// At a line's end: skips the texts of its here-documents. Does not look for commands in them,
+    /// so a text with commands cannot be split.
     fn pass_over_documents(&mut self, letters: &mut Letters<'_>) -> Option<()> {
         for document in std::mem::take(&mut self.documents) {
             loop {
@@ -196,9 +196,9 @@ impl Reader {
         Some(())
     }
 
-    /// Behind `>`: into the terminal, nowhere, or into a file.
+    /// After `>`: to the terminal, to nowhere, or to a file.
     fn redirect(&mut self, letters: &mut Letters<'_>) -> Option<()> {
-        // `2>`: the number is no word.
+        // The number in `2>` is not a word.
         if self.word.chars().all(|letter| letter.is_ascii_digit()) {
             self.word.clear();
             self.begun = false;
@@ -241,7 +241,7 @@ impl Reader {
     fn end_command(&mut self) {
         self.end_word();
         let command = std::mem::take(&mut self.command);
-        // What has no word, and writes nothing, is no command, though a pipe may lead to it.
+        // A command needs a word or writes something, even if a pipe leads to it.
         if !command.words.is_empty() || command.writes || !command.holds.is_empty() {
             self.commands.push(command);
         } else {
@@ -250,7 +250,7 @@ impl Reader {
     }
 }
 
-/// Up to the next backquote. With escapes there may be others within: that is not cut.
+/// Up to the next backquote. With escapes there may be nested ones: not split.
 fn backquoted(letters: &mut Letters<'_>) -> Option<String> {
     let mut inner = String::new();
     loop {
@@ -262,7 +262,7 @@ fn backquoted(letters: &mut Letters<'_>) -> Option<String> {
     }
 }
 
-/// Up to the bracket that closes; quotes within are passed over.
+/// Up to the closing bracket; skips quotes.
 fn bracket(letters: &mut Letters<'_>) -> Option<String> {
     let mut depth = 1;
     let mut inner = String::new();
@@ -327,7 +327,7 @@ mod tests {
         );
         assert_eq!(cut("cat <<'E'\n$(rm)\nE"), some(&[("cat", false)]));
         assert_eq!(cut("cat <<<word"), some(&[("cat_word", false)]));
-        // Text that is run, and text that does not end.
+        // Text with code, and unterminated text.
         assert_eq!(cut("cat <<E\n$(rm)\nE"), None);
         assert_eq!(cut("cat <<E\nrm"), None);
         assert_eq!(cut("cat <<E"), None);

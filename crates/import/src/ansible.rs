@@ -1,11 +1,11 @@
-//! Ansible's inventories: INI, YAML, and what `ansible-inventory --list` prints.
+//! Ansible inventories: INI, YAML, and the output of `ansible-inventory --list`.
 
 use crate::inventory::Inventory;
 use crate::take::{Of, add_group, add_node, put};
 use crate::yaml::{Map, Value, Yaml};
 use crate::{NotUnderstood, document, ini};
 
-/// Groups within each other.
+/// The deepest nesting of groups.
 const MOST_DEPTH: usize = 32;
 
 pub(super) fn read(name: &str, text: &str) -> Result<Inventory, NotUnderstood> {
@@ -28,7 +28,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Inventory, NotUnderstood> {
 }
 
 fn of_yaml(name: &str, text: &str) -> Result<Inventory, NotUnderstood> {
-    // What is locked, or unsafe for templates, stays a text in its place.
+    // Encrypted values, and values unsafe for templates, stay texts.
     let text = text
         .replace("!vault", "      ")
         .replace("!unsafe", "       ");
@@ -50,7 +50,7 @@ fn of_yaml(name: &str, text: &str) -> Result<Inventory, NotUnderstood> {
     Ok(inventory)
 }
 
-/// What `ansible-inventory --list` prints: groups by name, values of nodes in `_meta`.
+/// The output of `ansible-inventory --list`: groups by name, node values in `_meta`.
 fn listed(map: &Map, inventory: &mut Inventory) -> Result<(), NotUnderstood> {
     let at = |value: &'_ Yaml, key: &str| match &value.value {
         Value::Map(map) => map.get(key).map(|entry| entry.value.clone()),
@@ -93,7 +93,7 @@ fn listed(map: &Map, inventory: &mut Inventory) -> Result<(), NotUnderstood> {
     Ok(())
 }
 
-/// A group of a YAML inventory, with all below it.
+/// A group of a YAML inventory, with its children.
 fn group(
     name: &str,
     value: &Yaml,

@@ -1,5 +1,5 @@
-//! Gossfiles -> a page with a group of checks for each: their YAML as it stands, once goss's
-//! templates are filled in with what `--vars` and `--env` give.
+//! Converts gossfiles into a page with one group of checks per file. The YAML stays unchanged after
+//! goss templates are expanded with the values of `--vars` and `--env`.
 
 use std::sync::LazyLock;
 
@@ -10,30 +10,30 @@ use crate::template::{self, Item};
 use crate::yaml::Value;
 use crate::{Imported, Left, NotUnderstood, bounded, document};
 
-/// So many files are read for one page.
+/// The most files for one page.
 const MOST_FILES: usize = 200;
 
-/// Given the file that includes, and the name or pattern that it includes.
+/// Takes the including file, and the name or pattern in it.
 pub type Included<'g> = &'g dyn Fn(&str, &str) -> Vec<(String, String)>;
 
-/// What a gossfile is read with.
+/// Inputs for a gossfile.
 pub struct Goss<'g> {
     /// The group's name.
     pub id: &'g str,
-    /// Where it holds.
+    /// The nodes where it holds.
     pub nodes: Option<&'g str>,
-    /// The text of `--vars`, with its name.
+    /// The name and text of the `--vars` file.
     pub vars: Option<(&'g str, &'g str)>,
-    /// What `--env` gave.
+    /// The values of `--env`.
     pub env: &'g [(String, String)],
-    /// The files that a file includes by a name or a pattern: their names and texts.
+    /// Returns the names and texts of included files.
     pub included: Included<'g>,
 }
 
-/// The page of a gossfile, and of those that it includes.
+/// The page of a gossfile and its includes.
 ///
 /// # Errors
-/// Where it is no gossfile, or its templates do what only goss itself can.
+/// If it is not a gossfile, or its templates need goss itself.
 pub fn goss(name: &str, text: &str, with: &Goss<'_>) -> Result<Imported, NotUnderstood> {
     let vars = match with.vars {
         None => Item::Nothing,
@@ -75,7 +75,7 @@ struct Page<'g> {
     text: String,
     checks: usize,
     left: Vec<Left>,
-    /// Files that stand on the page.
+    /// Files that are already on the page.
     read: Vec<String>,
 }
 
@@ -148,7 +148,7 @@ impl Page<'_> {
         self.text += &format!("\n{fence}yaml checks\nid: {id}\n{nodes}{body}{fence}\n");
     }
 
-    /// What nobody gave, and is only printed, is a value.
+    /// An unset variable that is only printed becomes a reference to a value.
     fn rendered(&mut self, name: &str, text: &str) -> Result<String, NotUnderstood> {
         let left = &mut self.left;
         let mut open = |key: &str, line: usize| {
@@ -168,7 +168,7 @@ impl Page<'_> {
     }
 }
 
-/// The text without its key `gossfile`: what it names stands on the page.
+/// The text without its key `gossfile`: the included files are on the page.
 fn without_includes(text: &str) -> String {
     let mut own = String::new();
     let mut within = false;

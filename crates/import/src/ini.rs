@@ -1,4 +1,4 @@
-//! Ansible's INI: sections of hosts, of children and of variables; ranges in names.
+//! Ansible's INI format: sections of hosts, of children and of variables; ranges in names.
 
 use crate::inventory::Inventory;
 use crate::source::{Source, Span};
@@ -116,7 +116,7 @@ fn host(
     Ok(())
 }
 
-/// Words as a shell splits them; a comment ends the line.
+/// Splits words like a shell; a comment ends the line.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -141,7 +141,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// As Ansible reads a value: numbers and `True` are what they are, all else is text.
+/// A value as Ansible reads it: numbers and `True` have their types, everything else is text.
 fn literal(text: &str, span: &Span) -> Yaml {
     let bare = text
         .strip_prefix(['"', '\''])
@@ -161,7 +161,7 @@ fn literal(text: &str, span: &Span) -> Yaml {
     }
 }
 
-/// `web[01:03].example` is three names.
+/// Expands `web[01:03].example` into three names.
 pub(super) fn expanded(pattern: &str) -> Result<Vec<String>, NotUnderstood> {
     let mut names = vec![String::new()];
     let mut rest = pattern;

@@ -1,5 +1,6 @@
-//! A document of `InnovationEngine` -> a page with a procedure: its shell blocks are steps on this
-//! machine. A likeness of a third accepts nearly anything, so none is taken over as an expectation.
+//! Converts a document of `InnovationEngine` into a page with a procedure: its shell blocks become
+//! steps on this machine. A similarity of one third accepts nearly anything, so it does not become
+//! an expectation.
 
 use std::fmt::Write as _;
 
@@ -19,7 +20,7 @@ const SHELLS: [&str; 7] = [
 /// Reads such a document.
 ///
 /// # Errors
-/// Where it is too large, or has no block for a shell.
+/// If it is too large, or has no shell block.
 pub fn innovation(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
     bounded(name, text)?;
     let mut page = Page {
@@ -66,9 +67,9 @@ struct Page<'p> {
     steps: usize,
     exact: usize,
     contract: bool,
-    /// The marks of the fence that is open.
+    /// The marks of the open fence.
     fence: String,
-    /// How alike the next block is to be, and the line that says so.
+    /// The required similarity of the next block, and its line.
     expected: Option<(f32, usize)>,
 }
 

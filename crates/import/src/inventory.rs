@@ -1,4 +1,4 @@
-//! Machines as any tool knows them -> `nodes.yaml`.
+//! Writes nodes from any tool as `nodes.yaml`.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use crate::known::is_reserved;
 use crate::yaml::{Value, Yaml};
 use crate::{Imported, Left};
 
-/// What was read, in its order.
+/// What was read, in order.
 #[derive(Default)]
 pub(super) struct Inventory {
-    /// The first line of what is written.
+    /// The first line of the output.
     pub about: String,
     pub defaults: Values,
     pub groups: IndexMap<String, Group>,
@@ -19,12 +19,12 @@ pub(super) struct Inventory {
     pub left: Vec<Left>,
 }
 
-/// Names of opsbook, and YAML of one line.
+/// opsbook's names, and YAML on one line.
 pub(super) type Values = IndexMap<String, String>;
 
 #[derive(Default)]
 pub(super) struct Group {
-    /// The groups that it is in.
+    /// Its parent groups.
     pub parents: Vec<String>,
     pub values: Values,
 }
@@ -84,7 +84,7 @@ impl Inventory {
         }
     }
 
-    /// How deep each group is: a deeper one counts more, as in Ansible. A circle has an end here.
+    /// The depth of each group: a deeper one has priority, as in Ansible. Stops at circles.
     fn depths(&self) -> IndexMap<String, usize> {
         let mut depths: IndexMap<String, usize> = IndexMap::new();
         for name in self.groups.keys() {
@@ -105,7 +105,7 @@ impl Inventory {
     }
 }
 
-/// A value under its name here; why not, where it cannot be taken over.
+/// A value with its name in opsbook, or the reason why it cannot be converted.
 pub(super) fn value(name: &str, value: &Yaml) -> Result<(String, String), String> {
     let own = own_name(name).ok_or_else(|| format!("`{name}` is no name that a value may have"))?;
     if matches!(own.as_str(), "null" | "true" | "false") {
@@ -121,7 +121,7 @@ pub(super) fn value(name: &str, value: &Yaml) -> Result<(String, String), String
     Ok((own, in_flow(value, 0)?))
 }
 
-/// Whether a name is one of a secret, whose value stands in no file.
+/// Whether a name suggests a secret, whose value must not be in a file.
 pub(super) fn is_secret(name: &str) -> bool {
     const ENDS: [&str; 9] = [
         "password",
@@ -138,7 +138,7 @@ pub(super) fn is_secret(name: &str) -> bool {
     ENDS.iter().any(|end| is(end))
 }
 
-/// `App-Port` and `maxConn` as `app_port` and `max_conn`.
+/// `App-Port` and `maxConn` become `app_port` and `max_conn`.
 pub(super) fn own_name(name: &str) -> Option<String> {
     let mut own = String::new();
     let mut lower = false;
@@ -160,7 +160,7 @@ pub(super) fn own_name(name: &str) -> Option<String> {
         .then_some(own)
 }
 
-/// A name that a node or a group may have.
+/// A valid name of a node or a group.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.len() <= 253
@@ -184,7 +184,7 @@ fn flow(first: &[(String, String)], values: &Values) -> String {
     format!("{{{}}}", all.join(", "))
 }
 
-/// YAML on one line. `${` means nothing to other tools, and `{{ }}` what opsbook cannot do.
+/// YAML on one line. Escapes `${`, and refuses `{{ }}`, which opsbook cannot evaluate.
 pub(super) fn in_flow(value: &Yaml, depth: usize) -> Result<String, String> {
     if depth > 16 {
         return Err("it is nested too deep".to_owned());
@@ -212,7 +212,7 @@ pub(super) fn in_flow(value: &Yaml, depth: usize) -> Result<String, String> {
     })
 }
 
-/// `{{ name }}` becomes `${name}`; what else Jinja can do is left.
+/// `{{ name }}` becomes `${name}`; other Jinja is refused.
 pub(super) fn without_jinja(text: &str) -> Result<String, String> {
     let mut own = String::new();
     let mut rest = text;
@@ -237,7 +237,7 @@ pub(super) fn without_jinja(text: &str) -> Result<String, String> {
     Ok(own + &rest.replace("${", "$${"))
 }
 
-/// A text as YAML in one line: plain where it is read back as the same text.
+/// A text as YAML on one line: plain if it is read back as the same text.
 pub(super) fn scalar(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_')
         && text

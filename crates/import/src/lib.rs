@@ -1,9 +1,9 @@
-//! What other tools know -> `nodes.yaml`, or a page. Pure: text in, text out. What could not be
-//! taken over is told with its place, and nothing is guessed: a value that opsbook cannot read as
-//! the other tool does is left out.
+//! Converts data of other tools into `nodes.yaml` or a page. Pure: text in, text out. Reports with
+//! its place everything that it could not convert, and guesses nothing: a value that opsbook cannot
+//! read like the other tool is left out.
 //!
-//! The input may be anybody's. It is bounded in bytes, in nodes and in depth, no pattern of it
-//! runs for longer than its length, and nothing of it is executed, included or looked up.
+//! The input is untrusted. Its bytes, nodes and depth are limited, all patterns take linear time,
+//! and nothing is executed, included or looked up.
 //!
 //! ```
 //! let ini = "[web]\nweb[1:2] http_port=80\n";
@@ -12,7 +12,7 @@
 //! assert!(imported.left.is_empty());
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_nodes as known;
 use opsbook_text::{source, yaml};
 
@@ -36,43 +36,43 @@ pub use role::role;
 use crate::source::{Passage, Problem, Source};
 use crate::yaml::Yaml;
 
-/// Bytes of one input.
+/// The most bytes of one input.
 pub const MOST_BYTES: usize = 4 << 20;
-/// Nodes, also those that a pattern stands for.
+/// The most nodes, after expansion of patterns.
 const MOST_NODES: usize = 10_000;
 
-/// What is imported as nodes.
+/// Formats that are imported as nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// An inventory as INI or YAML, or what `ansible-inventory --list` prints.
+    /// An inventory as INI or YAML, or the output of `ansible-inventory --list`.
     Ansible,
-    /// The names of an ssh configuration.
+    /// The host names of an ssh configuration.
     SshConfig,
     /// `terraform output -json`, `terraform show -json`, or a state file.
     Terraform,
 }
 
-/// A text, and what is not in it.
+/// The result, and what is missing from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// YAML or Markdown.
     pub text: String,
-    /// How much was taken over, in words: `3 nodes`.
+    /// What was converted, described: `3 nodes`.
     pub taken: Vec<String>,
-    /// What was not, each with its place.
+    /// What was not converted, with places.
     pub left: Vec<Left>,
 }
 
-/// Something that could not be taken over.
+/// Something that was not converted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
     /// `hosts:12`
     pub place: String,
-    /// What it is, and why.
+    /// A description with the reason.
     pub what: String,
 }
 
-/// An input that is not understood.
+/// The input is not understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotUnderstood(pub String);
 
@@ -84,10 +84,10 @@ impl std::fmt::Display for NotUnderstood {
 
 impl std::error::Error for NotUnderstood {}
 
-/// Reads a list of machines.
+/// Reads a list of nodes.
 ///
 /// # Errors
-/// Where the text is nothing of this format, or too large.
+/// If the text does not have this format, or is too large.
 pub fn nodes(format: Format, name: &str, text: &str) -> Result<Imported, NotUnderstood> {
     bounded(name, text)?;
     let inventory = match format {
@@ -109,7 +109,7 @@ fn bounded(name: &str, text: &str) -> Result<(), NotUnderstood> {
     Ok(())
 }
 
-/// YAML of another tool, which may have anchors; JSON is YAML, too.
+/// YAML of another tool, possibly with anchors; also reads JSON.
 fn document(name: &str, text: &str) -> Result<Yaml, NotUnderstood> {
     let source = Source::new(name, text);
     let (document, problems) = yaml::read_with_anchors(&Passage::whole(&source));

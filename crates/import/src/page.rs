@@ -1,5 +1,5 @@
-//! Scripts, cells of Runme and jobs of Rundeck -> pages. Skeletons, and honest ones: what is not
-//! plainly a step is a block that stops the run and says so.
+//! Converts scripts, Runme cells and Rundeck jobs into pages. These are drafts: everything that is
+//! not clearly a step becomes a block that stops the run and says so.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crate::inventory::{own_name, scalar};
 use crate::yaml::{Map, Value, Yaml};
 use crate::{Imported, Left, NotUnderstood, bounded, document};
 
-/// A page that is being written.
+/// A page under construction.
 pub(super) struct Page {
     text: String,
     steps: usize,
@@ -49,7 +49,7 @@ impl Page {
 
     pub(super) fn manual(&mut self, said: &str, body: &str, place: String, why: &str) {
         self.manuals += 1;
-        // What a person reads has no references.
+        // Text for people has no references.
         self.block(said, "text manual", &body.replace("${", "$${"));
         self.left.push(Left {
             place,
@@ -83,7 +83,7 @@ fn one_line(text: &str) -> String {
     words.join(" ").replace('<', "\\<").replace('[', "\\[")
 }
 
-/// An id of a name: `deploy.sh` is `deploy`.
+/// An id from a name: `deploy.sh` becomes `deploy`.
 pub(super) fn id(name: &str) -> String {
     let name = name.rsplit('/').next().unwrap_or(name);
     let name = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
@@ -105,11 +105,11 @@ pub(super) fn id(name: &str) -> String {
     }
 }
 
-/// A shell script as one step with its comments as words; cut only where a whole command has ended
-/// at the top, and nothing before it is needed behind it.
+/// Splits a shell script into steps with its comments as text; only between complete top-level
+/// commands, and only if later parts do not depend on earlier ones.
 ///
 /// # Errors
-/// Where it is no text that a shell runs.
+/// If no shell runs it.
 pub fn script(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
     bounded(name, text)?;
     let (first, rest) = match text.strip_prefix("#!") {
@@ -152,7 +152,7 @@ pub fn script(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
     Ok(page.done())
 }
 
-/// What a script would have got from its command line or its reader.
+/// The script's inputs from its command line or a person.
 fn of_arguments(body: &str) -> Option<&'static str> {
     let mentions = |signs: &[&str]| signs.iter().any(|sign| body.contains(sign));
     if mentions(&["$1", "$2", "${1", "$@", "$*", "getopts"]) {
@@ -165,8 +165,8 @@ fn of_arguments(body: &str) -> Option<&'static str> {
     asks.then_some("it asks its reader: make that a parameter, or a block `text manual`")
 }
 
-/// Pieces of a script with their first line and the comment before them. One piece where a
-/// function, `exit`, a trap or an option of the shell reaches over more than one.
+/// The pieces of a script, with their first lines and the comments before them. One piece if a
+/// function, `exit`, a trap or a shell option affects more than one.
 fn pieces(text: &str) -> Vec<(usize, String, String)> {
     let whole = || vec![(1, comment(text), text.trim_start_matches('\n').to_owned())];
     let reaches = text.lines().any(|line| {
@@ -226,7 +226,7 @@ fn comment(body: &str) -> String {
     words.join(" ")
 }
 
-/// Whether something of a shell is open: a quote, a loop, a brace, a line that goes on.
+/// Open shell syntax: a quote, a loop, a brace, a continued line.
 #[derive(Default)]
 struct Open {
     quote: Option<char>,
@@ -266,10 +266,10 @@ impl Open {
     }
 }
 
-/// A page with cells of Runme: their words become ours, and everything else stays.
+/// A page with Runme cells: converts their words and keeps everything else.
 ///
 /// # Errors
-/// Where the page is too large.
+/// If the page is too large.
 pub fn runme(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
     bounded(name, text)?;
     let mut page = Page::new("", "runme", name);
@@ -354,10 +354,10 @@ fn cell(language: &str, words: &str, place: &str, left: &mut Vec<Left>) -> Strin
     said + on
 }
 
-/// Jobs of Rundeck, as `rd jobs list -F yaml` writes them: a procedure each.
+/// Rundeck jobs, from `rd jobs list -F yaml`: one procedure each.
 ///
 /// # Errors
-/// Where it is no list of jobs.
+/// If it is not a list of jobs.
 pub fn rundeck(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
     bounded(name, text)?;
     let yaml = document(name, text)?;
@@ -515,7 +515,7 @@ fn command(command: &Map, page: &mut Page) {
     }
 }
 
-/// `${option.x}`, `@option.x@` and `$RD_OPTION_X` as `$x`.
+/// Replaces `${option.x}`, `@option.x@` and `$RD_OPTION_X` by `$x`.
 fn with_options(body: &str, language: &str) -> Option<String> {
     let mut own = String::new();
     let mut rest = body;
@@ -537,7 +537,7 @@ fn with_options(body: &str, language: &str) -> Option<String> {
         rest = after;
     }
     let text = own + rest;
-    // Other variables of Rundeck mean nothing here.
+    // Other Rundeck variables have no equivalent.
     (!text.contains("@node.")
         && !text.contains("${node.")
         && !text.contains("@job.")

@@ -1,6 +1,6 @@
-//! Tasks of an Ansible role -> a page: an honest skeleton. Each task is a step with its name. A plain
-//! one is a command; every other is a block for a person, with what is to be decided, the command
-//! where the module has an obvious one, and the task's own text.
+//! Converts the tasks of an Ansible role into a draft page. Each task becomes a step with its name:
+//! a simple one with a command; any other as a block for a person, with the open questions, the
+//! command if the module has an obvious one, and the task's text.
 
 mod module;
 
@@ -13,8 +13,8 @@ use crate::{Imported, NotUnderstood, bounded, document};
 
 use module::Given;
 
-/// Words of a task that change when, how often, where or with what it is done; loops are read
-/// where they are lists.
+/// Task keywords that change when, how often, where or with what it runs; loops over lists are
+/// supported.
 const BESIDES: [&str; 20] = [
     "when",
     "with_dict",
@@ -38,7 +38,7 @@ const BESIDES: [&str; 20] = [
     "loop_control",
 ];
 const LOOPS: [&str; 3] = ["loop", "with_items", "with_list"];
-/// Words that say nothing about what is done.
+/// Task keywords without influence on its effect.
 const QUIET: [&str; 7] = [
     "name",
     "tags",
@@ -48,14 +48,14 @@ const QUIET: [&str; 7] = [
     "no_log",
     "listen",
 ];
-/// Items of a loop that are written out.
+/// The most loop items that are written out.
 const MOST_ITEMS: usize = 20;
 
-/// Reads `tasks/main.yml`, or a list of handlers. `defaults` is the text of the role's
-/// `defaults/main.yml`: plain values in it are the parameters' defaults.
+/// Reads `tasks/main.yml`, or a list of handlers. `defaults` is the text of `defaults/main.yml`:
+/// its plain values become the parameters' defaults.
 ///
 /// # Errors
-/// Where it is no list of tasks.
+/// If it is not a list of tasks.
 pub fn role(name: &str, text: &str, defaults: Option<&str>) -> Result<Imported, NotUnderstood> {
     bounded(name, text)?;
     let yaml = document(name, text)?;
@@ -82,7 +82,7 @@ pub fn role(name: &str, text: &str, defaults: Option<&str>) -> Result<Imported, 
     Ok(page.done())
 }
 
-/// The name of the role, with that of a file that is not the main one.
+/// The name of the role, and of the file if it is not the main one.
 fn title(name: &str) -> &str {
     let main = name
         .strip_suffix("/main.yml")
@@ -93,7 +93,7 @@ fn title(name: &str) -> &str {
     }
 }
 
-/// The procedure, with each variable of a plain task as a parameter.
+/// The procedure; each variable of a simple task becomes a parameter.
 fn contract(title: &str, tasks: &[Task<'_>], defaults: Option<&str>) -> String {
     let mut text = format!("id: {title}\n");
     let plain = tasks.iter().filter(|task| task.is_plain());
@@ -112,7 +112,7 @@ fn contract(title: &str, tasks: &[Task<'_>], defaults: Option<&str>) -> String {
     text
 }
 
-/// Values of a role's defaults that are texts as they stand.
+/// Plain text values in a role's defaults.
 fn plain_values(text: &str) -> BTreeMap<String, String> {
     let values = bounded("defaults", text).and_then(|()| document("defaults", text));
     let Ok(values) = values else {
@@ -125,7 +125,7 @@ fn plain_values(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Between quotes, as YAML and JSON have it alike.
+/// A quoted text, valid in both YAML and JSON.
 fn yaml_text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -133,12 +133,12 @@ fn yaml_text(text: &str) -> String {
 struct Task<'a> {
     yaml: &'a Yaml,
     map: &'a Map,
-    /// What it does, where the module has an obvious command.
+    /// Its command, if the module has an obvious one.
     command: Option<String>,
     root: bool,
-    /// What the command leaves out, each with what is to be done about it.
+    /// What the command leaves out, with instructions.
     open: Vec<String>,
-    /// Variables of the role in the command.
+    /// The role's variables in the command.
     variables: BTreeSet<String>,
 }
 
@@ -189,7 +189,7 @@ impl<'a> Task<'a> {
         task
     }
 
-    /// The command of the module, once for each item of its loop.
+    /// The module's command, once for each item of its loop.
     fn commands(&mut self, module: &str, given: &Yaml) -> Option<String> {
         let mut loops = LOOPS
             .iter()
@@ -220,7 +220,7 @@ impl<'a> Task<'a> {
         (!commands.is_empty()).then(|| commands.join("\n"))
     }
 
-    /// A step as it stands: nothing of it is left to a person.
+    /// A complete step: nothing is left to a person.
     fn is_plain(&self) -> bool {
         self.command.is_some()
             && self.open.is_empty()
@@ -262,7 +262,7 @@ impl<'a> Task<'a> {
     }
 }
 
-/// What a task takes from elsewhere, in words.
+/// A description of the other files that a task uses.
 fn other_file(module: &str, given: &Yaml) -> Option<String> {
     let what = match module {
         "include_tasks" | "import_tasks" | "include" => "the tasks of",
@@ -283,7 +283,7 @@ fn one_line(text: &str) -> String {
     words.join(" ")
 }
 
-/// The lines of a task, as they are written.
+/// The lines of a task, as written.
 fn own_text(text: &str, yaml: &Yaml) -> String {
     let start = (yaml.span.start as usize).min(text.len());
     let begin = text[..start].rfind('\n').map_or(0, |at| at + 1);

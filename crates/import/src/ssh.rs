@@ -1,4 +1,5 @@
-//! Names of an ssh configuration. How each is reached stays there: opsbook uses that file, too.
+//! Host names of an ssh configuration. Their connection settings stay there: opsbook uses that
+//! file, too.
 
 use crate::inventory::{Inventory, Node, is_name};
 use crate::{Left, MOST_NODES};

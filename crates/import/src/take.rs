@@ -1,5 +1,5 @@
-//! What a list of machines says, put into the inventory: groups, nodes, and Ansible's variables
-//! under the names that they have here.
+//! Adds the contents of a node list to the inventory: groups, nodes, and Ansible's variables under
+//! opsbook's names.
 
 use crate::inventory::{
     Group, Inventory, Node, Values, is_name, is_secret, scalar, value, without_jinja,
@@ -48,7 +48,7 @@ pub(super) fn add_node(
     Ok(())
 }
 
-/// Whose value it is.
+/// The owner of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Of<'a> {
     All,
@@ -56,7 +56,7 @@ pub(super) enum Of<'a> {
     Node(&'a str),
 }
 
-/// Takes a variable over, or says why not.
+/// Adds a variable, or reports why not.
 pub(super) fn put(of: Of<'_>, name: &str, value: &Yaml, place: &str, inventory: &mut Inventory) {
     let taken = taken(name, value);
     let values: Option<&mut Values> = match of {
@@ -94,7 +94,7 @@ enum Taken {
     Partly(Vec<(String, String)>, String),
 }
 
-/// What Ansible's own variables are here; all others keep their name.
+/// opsbook's equivalent of Ansible's own variables; others keep their name.
 fn taken(name: &str, value: &Yaml) -> Result<Taken, String> {
     let text = value.text().unwrap_or_default();
     let one = |own: &str| {
@@ -152,7 +152,7 @@ fn taken(name: &str, value: &Yaml) -> Result<Taken, String> {
     }
 }
 
-/// The machine that ssh jumps over, and what else the words say.
+/// The jump host in ssh arguments, and the remaining arguments.
 fn jump(words: &str) -> (Option<String>, String) {
     let mut jump = None;
     let mut rest = Vec::new();

@@ -1,9 +1,9 @@
-//! The templates of gossfiles, as far as people use them: Go's `if`, `range`, `with`, variables and
-//! pipes, with the functions that gossfiles have. Values are given; nothing is read or run.
+//! The commonly used part of gossfile templates: Go's `if`, `range`, `with`, variables and pipes,
+//! with goss's functions. Works on given values; reads and runs nothing.
 
 use crate::yaml::{Value, Yaml};
 
-/// What a template works with.
+/// A value in a template.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     Nothing,
@@ -12,11 +12,11 @@ pub enum Item {
     Text(String),
     List(Vec<Item>),
     Map(Vec<(String, Item)>),
-    /// `.Vars.x` that nobody gave: printed, it is a reference to a value.
+    /// An unset `.Vars.x`: printed as a reference to a value.
     Open(String),
 }
 
-/// So much is made at most: a loop in a loop is small in the file.
+/// The most bytes of output: nested loops are small in the file.
 const MOST_BYTES: usize = 8 << 20;
 const MOST_DEPTH: usize = 64;
 
@@ -58,7 +58,7 @@ impl Item {
         }
     }
 
-    /// As it is printed.
+    /// The printed form.
     fn shown(&self) -> String {
         match self {
             Item::Nothing => "<no value>".to_owned(),
@@ -103,14 +103,14 @@ impl Item {
     }
 }
 
-/// A piece of a template: text, or what stands between braces, with its line.
+/// A piece of a template: text, or the contents of braces, with its line.
 enum Piece {
     Text(String),
     Action(String, usize),
 }
 
-/// The text that the template makes. `vars` and `env` are what `--vars` and `--env` gave.
-/// `open` gives a name to what they did not.
+/// Renders the template. `vars` and `env` are the values of `--vars` and `--env`; `open` names an
+/// unset one.
 pub fn render(
     text: &str,
     vars: &Item,
@@ -176,8 +176,8 @@ struct Run<'r> {
 type Wrong = (usize, String);
 
 impl Run<'_> {
-    /// Works through pieces up to the `end` or `else` that closes this block; gives its place.
-    /// What is not `live` is only passed over.
+    /// Processes pieces up to the `end` or `else` of this block; returns its index. Pieces that are
+    /// not `live` are skipped.
     fn block(
         &mut self,
         pieces: &[Piece],
@@ -233,7 +233,7 @@ impl Run<'_> {
         }
     }
 
-    /// What closes a block: `end`, `else`, `else if …`.
+    /// The closing tag of a block: `end`, `else`, `else if …`.
     fn closes(pieces: &[Piece], at: usize) -> Option<&str> {
         match pieces.get(at) {
             Some(Piece::Action(action, _)) => Some(action),
@@ -328,7 +328,7 @@ impl Run<'_> {
             Item::Nothing => Vec::new(),
             other => return Err((line, format!("`{}` cannot be gone through", other.shown()))),
         };
-        // Maps are gone through in the order of their keys.
+        // Maps are iterated in the order of their keys.
         if let Some((Item::Text(_), _)) = entries.first() {
             entries.sort_by_key(|(key, _)| key.shown());
         }
@@ -526,7 +526,7 @@ fn function(name: &str, items: &[Item]) -> Result<Item, String> {
             Item::Text(items.iter().map(Item::shown).collect::<Vec<_>>().join(" "))
         }
         ("regexMatch", [_, _]) => {
-            // A pattern takes time with its length; this one has a bound.
+            // Compiling takes time in proportion to the pattern; this limits it.
             let pattern = regex::RegexBuilder::new(&text(0))
                 .size_limit(1 << 16)
                 .build();
@@ -547,7 +547,7 @@ fn function(name: &str, items: &[Item]) -> Result<Item, String> {
     })
 }
 
-/// The words of a pipeline; quotes and brackets hold together.
+/// The words of a pipeline; quotes and brackets group.
 fn words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word = String::new();

@@ -1,10 +1,10 @@
-//! What Terraform knows of machines: its outputs, or its state.
+//! Reads nodes from Terraform's outputs or state.
 
 use crate::inventory::{Inventory, Node, is_name, scalar};
 use crate::yaml::{Map, Value, Yaml};
 use crate::{MOST_NODES, NotUnderstood, document};
 
-/// Attributes that hold an address, the nearest first.
+/// Attributes that contain an address, in order of preference.
 const ADDRESSES: [&str; 9] = [
     "public_ip",
     "public_ip_address",
@@ -16,9 +16,9 @@ const ADDRESSES: [&str; 9] = [
     "private_ip",
     "private_ip_address",
 ];
-/// Modules within each other.
+/// The deepest nesting of modules.
 const MOST_DEPTH: usize = 32;
-/// Ends of the names of outputs that are about addresses.
+/// Endings of output names that indicate addresses.
 const ENDS: [&str; 10] = [
     "_public_ips",
     "_private_ips",
@@ -110,7 +110,7 @@ fn of_state(resource: &Yaml, inventory: &mut Inventory) {
     }
 }
 
-/// A resource that has an address, and is a machine by the name of its kind.
+/// A resource with an address, whose type indicates a virtual or physical machine.
 fn machine(kind: &str, name: &str, index: Option<&str>, values: &Yaml, inventory: &mut Inventory) {
     const KINDS: [&str; 7] = [
         "instance", "server", "droplet", "vm", "machine", "domain", "linode",
@@ -142,7 +142,7 @@ fn address(map: &Map, depth: usize) -> Option<String> {
     if let Some(own) = own.filter(|own| is_address(own)) {
         return Some(own.to_owned());
     }
-    // `network_interface[0].access_config[0].nat_ip` and its kind.
+    // `network_interface[0].access_config[0].nat_ip` and similar.
     for key in [
         "network_interface",
         "access_config",
@@ -188,7 +188,7 @@ fn add(name: &str, group: &str, address: &str, place: &str, inventory: &mut Inve
     inventory.nodes.insert(name.to_owned(), node);
 }
 
-/// An output whose values are addresses: `web_ips = ["10.0.0.1", "10.0.0.2"]`.
+/// An output with addresses: `web_ips = ["10.0.0.1", "10.0.0.2"]`.
 fn output(name: &str, output: &Yaml, inventory: &mut Inventory) {
     let place = output.span.place();
     let Some(map) = output.as_map() else { return };

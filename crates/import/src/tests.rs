@@ -1,4 +1,4 @@
-//! Each importer against files of its tool: what is written, and what is told to be left.
+//! Each importer with files of its tool: the output, and what is reported as left out.
 
 use super::*;
 
@@ -171,7 +171,7 @@ fn what_is_hostile_ends_soon_and_says_so() {
             &text[..text.len().min(40)]
         );
     }
-    // Groups in a circle, and a name that would be more YAML.
+    // Circular groups, and a name that would inject YAML.
     let text = "[a:children]\nb\n[b:children]\na\n[b]\nx v='}, y: {z: 1'\n\"a: b\"\n";
     let imported = nodes(Format::Ansible, "x", text).unwrap();
     assert!(
@@ -332,7 +332,7 @@ fn plain_tasks_of_a_role_are_steps_and_the_rest_is_for_a_person() {
     assert_eq!(imported.text, expected);
     assert_eq!(imported.taken, ["4 steps", "2 for a person"]);
     assert_eq!(imported.left.len(), 3);
-    // A value that a shell would read is quoted.
+    // A value with a meaning to a shell is quoted.
     let sly = "- file: {path: \"/x; rm -rf /\", state: absent}\n";
     let sly = role("r", sly, None).unwrap();
     assert!(sly.text.contains("rm -rf '/x; rm -rf /'\n"), "{}", sly.text);
@@ -386,7 +386,7 @@ fn a_script_is_cut_at_its_comments() {
         left(&imported),
         ["deploy/up.sh:15 it reads arguments: make them parameters"]
     );
-    // A function is needed behind its end: one piece.
+    // A function is used after its end: one piece.
     let imported = script("f.sh", "f() { :; }\n\n# call\nf\n").unwrap();
     assert_eq!(imported.taken[0], "1 step");
     assert!(script("x.pl", "#!/usr/bin/perl\nprint 1;\n").is_err());

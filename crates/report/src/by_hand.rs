@@ -1,8 +1,8 @@
-//! Steps as units that a person pastes into a POSIX shell. Everything is kept first, and
-//! `ob_go` runs it: nothing is read from the terminal while something runs, so that no lost
-//! key makes a command of half a line. Each unit runs with the bundle's own `run`, so that
-//! values, variables and the working directory are those of the run; it stops at its first
-//! error, and no unit runs after one that failed.
+//! Formats steps as units that a person pastes into a POSIX shell. A unit is stored first, and
+//! `ob_go` runs it: nothing is read from the terminal while something runs, so a lost character
+//! cannot turn half a line into a command. Each unit runs with the bundle's own `run`, so values,
+//! variables and the working directory are those of the run. A unit stops at its first error, and
+//! none runs after a failed one.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -18,30 +18,30 @@ use crate::paste::{document, note};
 use crate::plan::{Ask, Case, NodePlan, Placed, PlannedStep, PlannedWork, Script, Value};
 use crate::value::origin;
 
-/// What units call the operator's machine, where `on=local` steps belong.
+/// The units' name for the operator's machine, where `on=local` steps run.
 pub const LOCAL: &str = "local";
 
-/// What every shell can take that a person pastes into; written before anything else.
+/// Settings for any shell into which a person pastes; written before everything else.
 pub(super) const READY: &str = "if [ \"${BASH_VERSION-}\" ]; then set +H; bind 'set disable-completion on'; bind 'set convert-meta off'; bind 'set input-meta on'; fi 2>/dev/null";
 
-/// One step on one node, in a run of which this is known.
+/// One step on one node, with the state of its run.
 #[derive(Clone, Copy)]
 pub struct Unit<'a> {
-    /// The node, with its whole plan.
+    /// The node with its whole plan.
     pub node: &'a NodePlan,
-    /// The step that is written.
+    /// The step.
     pub step: &'a PlannedStep,
-    /// What the run knows by now.
+    /// What the run knows so far.
     pub known: &'a Known,
     /// It may have finished already.
     pub doubtful: bool,
-    /// Before its label where opsbook is told of it.
+    /// Prefix of its label in commands for opsbook.
     pub prefix: &'a str,
-    /// Labels of the steps that are to be done before it.
+    /// Labels of the steps that must be done before it.
     pub before: &'a [&'a str],
 }
 
-/// Where a person does it.
+/// The place where a person executes it.
 #[must_use]
 pub fn place(node: &NodePlan, on: On) -> &str {
     match on {
@@ -50,10 +50,10 @@ pub fn place(node: &NodePlan, on: On) -> &str {
     }
 }
 
-/// What is pasted before the first unit: where this is, and what the units go by.
+/// Writes the text before the first unit: the place, and the functions that units use.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn begin(node: &NodePlan, known: &Known, places: &[On], out: &mut dyn Write) -> io::Result<()> {
     let first = places.first().map_or(LOCAL, |on| place(node, *on));
     writeln!(out, "at=${{at-{}}}", shell_word(first))?;
@@ -65,7 +65,7 @@ pub fn begin(node: &NodePlan, known: &Known, places: &[On], out: &mut dyn Write)
         let bundle = bundle.unwrap_or_else(|| "$(mktemp -d)".to_owned());
         writeln!(out, "[ \"$at\" != {name} ] || bundle={bundle}")?;
     }
-    // A bundle that is gone has left nothing to go on with: its tools stand here.
+    // If the bundle is gone, nothing of it can be used: write its tools here.
     if gone {
         let head = "[ -e \"$bundle/run\" ] || mkdir -p \"$bundle/steps\" &&";
         for (file, text) in [("run", RUN), (TOOLS, BY_HAND)] {
@@ -80,7 +80,7 @@ pub fn begin(node: &NodePlan, known: &Known, places: &[On], out: &mut dyn Write)
         }
     }
     writeln!(out, ". \"$bundle/{TOOLS}\"")?;
-    // One script places all texts: it stands here once.
+    // One script places all files: write it once.
     let mut steps = node.steps.iter();
     let placing = steps.find(|step| step.placed.as_ref().is_some_and(|own| own.text.is_some()));
     let Some(script) = placing.and_then(PlannedStep::script) else {
@@ -93,11 +93,11 @@ pub fn begin(node: &NodePlan, known: &Known, places: &[On], out: &mut dyn Write)
     document("cat >\"$ob_q/place\"", "END OF PLACING", &text, out)
 }
 
-/// What must have been done elsewhere before a step: a person says so, and nothing below it runs
-/// before.
+/// Writes what must have been done elsewhere before a step: a person confirms it, and nothing below
+/// runs before.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn gate(
     node: &NodePlan,
     step: &PlannedStep,
@@ -115,10 +115,10 @@ pub fn gate(
     )
 }
 
-/// Writes a step with its checks, and how opsbook is told of it.
+/// Writes a step with its checks, and the command that reports it to opsbook.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn step(unit: &Unit<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Unit { node, step, .. } = *unit;
     let label = step.label();
@@ -167,7 +167,7 @@ pub fn step(unit: &Unit<'_>, out: &mut dyn Write) -> io::Result<()> {
             shell_word(&why)
         )?;
     }
-    // A run whose bundle is gone cannot be gone on with.
+    // A run without its bundle cannot be continued.
     if unit.known.bundle().is_none() {
         return Ok(());
     }
@@ -205,7 +205,7 @@ impl<'a> Unit<'a> {
         self.side().expects(step.expect.as_ref(), out)
     }
 
-    /// Each command is a unit of its own: what follows one that went wrong does not run.
+    /// Each command is a separate unit: after a failed one, none runs.
     fn transcript(&self, script: &Script, out: &mut dyn Write) -> io::Result<()> {
         let commands = script.commands();
         for (index, command) in commands.iter().enumerate() {
@@ -214,7 +214,7 @@ impl<'a> Unit<'a> {
             let asked = Asked {
                 kind: "ob_step",
                 name: format!("{}, command {}", self.name(), index + 1),
-                // What the last one prints is what the step captures.
+                // The step captures the output of the last command.
                 id: if last {
                     number.to_string()
                 } else {
@@ -240,7 +240,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// What a step leaves for those after it.
+    /// The variables that a step leaves for later ones.
     fn keeps(&self, script: &Script) -> Vec<String> {
         if !is_shell(script.interpreter()) {
             return Vec::new();
@@ -258,7 +258,7 @@ impl<'a> Unit<'a> {
         more
     }
 
-    /// Files hold what only opsbook renders and checks: it brings them.
+    /// Only opsbook renders and verifies delivered files, so opsbook delivers them.
     fn deliver(&self, files: &[Delivery], out: &mut dyn Write) -> io::Result<()> {
         let mut text = String::new();
         for file in files {
@@ -334,7 +334,7 @@ impl<'a> Unit<'a> {
                 here.write(&asked, script, script.text(), out)?;
                 here.expects(expect.as_ref(), out)
             }
-            // Only opsbook can ask it from where it is.
+            // Only opsbook can evaluate it from its place.
             Ask::Script { .. } | Ask::Probe { .. } => {
                 let elsewhere = if case.node.name == self.node.node.name {
                     String::new()
@@ -350,22 +350,22 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// What runs, and how it must end.
+/// A script, and its expected end.
 struct Asked<'a> {
     kind: &'static str,
     name: String,
-    /// Its folder in the bundle: `steps/by-hand.ID`.
+    /// Its record directory in the bundle: `steps/by-hand.ID`.
     id: String,
     exit: &'a [i32],
-    /// Asked before it is run.
+    /// A question before it runs.
     question: Option<&'static str>,
-    /// It puts a text into its place: its script stands at the head.
+    /// It writes a file to its destination: the head contains its script.
     places: bool,
-    /// Further words, `name=value`.
+    /// Further arguments, `name=value`.
     more: Vec<String>,
 }
 
-/// Where something runs, and what is known there.
+/// The side where something runs, and what is known there.
 #[derive(Clone, Copy)]
 struct Side<'a> {
     node: &'a NodePlan,
@@ -375,7 +375,7 @@ struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// Another user, who has a bundle of its own.
+    /// Another user with a separate bundle.
     fn stranger(&self) -> bool {
         self.on == On::Node && self.user.is_some_and(|user| user.0 != "root")
     }
@@ -425,8 +425,8 @@ impl Side<'_> {
         document(&command, &format!("END OF {}", asked.id), text, out)
     }
 
-    /// What its script is given. A secret is asked for, and what a step before it captures is
-    /// read from what that has printed.
+    /// The script's values. The person types secrets, and captured values come from the recorded
+    /// output of earlier steps.
     fn values(&self, script: &Script, out: &mut dyn Write) -> io::Result<()> {
         let mut text = String::new();
         let (mut secrets, mut captures) = (Vec::new(), Vec::new());
@@ -441,11 +441,11 @@ impl Side<'_> {
                     continue;
                 }
                 Value::Captured => self.value(name),
-                // Such a step is opsbook's to do.
+                // opsbook must do such a step.
                 Value::Rendered => None,
             };
             let Some(value) = value else {
-                // What no step captures is the bundle: the head knows it.
+                // Only `bundle` is captured by no step: the head sets it.
                 let step = self.captured_by(name);
                 captures.extend(step.map(|step| format!("{name}:{step}")));
                 continue;
@@ -462,7 +462,7 @@ impl Side<'_> {
         document(&format!("ob_values{words}"), "END OF VALUES", &text, out)
     }
 
-    /// What is printed is compared where only one text is right; else a person does.
+    /// Compares the output if only one text is correct; otherwise a person compares it.
     fn expects(&self, expect: Option<&Expect>, out: &mut dyn Write) -> io::Result<()> {
         let Some(expect) = expect else {
             return Ok(());
@@ -486,8 +486,8 @@ impl Side<'_> {
         document(&command, "END OF OUTPUT", &text.join("\n"), out)
     }
 
-    /// A text with its values; for one that a step left to do captures, the sign of `ob_fill`,
-    /// and the word that names that step.
+    /// A text with its values. For a value that an unfinished step captures, it contains the mark
+    /// of `ob_fill` and the name of that step.
     fn filled(&self, text: &Interpolated) -> (Interpolated, String) {
         let mut captures = BTreeSet::new();
         let text = text.fill(|name| {
@@ -501,7 +501,7 @@ impl Side<'_> {
         (text, word("captures", &captures))
     }
 
-    /// Where it is known by now.
+    /// A value, if it is known.
     fn value(&self, name: &str) -> Option<String> {
         if let Some(value) = self.known.value(name, self.on, self.user) {
             return Some(value.to_owned());
@@ -519,7 +519,7 @@ impl Side<'_> {
     }
 }
 
-/// ` 'key=a b'`, or nothing.
+/// Formats ` 'key=a b'`; empty without names.
 fn word(key: &str, names: &[String]) -> String {
     if names.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! Nodes that have the same plan, and the values in which they differ: shown once, as a table.
+//! Shows nodes with the same plan once, with a table of the values that differ.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Write};
@@ -9,14 +9,14 @@ use crate::nodes::Text;
 use crate::plan::{NodePlan, Part, Plan, Value};
 use crate::value::{assigned, origin};
 
-/// Nodes whose plans differ in nothing but values.
+/// Nodes whose plans differ only in values.
 pub(super) struct Alike<'a> {
     pub nodes: Vec<&'a NodePlan>,
     /// Names whose values are not the same on all of them.
     pub differ: BTreeSet<String>,
 }
 
-/// The nodes of a plan, those with the same steps together, in their order.
+/// Groups a plan's nodes by equal steps, in order.
 pub(super) fn alike(plan: &Plan, part: Part) -> Vec<Alike<'_>> {
     type Key<'a> = (&'a str, Vec<(&'a str, usize)>);
     let mut groups: IndexMap<Key<'_>, Vec<&NodePlan>> = IndexMap::new();
@@ -47,7 +47,7 @@ pub(super) fn of_step(nodes: Vec<&NodePlan>, number: usize) -> Alike<'_> {
     }
 }
 
-/// What a plan is called in the table: with the node whose turn it is, where that is another.
+/// The name of a plan's node in the table, with the turn if it is another node's.
 fn label(node: &NodePlan) -> String {
     let site = node.site();
     match site.turn_of() {
@@ -69,7 +69,7 @@ fn differ(nodes: &[&NodePlan], part: Part) -> BTreeSet<String> {
         .collect()
 }
 
-/// What the steps of this part are given by the plan, or have in their texts.
+/// The names of values in this part's scripts and texts.
 fn names(node: &NodePlan, part: Part) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
     for step in node.steps.iter().filter(|step| part.contains(step.number)) {
@@ -97,10 +97,10 @@ fn cell(node: &NodePlan, name: &str) -> String {
 }
 
 impl Alike<'_> {
-    /// A line for each node. A value of several lines follows the table.
+    /// One line for each node. Values of several lines follow the table.
     pub fn table(&self, out: &mut dyn Write) -> io::Result<()> {
         let columns: Vec<&str> = self.differ.iter().map(String::as_str).collect();
-        // Its name stands in the first column.
+        // The first column contains the node's name.
         let columns: Vec<&str> = columns.into_iter().filter(|name| *name != "node").collect();
         if columns.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a procedure or a group of checks is, in the terminal: the card that the book shows.
+//! Shows a procedure or a group of checks in the terminal, like the card in the book.
 
 use std::fmt::Write as _;
 
@@ -15,10 +15,10 @@ use crate::source::{in_one_line, visible};
 
 const BOLD: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
-/// As wide as the longest term, and two spaces.
+/// The width of the longest term plus two spaces.
 const TERMS: usize = 17;
 
-/// A procedure: where it may run, what it needs, what it takes, what it does, how to run it.
+/// A procedure: where it may run, needs, parameters, steps, and its command.
 #[must_use]
 pub fn procedure(procedure: &Procedure, paint: bool) -> String {
     let mut card = Card::new(&procedure.id, &procedure.title, paint);
@@ -62,7 +62,7 @@ pub fn procedure(procedure: &Procedure, paint: bool) -> String {
     card.text
 }
 
-/// A group of checks: where it must hold, what it asks, how to ask it.
+/// A group of checks: where it holds, its checks, and its command.
 #[must_use]
 pub fn group(group: &Group, paint: bool) -> String {
     let mut card = Card::new(&group.id, &group.title, paint);
@@ -78,7 +78,7 @@ pub fn group(group: &Group, paint: bool) -> String {
     card.text
 }
 
-/// The same as [`procedure()`], for machines.
+/// The same as [`procedure()`], as JSON.
 #[must_use]
 pub fn procedure_json(procedure: &Procedure) -> Value {
     let param = |(name, param): (&String, &Param)| {
@@ -111,7 +111,7 @@ pub fn procedure_json(procedure: &Procedure) -> Value {
     })
 }
 
-/// The same as [`group()`], for machines.
+/// The same as [`group()`], as JSON.
 #[must_use]
 pub fn group_json(group: &Group) -> Value {
     json!({
@@ -138,13 +138,13 @@ impl Card {
         Card { text, faint }
     }
 
-    /// A term and its lines; nothing where there is none.
+    /// A term and its lines; nothing without lines.
     fn fact(&mut self, term: &str, lines: impl IntoIterator<Item = String>) {
         let faint = self.faint;
         let mut term = term;
         for line in lines {
             let line = visible(&line);
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(
                 self.text,
                 "{faint}{term:<TERMS$}{faint:#}{}",
@@ -180,7 +180,7 @@ fn label_width(procedure: &Procedure) -> usize {
     labels.map(|id| id.width()).max().unwrap_or_default()
 }
 
-/// The step, and the checks after it.
+/// The step and its checks.
 fn step_lines(step: &Step, width: usize) -> Vec<String> {
     let id = step.id.as_deref().unwrap_or_default();
     let padding = " ".repeat(width.saturating_sub(id.width()));
@@ -197,8 +197,8 @@ fn step_lines(step: &Step, width: usize) -> Vec<String> {
     std::iter::once(first).chain(after).collect()
 }
 
-/// `for each web: first one, then a quarter at a time`, and what is asked at the beginning of
-/// each turn.
+/// `for each web: first one, then a quarter at a time`, and the checks at the beginning of each
+/// turn.
 fn section_lines(each: &Each) -> Vec<String> {
     let wait = (!each.wait.is_zero()).then(|| format!(", {} between", human(each.wait)));
     let first = format!("   {}{}", each.words(), wait.unwrap_or_default());
@@ -236,7 +236,7 @@ fn role_json((name, role): (&String, &Role)) -> Value {
     })
 }
 
-/// As the fence says it.
+/// In the words of the fence.
 fn on(side: On, machine: Option<&Machine>) -> String {
     match (side, machine) {
         (On::Local, _) => "local".to_owned(),
@@ -254,7 +254,7 @@ fn check_line(when: &str, check: &Check) -> String {
     format!("     {when} check {}{place}", check.name)
 }
 
-/// What is not as with every other step.
+/// Everything unusual about a step.
 fn notes(step: &Step) -> String {
     let mut notes = Vec::new();
     match kind(step) {

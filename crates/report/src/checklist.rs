@@ -1,5 +1,5 @@
-//! A plan on paper, to be gone through by hand: each step with its values, a box, and a place
-//! for the time and a signature. HTML for a browser to print; secrets stand in it by name.
+//! A plan on paper, for work by hand: each step with its values, a box, and room for the time and a
+//! signature. HTML for printing from a browser; secrets appear only by name.
 
 use crate::dry_run;
 use crate::plan::{Part, Plan};
@@ -13,7 +13,7 @@ h2 { font-size: 11pt; margin: 0; } .box { font-size: 15pt; line-height: 1; } \
 @page { margin: 16mm 14mm 18mm; @bottom-left { content: \"FOOT\"; font: 8pt sans-serif; } \
 @bottom-right { content: counter(page) \" / \" counter(pages); font: 8pt sans-serif; } }";
 
-/// The whole sheet; `foot` says of which revision it is.
+/// The whole sheet; `foot` names its revision.
 #[must_use]
 pub fn html(plan: &Plan, part: Part, foot: &str) -> String {
     let pieces = dry_run::pieces(plan, part);
@@ -41,14 +41,14 @@ pub fn html(plan: &Plan, part: Part, foot: &str) -> String {
     )
 }
 
-/// A step, or a check that belongs to none. Its first lines say what it is and where.
+/// A step, or a separate check. Its first lines say what it is and where it runs.
 fn section(piece: &str) -> String {
     let piece = piece.trim_matches('\n');
-    // Where the turns of a section begin and end.
+    // Marks the beginning and the end of a section's turns.
     if let Some(words) = piece.strip_prefix("== ") {
         return format!("<h2>{}</h2>\n", text(words));
     }
-    // Values that differ from node to node may stand before it.
+    // A table of values that differ between nodes may precede it.
     let (before, rest) = match piece.find("# ") {
         Some(0) | None => ("", piece),
         Some(_) => match piece.find("\n# ") {
@@ -68,7 +68,7 @@ fn section(piece: &str) -> String {
     )
 }
 
-/// A check has a box of its own.
+/// A check has its own box.
 fn line(line: &str) -> String {
     let check = line.starts_with("# then check ") || line.starts_with("# first check ");
     if check {

@@ -1,5 +1,5 @@
-//! The events of a suite -> what they have told so far: the cases that have ended, in the order
-//! of the book, and what is under way. Everything that shows a suite is made from it.
+//! The state of a suite from its events: which cases have ended, in the order of the book, and what
+//! is in progress. All displays and reports of a suite use this.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -12,14 +12,13 @@ use crate::tested::{Results, Tested};
 /// A suite while it runs.
 #[derive(Debug, Default)]
 pub struct Course {
-    /// The cases whose turn has come, in the order of the book; complete when the suite has
-    /// ended.
+    /// The cases so far, in the order of the book without gaps; complete at the end of the suite.
     results: Results,
-    /// The cases whose turn has not come, in the order of the book.
+    /// The remaining cases, in the order of the book.
     waiting: VecDeque<CaseRecord>,
-    /// Cases that have ended before their turn, by node and check.
+    /// Cases that ended before an earlier case of the book, by node and check.
     early: HashMap<(String, String), Checked>,
-    /// Nodes that are being connected to.
+    /// Nodes that are being connected.
     connecting: BTreeSet<String>,
     all: usize,
     stage: Stage,
@@ -34,7 +33,7 @@ enum Stage {
 }
 
 impl Course {
-    /// Takes in one event.
+    /// Handles an event.
     pub fn see(&mut self, event: &Event) {
         self.see_time(event);
         match (&event.what, &event.node) {
@@ -75,43 +74,43 @@ impl Course {
         self.stage != Stage::Before
     }
 
-    /// Whether the suite has ended: the results are complete.
+    /// Whether the suite has ended, with complete results.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.stage == Stage::Ended
     }
 
-    /// What has been told so far, in the order of the book.
+    /// The results so far, in the order of the book.
     #[must_use]
     pub fn results(&self) -> &Results {
         &self.results
     }
 
-    /// The results; nothing where the suite has not come to its end.
+    /// The results; `None` if the suite has not ended.
     #[must_use]
     pub fn into_results(self) -> Option<Results> {
         self.has_ended().then_some(self.results)
     }
 
-    /// The cases whose turn has not come; the first of them is waited for.
+    /// The remaining cases; the first one is currently awaited.
     pub fn waiting(&self) -> impl Iterator<Item = &CaseRecord> {
         self.waiting.iter()
     }
 
-    /// How many cases have ended, and how many there are.
+    /// The number of ended cases, and of all cases.
     #[must_use]
     pub fn count(&self) -> (usize, usize) {
         (self.results.tests.len() + self.early.len(), self.all)
     }
 
-    /// Nodes that are being connected to, by name.
+    /// Nodes that are being connected, by name.
     pub fn connecting(&self) -> impl ExactSizeIterator<Item = &str> {
         self.connecting.iter().map(String::as_str)
     }
 
     fn start(&mut self, event: &Event, cases: &[CaseRecord], filtered_out: usize) {
         self.results.run.clone_from(&event.run);
-        // The clock of this very process.
+        // This process wrote the time itself.
         self.results.started = event.at.parse().unwrap_or(Timestamp::UNIX_EPOCH);
         self.results.filtered_out = filtered_out;
         self.results.tests.reserve(cases.len());
@@ -120,7 +119,7 @@ impl Course {
         self.stage = Stage::Running;
     }
 
-    /// From when until when a node was asked.
+    /// The time span in which a node was used.
     fn see_time(&mut self, event: &Event) {
         let asked = matches!(
             event.what,
@@ -156,7 +155,7 @@ pub(super) mod samples {
     use super::*;
     use crate::event::Outcome;
 
-    /// A suite of these cases (node and check) that has begun.
+    /// The start event of a suite with these cases (node and check).
     pub fn started(cases: &[(&str, &str)]) -> Event {
         let case = |(node, check): &(&str, &str)| CaseRecord {
             node: (*node).to_owned(),

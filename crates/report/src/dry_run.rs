@@ -1,5 +1,5 @@
-//! A plan as it would run: targets, values and scripts, exactly. Nodes that differ in values
-//! only are shown together. A plan with roles is shown by `roles`.
+//! Shows exactly how a plan would run: targets, values and scripts. Nodes that differ only in
+//! values are shown together. `roles` shows plans with roles.
 
 mod roles;
 
@@ -18,15 +18,14 @@ use crate::plan::{
 };
 use crate::value::{assigned, origin};
 
-/// What stands before each step and each check of [`pieces`]: no script and no page has it.
+/// Precedes each step and each check of [`pieces`]: no script and no page contains it.
 const MARK: &str = "\0";
 
-/// The same as [`write()`] in pieces: first what is true of all of it, then each step, and each
-/// check that belongs to no step.
+/// The same as [`write()`] in pieces: first the head, then each step and each separate check.
 #[must_use]
 pub fn pieces(plan: &Plan, part: Part) -> Vec<String> {
     let mut text = Vec::new();
-    // Writing into memory does not fail.
+    // Writing into memory cannot fail.
     let _ = marked(plan, part, MARK, &mut text);
     let text = String::from_utf8_lossy(&text);
     text.split(MARK).map(str::to_owned).collect()
@@ -35,7 +34,7 @@ pub fn pieces(plan: &Plan, part: Part) -> Vec<String> {
 /// Writes the part of a plan that would run.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn write(plan: &Plan, part: Part, out: &mut dyn Write) -> io::Result<()> {
     marked(plan, part, "", out)
 }
@@ -106,11 +105,10 @@ fn nodes(
     Ok(())
 }
 
-/// One step with its values and its checks, as it would run on this node, in a run of which
-/// this is known.
+/// One step with its values and its checks, on this node, in a run with this state.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn step(
     node: &NodePlan,
     step: &PlannedStep,
@@ -127,15 +125,15 @@ pub fn step(
     view.step(step, out)
 }
 
-/// What is known to who reads a step.
+/// The context for the reader of a step.
 pub(super) struct View<'a> {
     pub node: &'a NodePlan,
-    /// It stands for other nodes, too.
+    /// It represents other nodes as well.
     pub several: bool,
     pub known: &'a Known,
-    /// Names whose values stand elsewhere, for each node.
+    /// Names whose values are in the table of nodes.
     pub by_node: &'a BTreeSet<String>,
-    /// Where it is done, in a run with roles.
+    /// Where it runs, in a run with roles.
     pub places: Option<String>,
 }
 
@@ -148,7 +146,7 @@ impl View<'_> {
             (On::Local, _) => "this machine",
         };
         let mut how = vec![format!("on {target}")];
-        // Nobody stops a person.
+        // A person has no time limit.
         if !matches!(step.work, PlannedWork::Manual(_)) {
             how.push(format!("at most {}", human(step.timeout)));
         }
@@ -205,7 +203,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// A text that goes to its place; of a change, the lines that go and come.
+    /// A placed file; for a diff, the lines that change.
     fn placed(&self, placed: &Placed, out: &mut dyn Write) -> io::Result<()> {
         let what = match placed.how {
             How::Whole => "place",
@@ -245,7 +243,7 @@ impl View<'_> {
         }
     }
 
-    /// A check, with the machine that is asked where that is to be said.
+    /// A check, with its node if that is not clear.
     pub fn check(
         &self,
         word: &str,
@@ -280,7 +278,7 @@ impl View<'_> {
     }
 }
 
-/// Where something runs, and what is known there.
+/// The place where something runs, and what is known there.
 struct Place<'a> {
     view: &'a View<'a>,
     on: On,
@@ -288,7 +286,7 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// What runs, with its values, and what is expected of it.
+    /// A script with its values and its expectations.
     fn script(
         &self,
         script: &Script,
@@ -355,7 +353,7 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Where it is known by now.
+    /// A value, if it is known.
     fn value(&self, name: &str) -> Option<String> {
         if self.view.by_node.contains(name) {
             return None;

@@ -1,5 +1,4 @@
-//! Which report goes where: `junit=tests.xml`, `github`. Files are there as a whole or not
-//! at all.
+//! Report arguments: `junit=tests.xml`, `github`. Files are written atomically.
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,11 +8,11 @@ use std::str::FromStr;
 use crate::tested::Results;
 use crate::{github, json, junit, prometheus, summary, tap};
 
-/// One report that was asked for.
+/// One requested report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     form: Form,
-    /// Standard output where absent.
+    /// Standard output if absent.
     file: Option<PathBuf>,
 }
 
@@ -38,7 +37,7 @@ const FORMS: [(&str, Form); 7] = [
     ("summary", Form::Summary),
 ];
 
-/// Why `--report` cannot be understood: an unknown form, or no file.
+/// Why a `--report` argument is invalid: an unknown format, or no file.
 #[derive(Debug, thiserror::Error)]
 #[error("the report `{path}` cannot be written: {cause}")]
 pub struct ReportError {
@@ -47,10 +46,10 @@ pub struct ReportError {
 }
 
 impl Report {
-    /// Whether it can be written, before anything is asked.
+    /// Tests whether it can be written, before any test runs.
     ///
     /// # Errors
-    /// Where its folder is not there or takes no files.
+    /// If its folder does not exist or is not writable.
     pub fn try_out(&self) -> Result<(), ReportError> {
         match &self.file {
             Some(file) if !is_stream(file) => beside(&behind(file))
@@ -63,7 +62,7 @@ impl Report {
     /// Writes it; `out` is standard output, `root` the manual's folder.
     ///
     /// # Errors
-    /// Where the file or standard output cannot be written.
+    /// If the file or standard output cannot be written.
     pub fn write(
         &self,
         results: &Results,
@@ -81,7 +80,7 @@ impl Report {
         };
         let file = self.file.as_deref();
         let written = text.and_then(|text| match file {
-            // Others have written into it before.
+            // Other steps of the CI job have written into it before.
             Some(file) if self.form == Form::Summary => append(file, &text),
             Some(file) => replace(file, &text),
             None => out.write_all(text.as_bytes()),
@@ -90,8 +89,8 @@ impl Report {
     }
 }
 
-/// Where the manual is in a checkout: CI wants places relative to that. GitHub and GitLab say
-/// where it is; else it is where `.git` is.
+/// The manual's folder within its checkout: CI needs paths relative to the checkout. GitHub and
+/// GitLab provide the checkout's folder; otherwise it is the one with `.git`.
 #[must_use]
 pub fn folder(root: &Path) -> Option<PathBuf> {
     let root = root.canonicalize().ok()?;
@@ -114,8 +113,8 @@ fn append(file: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Whoever reads the file, a collector for instance, sees the old one or the new one. What is
-/// no file, a pipe or a terminal, is written to and stays what it is.
+/// Replaces a file atomically: its readers see the old or the new one. A pipe or a terminal is
+/// written to directly.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
     if is_stream(file) {
         let mut stream = std::fs::File::options().append(true).open(file)?;
@@ -130,14 +129,14 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A pipe, a device, or what is open under a number: `/dev/stdout` may be a file.
+/// A pipe, a device, or an open descriptor: `/dev/stdout` may be a file.
 fn is_stream(file: &Path) -> bool {
     let numbered = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
     numbered.iter().any(|place| file.starts_with(place))
         || std::fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// The file that a symbolic link leads to: the link stays.
+/// The target of a symbolic link: the link stays.
 fn behind(file: &Path) -> PathBuf {
     std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned())
 }
@@ -234,7 +233,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
-    /// Whoever runs as root would lose a device of the machine.
+    /// Otherwise root would replace a device of the machine.
     #[test]
     fn what_is_no_file_of_its_own_stays_what_it_is() {
         use std::os::unix::fs::FileTypeExt as _;

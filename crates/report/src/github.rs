@@ -1,4 +1,4 @@
-//! Results -> annotations of GitHub Actions: what is wrong stands beside the manual's line.
+//! Formats results as annotations of GitHub Actions, next to the lines of the manual.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::source::visible;
 use crate::tested::{Results, Tested};
 
-/// Files are named below `folder` of the checkout. What failed comes first, and a cause for which
-/// tests could not look once: GitHub shows the first few alone.
+/// `folder` is the manual's folder within the checkout. Failures come first, then each cause for
+/// tests that could not be evaluated, once: GitHub shows only the first few annotations.
 #[must_use]
 pub fn github(results: &Results, folder: Option<&Path>) -> String {
     let mut text = String::new();
@@ -26,7 +26,7 @@ pub fn github(results: &Results, folder: Option<&Path>) -> String {
 
 fn annotate(text: &mut String, test: &Tested, folder: Option<&Path>, title: &str) {
     let (file, line) = test.file_and_line(folder);
-    // A formatter into a string cannot fail.
+    // Formatting into a string cannot fail.
     let _ = writeln!(
         text,
         "::error file={},line={line},title={}::{}",
@@ -36,7 +36,7 @@ fn annotate(text: &mut String, test: &Tested, folder: Option<&Path>, title: &str
     );
 }
 
-/// Text of an annotation, on one line. What a terminal would obey is shown.
+/// Text of an annotation, on one line, with visible control characters.
 pub(crate) fn data(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(visible).collect();
     lines

@@ -1,5 +1,5 @@
-//! The sheet with which a person goes on by hand: what is done, what is left with this node's
-//! values, and how to go on with opsbook.
+//! The hand-off sheet for continuing by hand: what is done, what is left with this node's values,
+//! and how to continue with opsbook.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -16,43 +16,43 @@ use crate::plan::{NodePlan, PlannedStep};
 pub struct Sheet<'a> {
     /// The id of the procedure.
     pub procedure: &'a str,
-    /// The node, with its whole plan.
+    /// The node with its whole plan.
     pub node: &'a NodePlan,
-    /// Each step's latest status; `None` for one without an end.
+    /// Each step's latest status; `None` without an end.
     pub steps: BTreeMap<usize, Option<Status>>,
-    /// The first that belongs to the run.
+    /// The first step that this run is to do.
     pub earliest: usize,
-    /// Of them, those that may or may not have finished.
+    /// Steps that may or may not have finished.
     pub doubtful: BTreeSet<usize>,
     /// The arguments of the run.
     pub arguments: &'a BTreeMap<String, String>,
-    /// Where it halted, and why.
+    /// Where and why it halted.
     pub cause: Option<String>,
-    /// What the run knows by now.
+    /// What the run knows so far.
     pub known: Known,
-    /// Before a step's name where opsbook is told of it: the node, in a run on several.
+    /// Prefix of a step's name in commands for opsbook: the node, in a run on several.
     pub prefix: String,
-    /// The command that gives a shell on the node.
+    /// The command that opens a shell on the node.
     pub way: String,
-    /// Options that make the commands below work from anywhere.
+    /// Options that make the commands below work from any folder.
     pub program: &'a str,
-    /// Where the node is one of several machines of a run with roles.
+    /// For a node of a run with roles.
     pub among: Option<Among>,
 }
 
-/// What the sheet of one machine says of a run over several.
+/// What the sheet of one node says about the others.
 #[derive(Clone, Debug)]
 pub struct Among {
-    /// What the machine is called: `lb1 (lb) for web2`.
+    /// The node's name: `lb1 (lb) for web2`.
     pub place: String,
-    /// Who plays which role: `web=web1,web2`.
+    /// The nodes of each role: `web=web1,web2`.
     pub words: Vec<String>,
-    /// By the number of a step of this machine, what must have been done elsewhere before it.
+    /// For each step number of this node, what must have been done elsewhere before it.
     pub gates: BTreeMap<usize, Vec<String>>,
 }
 
 impl Sheet<'_> {
-    /// What the node is called in front of a person.
+    /// The node's name for people.
     fn place(&self) -> &str {
         match &self.among {
             Some(among) => &among.place,
@@ -60,7 +60,7 @@ impl Sheet<'_> {
         }
     }
 
-    /// What `opsbook run` is given for the nodes.
+    /// The words for the nodes in `opsbook run`.
     fn words(&self) -> String {
         let Some(among) = &self.among else {
             return self.node.node.name.clone();
@@ -70,16 +70,17 @@ impl Sheet<'_> {
     }
 }
 
-/// Writes the sheet. What is no command is a comment, so that all of it can be pasted.
+/// Writes the sheet. Everything except commands is a comment, so that the whole sheet can be
+/// pasted.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     let node = sheet.place();
     let (done, left): (Vec<_>, Vec<_>) = sheet.node.steps.iter().partition(
         |step| matches!(sheet.steps.get(&step.number), Some(Some(status)) if status.goes_on()),
     );
-    // What lies before an explicit start is not to be done, by nobody.
+    // Steps before an explicit start are to be done by nobody.
     let (left_out, left): (Vec<_>, Vec<_>) = left
         .into_iter()
         .partition(|step| step.number < sheet.earliest);
@@ -118,14 +119,14 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     go_on(sheet, left.first().copied(), out)?;
     note("---", out)?;
-    // It may ask: nothing stands behind it that would be taken for an answer.
+    // It may ask: nothing may follow that could be taken as an answer.
     if left.is_empty() {
         return Ok(());
     }
     writeln!(out, "ob_go")
 }
 
-/// How to get to where the steps are done, and each of them.
+/// How to reach the places of the steps, and the steps.
 fn steps(sheet: &Sheet<'_>, left: &[&PlannedStep], out: &mut dyn Write) -> io::Result<()> {
     let node = &sheet.node.node.name;
     let there = left.iter().any(|step| step.on == On::Node);

@@ -1,6 +1,6 @@
-//! A run as its operator reads it. One node: its steps, one under the other. Several: each
-//! line begins with its node, in a run with roles with the role that it plays, and in the turn
-//! of another node with that node.
+//! Shows a run to its operator. With one node: its steps in order. With several: each line begins
+//! with its node, with the role in a run with roles, and with the turn's node in another node's
+//! turn.
 
 mod step;
 
@@ -19,20 +19,20 @@ use crate::style::status_style;
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
-/// Prints events as they come.
+/// Prints events when they come.
 pub struct Human<W: Write> {
     out: Net<W>,
-    /// More than one node: lines are prefixed.
+    /// More than one node: lines have prefixes.
     several: bool,
-    /// Who plays which role; empty in a run without roles.
+    /// The nodes of each role; empty in a run without roles.
     roles: Roles,
-    /// Names of steps by the text of their site and by number; titles are printed with them.
+    /// Step labels by site and number; titles are printed with them.
     labels: HashMap<(String, usize), String>,
     recap: Recap,
 }
 
 impl<W: Write> Human<W> {
-    /// Prints to a writer, through the net that lets nothing but text and our colours through.
+    /// Prints to a writer, through the net that lets only text and our own colours pass.
     pub fn new(out: W) -> Human<W> {
         Human {
             out: Net::new(out),
@@ -46,7 +46,7 @@ impl<W: Write> Human<W> {
     /// Prints one event.
     ///
     /// # Errors
-    /// Where nobody reads any more.
+    /// If the output is closed.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         let place = self.roles.place(event);
         let node = place.as_str();
@@ -194,7 +194,7 @@ impl<W: Write> Human<W> {
         self.line(node, format_args!("  {text}"))
     }
 
-    /// What is told of a turn says how it ended on each of its machines.
+    /// The end of a turn lists how it ended on each of its nodes.
     fn node_ended(
         &mut self,
         event: &Event,
@@ -227,7 +227,7 @@ impl<W: Write> Human<W> {
         self.line_named(&place, format_args!("turn {style}{status}{style:#}{cause}"))
     }
 
-    /// A step's number and label, as the plan of its site has it.
+    /// A step's number and label, from the plan of its site.
     fn heading(&self, event: &Event) -> String {
         let number = event.step.unwrap_or_default();
         let site = Site {
@@ -251,7 +251,7 @@ impl<W: Write> Human<W> {
     }
 }
 
-/// What stands behind a status.
+/// The text after a status.
 fn after(cause: Option<&Outside>) -> String {
     cause.map_or_else(String::new, |cause| format!("  {}", cause.block()))
 }

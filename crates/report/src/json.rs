@@ -1,11 +1,11 @@
-//! Results -> JSON, one object a line: each test, then the suite.
+//! Formats results as JSON, one object per line: each test, then the suite.
 
 use serde_json::json;
 
 use crate::event::Outcome;
 use crate::tested::{Results, Tested};
 
-/// All results as one JSON object, in the order of the book.
+/// All results, in the order of the book.
 #[must_use]
 pub fn json(results: &Results) -> String {
     let counts = results.counts();

@@ -1,4 +1,4 @@
-//! Results -> `JUnit` XML, as CI servers read it. The only file that names `quick_junit`.
+//! Formats results as `JUnit` XML for CI servers. Only this file names `quick_junit`.
 
 use std::path::Path;
 
@@ -7,11 +7,12 @@ use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStat
 use crate::event::Outcome;
 use crate::tested::{Results, Tested};
 
-/// One test suite for each node; what could not look is an error, what is wrong a failure. Each
-/// case has its `file` and `line`, the file below `folder` of a checkout.
+/// One test suite for each node; a test that could not be evaluated is an error, a wrong one a
+/// failure. Each case has its `file` and `line`, with the file relative to the checkout; `folder`
+/// is the manual's folder within it.
 ///
 /// # Errors
-/// Never for what the results hold; the writer of XML has the type.
+/// Never for valid results; the XML writer's type requires it.
 pub fn junit(results: &Results, folder: Option<&Path>) -> Result<String, SerializeError> {
     xml(results, |test| {
         let mut case = case(test);
@@ -22,10 +23,10 @@ pub fn junit(results: &Results, folder: Option<&Path>) -> Result<String, Seriali
     })
 }
 
-/// The same without places, as the schema of Jenkins' xUnit plug-in wants it.
+/// The same without places, as the schema of Jenkins' xUnit plug-in requires.
 ///
 /// # Errors
-/// As of [`junit`].
+/// The same as for [`junit`].
 pub fn xunit(results: &Results) -> Result<String, SerializeError> {
     xml(results, case)
 }
@@ -40,13 +41,13 @@ fn xml(results: &Results, case: impl Fn(&Tested) -> TestCase) -> Result<String, 
         let started = first.strftime("%Y-%m-%dT%H:%M:%S").to_string();
         suite.extra.insert("hostname".into(), node.into());
         suite.extra.insert("timestamp".into(), started.into());
-        // Checks of a node are asked side by side: their times are more than this in sum.
+        // A node's checks run in parallel, so their times add up to more than this.
         suite.set_time(last.duration_since(first).unsigned_abs());
         suite.add_test_cases(tests.into_iter().map(&case));
         report.add_test_suite(suite);
     }
     let xml = report.to_string()?;
-    // The schema of CI servers has this count for a suite, and not for all of them.
+    // The schema of CI servers has this count for a suite, but not for the total.
     let skipped: usize = report.test_suites.iter().map(|suite| suite.skipped).sum();
     Ok(xml.replacen(&format!(" skipped=\"{skipped}\""), "", 1))
 }
@@ -83,7 +84,7 @@ mod tests {
 
     use crate::tested::samples::results;
 
-    /// The attributes that the schema of Jenkins' xUnit plug-in allows for each element.
+    /// The allowed attributes of each element in the schema of Jenkins' xUnit plug-in.
     const ALLOWED: [(&str, &[&str]); 6] = [
         (
             "testsuites",

@@ -1,4 +1,4 @@
-//! What a run under way knows beside its plan, from its journal: for who goes on by hand.
+//! The state of a run beyond its plan, from its journal: for a person who continues by hand.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use crate::journal::Record;
 use crate::manual::{On, SudoUser};
 use crate::session::MASK;
 
-/// On one node; empty before the run.
+/// The state on one node; empty before the run.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// The id of the run; empty before it has one.
+    /// The id of the run; empty if it has none yet.
     pub run: String,
-    /// The bundles that are there, on the node and on this machine.
+    /// The existing bundles, on the node and on this machine.
     bundles: [Option<String>; 2],
-    /// Those of other users of the node.
+    /// The bundles of other users on the node.
     pub of_users: BTreeMap<String, String>,
-    /// What steps have captured, but for what holds a secret.
+    /// The captured values, without those that contain a secret.
     captured: BTreeMap<String, String>,
 }
 
 impl Known {
-    /// Before the run: the values that it is given for names which steps capture.
+    /// Before the run: the given values for captured names.
     #[must_use]
     pub fn given(arguments: &[(String, String)]) -> Known {
         Known {
@@ -30,13 +30,13 @@ impl Known {
         }
     }
 
-    /// What steps have captured, or the operator has given, where it is no secret.
+    /// The values that steps captured or the operator gave, without secrets.
     pub fn captured(&self) -> impl Iterator<Item = (&str, &str)> {
         let captured = self.captured.iter();
         captured.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// What the journal says of one place: of a node, or of one turn.
+    /// From the journal, for one site.
     #[must_use]
     pub fn of<'p>(record: &Record, site: impl Into<Site<'p>>) -> Known {
         let site = site.into();
@@ -69,7 +69,7 @@ impl Known {
                 } => drop(known.of_users.remove(user)),
                 What::BundleClosed { local, .. } => known.bundles[side(*local)] = None,
                 What::NodeEnded { .. } => {
-                    // What was not kept is another run's by now, or gone.
+                    // A bundle that was not kept is gone or belongs to another run.
                     for (bundle, kept) in known.bundles.iter_mut().zip(kept) {
                         bundle.take_if(|_| !kept);
                     }
@@ -86,12 +86,12 @@ impl Known {
         self.bundles[side(false)].as_deref()
     }
 
-    /// Where steps of this machine are done by hand that have no bundle yet.
+    /// Sets the folder for local steps done by hand, if they have no bundle yet.
     pub fn set_local_bundle(&mut self, path: String) {
         self.bundles[side(true)] = Some(path);
     }
 
-    /// A variable of a script on one side, run by another user or not, where it is known.
+    /// A script's variable on one side, for the login user or another one, if known.
     #[must_use]
     pub fn value(&self, name: &str, on: On, user: Option<&SudoUser>) -> Option<&str> {
         match name {
@@ -106,8 +106,8 @@ impl Known {
     }
 }
 
-/// What steps have captured. In a run over several machines every machine knows it; what a turn
-/// has captured, only those at work in it.
+/// The captured values. In a run over several nodes every node knows them; those of a turn are
+/// known only within it.
 fn captured(record: &Record, site: Site<'_>) -> Vec<(String, String)> {
     let started = record.started();
     if started.is_none_or(|started| started.roles.is_empty()) {

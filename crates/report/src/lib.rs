@@ -1,4 +1,4 @@
-//! Events -> text. Each form is one small file; none of them decides anything.
+//! Formats events as text. Each format is one small file; none of them makes decisions.
 //!
 //! ```
 //! use opsbook_event::Event;
@@ -13,7 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_engine as engine;
 use opsbook_event as event;
 use opsbook_journal as journal;

@@ -1,6 +1,5 @@
-//! A suite's course -> what libtest prints of tests, in its three forms, and beside it what could
-//! not look: a word, a count and a line of its own. Readers of libtest's output find what they
-//! look for.
+//! Prints a suite like libtest, in its three formats, with additions for tests that could not be
+//! evaluated: a word, a count and a line. Parsers of libtest's output find what they expect.
 
 use std::io::{self, Write};
 
@@ -10,15 +9,15 @@ use crate::course::Course;
 use crate::event::{CaseRecord, Outcome};
 use crate::tested::{Results, Tested};
 
-/// The forms in which libtest prints, by `--format`.
+/// libtest's output formats, by `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A line for each test.
+    /// One line for each test.
     #[default]
     Pretty,
-    /// A character for each test.
+    /// One character for each test.
     Terse,
-    /// Events, one JSON object a line.
+    /// Events, one JSON object per line.
     Json,
 }
 
@@ -27,23 +26,22 @@ const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Prints tests as their turn comes. Each of its lines is printed whole, so that nothing else
-/// that is shown meanwhile stands in the middle of one.
+/// Prints tests in order. Each line is printed as a whole, so that other messages cannot split it.
 pub struct Lines<W> {
     out: W,
     format: Format,
-    /// Columns of the node and of the name.
+    /// Widths of the columns for node and name.
     widths: (usize, usize),
     stage: Stage,
 }
 
-/// What is printed next.
+/// What to print next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Title,
-    /// That this test has started.
+    /// The start of this test.
     Start(usize),
-    /// How this test ended.
+    /// The result of this test.
     End(usize),
     Done,
 }
@@ -59,7 +57,7 @@ impl<W: Write> Lines<W> {
         }
     }
 
-    /// Whether the course has something that is not printed yet.
+    /// Whether the course has results that are not printed yet.
     #[must_use]
     pub fn is_behind(&self, course: &Course) -> bool {
         match self.stage {
@@ -71,7 +69,7 @@ impl<W: Write> Lines<W> {
         }
     }
 
-    /// The column in which the cursor stands.
+    /// The column of the cursor.
     #[must_use]
     pub fn column(&self) -> usize {
         match (self.format, self.stage) {
@@ -80,10 +78,10 @@ impl<W: Write> Lines<W> {
         }
     }
 
-    /// Prints what the course has come to.
+    /// Prints the new results.
     ///
     /// # Errors
-    /// Where nobody reads any more.
+    /// If the output is closed.
     pub fn show(&mut self, course: &Course) -> io::Result<()> {
         let results = course.results();
         if self.stage == Stage::Title && course.has_started() {
@@ -174,7 +172,7 @@ impl<W: Write> Lines<W> {
         }
     }
 
-    /// libtest has three events; the reason tells what could not look from what failed.
+    /// libtest has three events; the reason distinguishes failed from not evaluated.
     fn ended_json(&mut self, test: &Tested) -> io::Result<()> {
         let (event, reason) = match &test.checked.outcome {
             Outcome::Held => ("ok", ""),
@@ -196,7 +194,7 @@ impl<W: Write> Lines<W> {
         )
     }
 
-    /// After all tests: what failed, what could not look, and how many.
+    /// After all tests: what failed, what could not be evaluated, and the counts.
     fn summary(&mut self, results: &Results) -> io::Result<()> {
         match self.format {
             Format::Json => self.summary_json(results),

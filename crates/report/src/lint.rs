@@ -1,5 +1,5 @@
-//! Problems of a manual -> the forms that machines read: JSON, annotations of GitHub, SARIF for
-//! code scanning, and GitLab's code quality.
+//! Formats problems of a manual for programs: JSON, GitHub annotations, SARIF for code scanning,
+//! and GitLab's code quality.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use crate::github;
 use crate::manual::Coverage;
 use crate::source::{Problem, Severity, Span};
 
-/// All that `opsbook lint` knows: each problem, how many were allowed, and what is covered.
-/// `file` says where the text of a problem is, for a program that opens it.
+/// Everything that `opsbook lint` knows: each problem, the number of accepted ones, and the
+/// coverage. `file` returns the path of a problem's text, for a program that opens it.
 #[must_use]
 pub fn json(
     problems: &[Problem],
@@ -42,14 +42,13 @@ fn problem(problem: &Problem, file: &dyn Fn(&Span) -> PathBuf) -> Value {
     })
 }
 
-/// The package in which a place is.
+/// The package of a place.
 fn package(span: &Span) -> Option<&str> {
     let packaged = span.source.packaged.as_ref()?;
     Some(&packaged.package)
 }
 
-/// Annotations of GitHub Actions, one for each problem. `folder` is the manual's, below that of
-/// the checkout.
+/// GitHub annotations, one for each problem. `folder` is the manual's folder within the checkout.
 #[must_use]
 pub fn github(problems: &[Problem], folder: Option<&Path>) -> String {
     let mut text = String::new();
@@ -76,7 +75,7 @@ pub fn github(problems: &[Problem], folder: Option<&Path>) -> String {
     text
 }
 
-/// SARIF 2.1.0, as GitHub's code scanning and editors take it.
+/// SARIF 2.1.0, for GitHub's code scanning and for editors.
 #[must_use]
 pub fn sarif(problems: &[Problem], folder: Option<&Path>, version: &str) -> Value {
     let codes: BTreeSet<&str> = problems.iter().map(|problem| problem.code).collect();
@@ -111,8 +110,8 @@ pub fn sarif(problems: &[Problem], folder: Option<&Path>, version: &str) -> Valu
     })
 }
 
-/// GitLab's report of code quality, which is a list of Code Climate's issues. It has no place for
-/// a problem that stands nowhere: such a one gets the file of the settings.
+/// GitLab's code quality report, a list of Code Climate issues. It requires a place: a problem
+/// without one gets the settings file.
 #[must_use]
 pub fn gitlab(problems: &[Problem], folder: Option<&Path>) -> Value {
     let issue = |problem: &Problem| {
@@ -147,7 +146,7 @@ fn sentences(problem: &Problem) -> String {
     }
 }
 
-/// The same for the same problem, wherever in its file it has moved to.
+/// Stays the same when the problem moves within its file.
 fn fingerprint(problem: &Problem) -> String {
     let mut hash = Sha256::new();
     hash.update(problem.code);
@@ -164,7 +163,7 @@ fn fingerprint(problem: &Problem) -> String {
         .collect()
 }
 
-/// A path as a relative reference: what is neither a plain letter nor a slash is escaped.
+/// A path as a relative URI: everything except plain letters and slashes is escaped.
 fn uri(path: &Path) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let escape = |byte: &u8| match *byte {

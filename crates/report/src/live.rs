@@ -1,6 +1,5 @@
-//! A suite's course -> what is under way, for a person at a terminal. It is drawn after what
-//! stands in the line already, and wiped before anything else is printed there. While a question
-//! is asked, nothing is drawn or printed.
+//! Shows a suite's progress at a terminal. It is drawn after the text of the current line, and
+//! erased before anything else is printed. During a question, nothing is drawn or printed.
 
 use std::io::Write;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,7 +8,7 @@ use std::time::Duration;
 use crate::course::Course;
 use crate::event::CaseRecord;
 
-/// Drawn by whoever reads the events; told of questions by whoever asks them.
+/// The event loop draws; whoever asks a question announces it.
 #[derive(Default)]
 pub struct Live {
     terminal: Option<Mutex<Terminal>>,
@@ -17,25 +16,25 @@ pub struct Live {
     answered: Condvar,
 }
 
-/// The line in which the cursor stands.
+/// The line of the cursor.
 #[derive(Default)]
 struct Line {
     /// How much of it has been printed.
     column: usize,
-    /// Questions that are asked at this moment.
+    /// The number of open questions.
     asked: usize,
 }
 
-/// Where it is drawn.
+/// The terminal.
 pub struct Terminal {
-    /// How wide it is now.
+    /// Its current width.
     pub columns: Box<dyn Fn() -> usize + Send>,
-    /// The terminal itself.
+    /// Its output.
     pub out: Box<dyn Write + Send>,
 }
 
 impl Live {
-    /// Drawn nowhere without a terminal.
+    /// Without a terminal, nothing is drawn.
     #[must_use]
     pub fn new(terminal: Option<Terminal>) -> Live {
         Live {
@@ -44,7 +43,7 @@ impl Live {
         }
     }
 
-    /// A question will be asked: it gets a line of its own. To be followed by `answered`.
+    /// Announces a question, which gets its own line. `answered` must follow.
     pub fn asks(&self) {
         let mut line = self.line();
         line.asked += 1;
@@ -52,17 +51,17 @@ impl Live {
         self.put(|_| Some(if begun { "\x1b[K\n" } else { "\r\x1b[K" }.to_owned()));
     }
 
-    /// The question was answered, or will never be.
+    /// The question was answered or dropped.
     pub fn answered(&self) {
         self.line().asked -= 1;
         self.answered.notify_all();
     }
 
-    /// Prints something else there, when no question is asked. `print` gives the column of the
-    /// cursor after it.
+    /// Prints something else when no question is open. `print` returns the resulting column of the
+    /// cursor.
     ///
     /// # Errors
-    /// Where `print` has one.
+    /// An error of `print`.
     pub fn print<E>(&self, print: impl FnOnce() -> Result<usize, E>) -> Result<(), E> {
         let mut line = self.line();
         while line.asked > 0 {
@@ -76,9 +75,9 @@ impl Live {
         Ok(())
     }
 
-    /// Draws over what was drawn before, behind what was printed in the line, which may fill
-    /// several lines of the terminal. The cursor stays where it is. The first case without an
-    /// outcome has been waited for so long.
+    /// Redraws the progress after the printed text, which may fill several lines of the terminal.
+    /// The cursor does not move. `waited` is the waiting time for the first case without an
+    /// outcome.
     pub fn draw(&self, course: &Course, waited: Duration) {
         let line = self.line();
         if line.asked > 0 {
@@ -92,7 +91,7 @@ impl Live {
                 return Some(format!("\r\x1b[2m{text}\x1b[0m\x1b[K\r"));
             }
             let column = column % columns.max(1);
-            // At the very beginning of a line the cursor may still stand in the one before.
+            // At the beginning of a line the cursor may still be in the line before.
             let room = columns.saturating_sub(column + 2);
             let text = within(room, count(course), &text)?;
             (column > 0).then(|| format!("\x1b7\x1b[2m {text}\x1b[0m\x1b[K\x1b8"))
@@ -109,7 +108,7 @@ impl Live {
         };
         let mut terminal = terminal.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = text((terminal.columns)()) {
-            // A terminal that is gone needs no progress.
+            // If the terminal is gone, progress is useless.
             let _ = terminal.out.write_all(text.as_bytes());
             let _ = terminal.out.flush();
         }
@@ -123,7 +122,7 @@ fn count(course: &Course) -> String {
 
 fn text(course: &Course, waited: Duration) -> String {
     let mut text = count(course);
-    // Nothing else moves while one check takes its time.
+    // Nothing else moves while one check runs long.
     if let Some(name) = course.waiting().next().map(CaseRecord::name)
         && waited >= Duration::from_secs(2)
     {
@@ -142,7 +141,7 @@ fn text(course: &Course, waited: Duration) -> String {
     text
 }
 
-/// As much as there is room for; where that is little, the count alone or nothing.
+/// As much as fits; with little room only the count, or nothing.
 fn within(room: usize, count: String, text: &str) -> Option<String> {
     if text.chars().count() <= room {
         return Some(text.to_owned());
@@ -186,7 +185,7 @@ mod tests {
         let now = Duration::ZERO;
         assert_eq!(text(&course, now), "1/20, connecting to b, c, d");
         course.see(&event("e", What::NodeTried));
-        // Also in the second line of what was printed.
+        // Also in the second line of the printed text.
         for column in [1, 57, 137, 70, 75, 160] {
             let printed: Result<usize, ()> = Ok(column);
             live.print(|| printed).unwrap();
@@ -213,7 +212,7 @@ mod tests {
             "\x1b[K\x1b[K".to_owned(),
             line("1/20, 3 s for a::g::1, connecting to b, c, d and 1 more"),
             "\x1b[K\r\x1b[2m1/20, connecting to b, c, d and 1 more\x1b[0m\x1b[K\r".to_owned(),
-            // A question takes the line of what was drawn, or one of its own.
+            // A question replaces what was drawn, or gets its own line.
             "\r\x1b[K\x1b[K\x1b[K\n".to_owned(),
         ];
         assert_eq!(drawn, expected.concat());

@@ -1,17 +1,17 @@
-//! Text as a person can paste it into a shell's terminal: a here-document whose lines no
-//! terminal cuts, and in which nothing is a key for the line editor. `by_hand.sh` reads it back.
+//! Text that a person can paste into a shell's terminal: a here-document whose lines no terminal
+//! truncates, and which contains no key codes of a line editor. `by_hand.sh` decodes it.
 
 use std::io::{self, Write};
 
 use crate::outside::{commands, is_hidden};
 
-/// Bytes of a line. Busybox takes about 1000, a terminal without an editor 4095.
+/// The most bytes of a line. Busybox accepts about 1000, a terminal without an editor 4095.
 const LONGEST: usize = 900;
 
 /// Writes a command with its here-document.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub(super) fn document(
     command: &str,
     end: &str,
@@ -33,10 +33,10 @@ pub(super) fn document(
     writeln!(out, "{end}")
 }
 
-/// Lines that a shell passes over.
+/// Lines that a shell ignores.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub(super) fn note(text: &str, out: &mut dyn Write) -> io::Result<()> {
     for line in text.split('\n') {
         let line: String = line
@@ -56,8 +56,8 @@ pub(super) fn note(text: &str, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The text's lines, and the signs in them: the first one ends a line that goes on in the next;
-/// each other one stands for the bytes behind its `=`.
+/// The text's lines, and the marks in them: the first mark means that a line continues in the next;
+/// each other mark represents the bytes after its `=`.
 fn lines(text: &str) -> (Vec<String>, Vec<String>) {
     let mut more = "MORE".to_owned();
     while text.contains(&format!("{{{more}}}")) {
@@ -81,12 +81,12 @@ fn lines(text: &str) -> (Vec<String>, Vec<String>) {
     (signs, all)
 }
 
-/// A line in which every character can be typed, and which no CI system obeys in its log.
+/// A line that contains only characters that can be typed, and that no CI system executes.
 fn with_signs(line: &str, text: &str, signs: &mut Vec<String>) -> String {
     let mut written = String::with_capacity(line.len());
     let obeyed = commands(line);
     for (at, c) in line.char_indices() {
-        // Ssh obeys `~.` at the beginning of a line; anywhere may be one, where it is cut.
+        // Ssh interprets `~.` at the beginning of a line, and a line may be cut anywhere.
         let cut = line.len() > LONGEST;
         let begins = c == '~' && (at == 0 || cut) || cut && line[at..].starts_with("::");
         let escape = begins || obeyed.contains(&at);
@@ -121,7 +121,7 @@ fn sign(c: char, text: &str) -> String {
     format!("{{{name}}}")
 }
 
-/// Where a line is cut: never within a character.
+/// Where to cut a line: never within a character.
 fn boundary(line: &str) -> usize {
     line.floor_char_boundary(LONGEST)
 }

@@ -1,11 +1,11 @@
-//! Results -> Prometheus text, for the textfile collector of the node exporter.
+//! Formats results as Prometheus text, for the textfile collector of the node exporter.
 
 use std::fmt::Write as _;
 
 use crate::event::Outcome;
 use crate::tested::{Results, Tested, counts};
 
-/// The results as metrics for the textfile collector of `node_exporter`.
+/// The results as metrics.
 #[must_use]
 pub fn prometheus(results: &Results) -> String {
     let mut text = String::new();
@@ -13,7 +13,7 @@ pub fn prometheus(results: &Results) -> String {
     nodes(results, &mut text);
     let name = "opsbook_suite_duration_seconds";
     head(&mut text, name, "How long all tests took.");
-    // A formatter into a string cannot fail; nor below.
+    // Formatting into a string cannot fail, here and below.
     let _ = writeln!(text, "{name} {}", results.took.as_secs_f64());
     let name = "opsbook_suite_start_timestamp_seconds";
     head(&mut text, name, "When the tests were started.");

@@ -1,5 +1,5 @@
-//! The last lines of a run of many nodes: how many ended how, and those that did not end well,
-//! by name, each with its cause.
+//! The last lines of a run over many nodes: how many ended how, and the names of those that did not
+//! end well, with their causes.
 
 use std::io::{self, Write};
 
@@ -7,12 +7,12 @@ use crate::event::Status;
 use crate::outside::Outside;
 use crate::style::status_style;
 
-/// Of one status, so many nodes are named.
+/// How many nodes of one status are named.
 const NAMED: usize = 10;
-/// So much of a cause is shown, and its first part in any case.
+/// The most characters of a cause; its first part is always shown.
 const CAUSE: usize = 40;
 
-/// How each node has ended, in that order.
+/// How each node ended, in order.
 #[derive(Debug, Default)]
 pub(super) struct Recap(Vec<(String, Status, Option<Outside>)>);
 
@@ -53,7 +53,7 @@ fn named(nodes: &[&(String, Status, Option<Outside>)]) -> String {
     names.join(", ")
 }
 
-/// The cause without what `ssh` says of it, cut between two of its parts.
+/// The cause without `ssh`'s own message, cut between two of its parts.
 fn short(cause: &Outside) -> String {
     let line = cause.lines().next().map(|line| line.to_string());
     let line = line.unwrap_or_default();
@@ -105,7 +105,7 @@ mod tests {
             recap(&[("a", Status::Ok, ""), ("b", Status::Ok, "")]),
             "2 OK\n"
         );
-        // A run that goes on: how they ended last.
+        // In a resumed run, the last end counts.
         assert_eq!(
             recap(&[("a", Status::Failed, "x"), ("a", Status::Ok, "")]),
             "1 OK\n"

@@ -1,20 +1,20 @@
-//! A suite's events -> those that are kept in `.opsbook/results`, for the book: its start, one
-//! outcome of each case in the order of the book, its end.
+//! Selects a suite's events to keep in `.opsbook/results` for the book: its start, one outcome of
+//! each case in the order of the book, its end.
 
 use std::collections::HashMap;
 
 use crate::event::{Checked, Event, What};
 
-/// Collects what is kept.
+/// Collects the events to keep.
 #[derive(Debug, Default)]
 pub struct Record {
-    /// By node and check; the start has 0.
+    /// By node and check; the start has index 0.
     places: HashMap<(String, String), usize>,
     kept: Vec<(usize, Event)>,
 }
 
 impl Record {
-    /// Takes in one event.
+    /// Handles an event.
     pub fn see(&mut self, event: &Event) {
         let mut kept = event.clone();
         let place = match (&mut kept.what, &event.node) {
@@ -23,7 +23,7 @@ impl Record {
                     .iter()
                     .map(|case| (case.node.clone(), case.check.clone()));
                 self.places = names.zip(1..).collect();
-                // Each of them has an event of its own; this says what it was about.
+                // Each case has its own event; this one only adds the hash of its check.
                 cases.retain(|case| case.sum.is_some());
                 0
             }
@@ -40,7 +40,7 @@ impl Record {
         self.kept.push((place, kept));
     }
 
-    /// What is kept, numbered without gaps.
+    /// The events to keep, numbered without gaps.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         let mut kept: Vec<&(usize, Event)> = self.kept.iter().collect();

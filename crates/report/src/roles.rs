@@ -1,4 +1,4 @@
-//! Who plays which role in a run, for the lines that say where something happened.
+//! The roles of nodes in a run, for lines that say where something happened.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::event::{Event, RunStarted, Site};
 pub struct Roles(BTreeMap<String, String>);
 
 impl Roles {
-    /// As the run was started.
+    /// From the start of the run.
     #[must_use]
     pub fn of(started: &RunStarted) -> Roles {
         let roles = started.roles.iter();
@@ -20,13 +20,13 @@ impl Roles {
         Roles(pairs.collect())
     }
 
-    /// The role that a node plays.
+    /// The role of a node.
     #[must_use]
     pub fn role(&self, node: &str) -> Option<&str> {
         self.0.get(node).map(String::as_str)
     }
 
-    /// `db2 (new)`; `db2` where it plays none.
+    /// `db2 (new)`, or `db2` without a role.
     #[must_use]
     pub fn name(&self, node: &str) -> String {
         match self.role(node) {
@@ -41,15 +41,15 @@ impl Roles {
         nodes.iter().map(|node| self.name(node)).collect()
     }
 
-    /// Those who play a role and are not among these nodes.
+    /// Nodes that have a role and are not among these nodes.
     #[must_use]
     pub fn not_reached(&self, nodes: &[String]) -> Vec<String> {
         let others = self.0.keys().filter(|node| !nodes.contains(node));
         others.map(|node| self.name(node)).collect()
     }
 
-    /// `lb1 (lb) for web2` where something is done on `lb1` in the turn of `web2`; `web2 (web)`
-    /// where it is done on `web2` itself.
+    /// `lb1 (lb) for web2` for work on `lb1` in the turn of `web2`; `web2 (web)` for work on `web2`
+    /// itself.
     #[must_use]
     pub fn site(&self, site: Site<'_>) -> String {
         let name = self.name(site.node);
@@ -59,7 +59,7 @@ impl Roles {
         }
     }
 
-    /// Where an event happened; empty where it is about the whole run.
+    /// The place of an event; empty if it concerns the whole run.
     #[must_use]
     pub fn place(&self, event: &Event) -> String {
         self.site(Site {

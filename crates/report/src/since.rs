@@ -1,33 +1,33 @@
-//! What is different from what was recorded last: new failures, what could not look any more, and
-//! what is fixed.
+//! The differences to the last recorded results: new failures, tests that can no longer be
+//! evaluated, and fixed tests.
 
 use std::collections::HashMap;
 
 use crate::event::{Checked, Event, Outcome};
 use crate::tested::{Results, Tested};
 
-/// Tests of each kind that are named; of more, only the number.
+/// How many tests of each kind are named.
 const NAMED: usize = 5;
 
-/// The newest recorded outcome of each test, by its name.
+/// The latest recorded outcome of each test, by name.
 #[derive(Debug, Default)]
 pub struct Recorded(HashMap<String, Outcome>);
 
-/// Names of tests whose outcome is another one than the recorded.
+/// Names of tests whose outcome has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Since {
-    /// They fail, and did not.
+    /// They fail now.
     pub failures: Vec<String>,
-    /// They could not look, and could.
+    /// They can no longer be evaluated.
     pub unseen: Vec<String>,
-    /// They hold, and did not.
+    /// They hold now.
     pub fixed: Vec<String>,
-    /// How many do not hold, as before.
+    /// How many still do not hold.
     pub same: usize,
 }
 
 impl Recorded {
-    /// Takes in the events of one suite. Suites are given newest first.
+    /// Adds the events of one suite. Suites are added newest first.
     pub fn see(&mut self, events: &[Event]) {
         for event in events {
             if let (Some(node), Some((check, checked))) = (&event.node, Checked::read(&event.what))
@@ -38,7 +38,7 @@ impl Recorded {
         }
     }
 
-    /// What is different now; none where none of these tests was recorded.
+    /// The differences; `None` if none of these tests was recorded.
     #[must_use]
     pub fn since(&self, results: &Results) -> Option<Since> {
         let mut since = Since::default();
@@ -53,7 +53,7 @@ impl Recorded {
 }
 
 impl Since {
-    /// One line, for people; none where everything holds, as before.
+    /// One line for people; `None` if everything still holds.
     #[must_use]
     pub fn line(&self) -> Option<String> {
         let failures = many(self.failures.len(), "new failure");
@@ -119,7 +119,7 @@ mod tests {
         Outcome::Unknown("no route".into())
     }
 
-    /// A suite of tests `a`, `b`, … of web1 with these outcomes.
+    /// A suite of tests `a`, `b`, … on web1 with these outcomes.
     fn suite(outcomes: &[Outcome]) -> (Vec<Event>, Results) {
         let names: Vec<String> = ('a'..).take(outcomes.len()).map(String::from).collect();
         let checks: Vec<String> = names.iter().map(|name| format!("g::{name}")).collect();
@@ -171,7 +171,7 @@ mod tests {
         );
         assert_eq!(line(&[&before], &[Outcome::Held]), None);
         assert_eq!(line(&[], &now), None);
-        // One that is not recorded yet is new; the newest record of each counts.
+        // A test without a record is new; the latest record of each test counts.
         assert_eq!(
             line(
                 &[&[Outcome::Held], &[FAILED, FAILED]],

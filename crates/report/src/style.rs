@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::event::Status;
 
-/// Green for done, red for no, yellow for what waits for a person.
+/// Green for done, red for failed, yellow for waiting for a person.
 #[must_use]
 pub fn status_style(status: Status) -> Style {
     let colour = match status {

@@ -1,15 +1,15 @@
-//! Results -> Markdown for a person who opens a CI job (GitHub's job summary): how many, what
-//! failed and where, and each cause for which tests could not look once.
+//! Formats results as Markdown for a person who opens a CI job (GitHub's job summary): counts,
+//! failures with their places, and each cause for tests that could not be evaluated, once.
 
 use std::fmt::Write as _;
 
 use crate::engine::human;
 use crate::tested::{Results, Tested};
 
-/// Rows of one table; a summary of GitHub may have 1 MiB.
+/// The most rows of a table; a GitHub summary may have 1 MiB.
 const MOST: usize = 100;
 
-/// The results as Markdown: counts first, then what failed and what could not look.
+/// Counts first, then failures and tests that could not be evaluated.
 #[must_use]
 pub fn summary(results: &Results) -> String {
     let counts = results.counts();
@@ -27,7 +27,7 @@ pub fn summary(results: &Results) -> String {
         human(results.took)
     );
     if let Some(since) = &results.since {
-        // A formatter into a string cannot fail.
+        // Formatting into a string cannot fail.
         let _ = writeln!(text, "\n{}", plain(since));
     }
     let failed: Vec<[String; 3]> = results.failed().map(of_test).collect();
@@ -65,12 +65,12 @@ fn of_test(test: &Tested) -> [String; 3] {
     [test.name.clone(), test.place.clone(), test.headline()]
 }
 
-/// Nothing where it has no rows.
+/// Writes nothing without rows.
 fn table(text: &mut String, title: &str, heads: [&str; 3], rows: &[[String; 3]]) {
     if rows.is_empty() {
         return;
     }
-    // A formatter into a string cannot fail.
+    // Formatting into a string cannot fail.
     let _ = writeln!(
         text,
         "\n### {title}\n\n| {} |\n|---|---|---|",
@@ -85,8 +85,8 @@ fn table(text: &mut String, title: &str, heads: [&str; 3], rows: &[[String; 3]])
     }
 }
 
-/// As text that is nothing else in Markdown: no markup, no link, no end of a cell. A character
-/// reference never marks structure.
+/// Escapes text so that Markdown sees no markup, no link and no end of a cell. A character
+/// reference never has a structural meaning.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {

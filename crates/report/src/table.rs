@@ -1,4 +1,4 @@
-//! Rows in aligned columns, two spaces apart, nothing at the ends of lines.
+//! Aligned columns, separated by two spaces, without spaces at the ends of lines.
 
 use std::io::{self, Write};
 
@@ -7,11 +7,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::source::visible;
 
-/// Text of one cell, and how it is painted.
+/// The text of a cell, and its style.
 pub struct Cell(String, Style);
 
 impl Cell {
-    /// What cannot be shown in one line is made harmless: a journal may be anybody's.
+    /// Escapes what cannot be shown in one line: a journal may come from anybody.
     #[must_use]
     pub fn new(text: &str, style: Style) -> Cell {
         Cell(visible(text), style)
@@ -30,10 +30,10 @@ impl From<&str> for Cell {
     }
 }
 
-/// Writes a heading and rows of as many cells.
+/// Writes a heading and rows with the same number of cells.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn write(heading: &[&str], rows: Vec<Vec<Cell>>, out: &mut dyn Write) -> io::Result<()> {
     let faint = Style::new().dimmed();
     let heading = heading.iter().map(|title| Cell::new(title, faint));
@@ -42,10 +42,10 @@ pub fn write(heading: &[&str], rows: Vec<Vec<Cell>>, out: &mut dyn Write) -> io:
     self::rows(&all, out)
 }
 
-/// Writes rows. A column in which nothing stands takes no room.
+/// Writes rows. Empty columns take no space.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub fn rows(rows: &[Vec<Cell>], out: &mut dyn Write) -> io::Result<()> {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {

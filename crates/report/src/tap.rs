@@ -1,11 +1,11 @@
-//! Results -> TAP, version 13: what its readers know.
+//! Formats results as TAP, version 13, which all its readers know.
 
 use std::fmt::Write as _;
 
 use crate::event::Outcome;
 use crate::tested::{Results, Tested};
 
-/// The results as TAP 14.
+/// The results as TAP.
 #[must_use]
 pub fn tap(results: &Results) -> String {
     let mut text = format!("TAP version 13\n1..{}\n", results.tests.len());
@@ -17,7 +17,7 @@ pub fn tap(results: &Results) -> String {
 
 fn line(text: &mut String, number: usize, test: &Tested) {
     let name = escaped(&test.name);
-    // A formatter into a string cannot fail.
+    // Formatting into a string cannot fail.
     let _ = match &test.checked.outcome {
         Outcome::Held => writeln!(text, "ok {number} - {name}"),
         Outcome::Ignored(why) => {

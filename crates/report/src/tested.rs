@@ -1,5 +1,5 @@
-//! What came of a suite: the one form that all reports of tests are made from. It is read from
-//! the suite's events ([`crate::course`]).
+//! The results of a suite, from which all test reports are made. [`crate::course`] builds them from
+//! the suite's events.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,24 +12,24 @@ use crate::engine::human;
 use crate::event::{CaseRecord, Checked, Counts, Evidence, Outcome, Trace};
 use crate::outside::{Block, Outside, block};
 
-/// The cases of a suite that have ended, in the order of the book.
+/// The ended cases of a suite, in the order of the book.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    /// Its name, as a run has one.
+    /// Its name, in the form of a run's name.
     pub run: String,
     /// When the suite was started, by this machine's clock.
     pub started: Timestamp,
-    /// From its start to its end.
+    /// The duration of the suite.
     pub took: Duration,
     /// How many tests were not selected.
     pub filtered_out: usize,
     /// The tests in the order of the book.
     pub tests: Vec<Tested>,
-    /// From when until when each node was asked, by this machine's clock.
+    /// When each node was used, by this machine's clock.
     pub asked: BTreeMap<String, (Timestamp, Timestamp)>,
-    /// Of which runs each node has a trace, where it was asked.
+    /// The runs that left a trace on each node, if requested.
     pub traces: BTreeMap<String, Vec<Trace>>,
-    /// What is different from the last record, in a line; none without one.
+    /// The differences to the last record, in one line.
     pub since: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct Results {
 pub struct Tested {
     /// `node::group::check`
     pub name: String,
-    /// The node that was asked.
+    /// The node.
     pub node: String,
     /// The group of checks, or the procedure.
     pub group: String,
@@ -46,29 +46,29 @@ pub struct Tested {
     pub check: String,
     /// `file:line` of the manual.
     pub place: String,
-    /// What came of it, and how long that took.
+    /// Its outcome and duration.
     pub checked: Checked,
 }
 
-/// Tests of one node that could not look for one cause.
+/// Tests of one node that could not be evaluated for the same cause.
 #[derive(Clone, Debug)]
 pub struct Unseen<'a> {
     /// The node's name.
     pub node: &'a str,
-    /// Why it could not be reached.
+    /// The cause.
     pub why: &'a Outside,
-    /// One at least.
+    /// At least one.
     pub tests: Vec<&'a Tested>,
 }
 
 impl Results {
-    /// How many tests ended how.
+    /// The number of tests by outcome.
     #[must_use]
     pub fn counts(&self) -> Counts {
         counts(&self.tests)
     }
 
-    /// Those that were looked at, and are wrong.
+    /// Tests that were evaluated and do not hold.
     pub fn failed(&self) -> impl Iterator<Item = &Tested> {
         let failed = |test: &&Tested| matches!(test.checked.outcome, Outcome::Failed(_));
         self.tests.iter().filter(failed)
@@ -84,7 +84,7 @@ impl Results {
         nodes
     }
 
-    /// What could not be asked, by its cause: told apart from what is wrong.
+    /// Tests that could not be evaluated, by cause; distinct from failures.
     #[must_use]
     pub fn causes(&self) -> Vec<Unseen<'_>> {
         let mut causes: indexmap::IndexMap<(&str, &Outside), Vec<&Tested>> =
@@ -100,7 +100,7 @@ impl Results {
             .collect()
     }
 
-    /// The same for people, a cause a line.
+    /// The same for people, one cause per line.
     #[must_use]
     pub fn unseen(&self) -> String {
         let causes = self.causes();
@@ -110,7 +110,7 @@ impl Results {
         }
         for unseen in causes {
             let (cause, tests) = (one_line(unseen.why), &unseen.tests);
-            // A formatter into a string cannot fail.
+            // Formatting into a string cannot fail.
             let _ = match &tests[..] {
                 [one] => writeln!(text, "    {} ({}): {cause}", one.name, one.place),
                 many => writeln!(text, "    {} tests on {}: {cause}", many.len(), unseen.node),
@@ -120,7 +120,7 @@ impl Results {
     }
 }
 
-/// How many of these tests ended how.
+/// The number of these tests by outcome.
 #[must_use]
 pub fn counts<'a>(tests: impl IntoIterator<Item = &'a Tested>) -> Counts {
     let mut counts = Counts::default();
@@ -131,7 +131,7 @@ pub fn counts<'a>(tests: impl IntoIterator<Item = &'a Tested>) -> Counts {
 }
 
 impl Tested {
-    /// How this case ended.
+    /// From a case and its outcome.
     #[must_use]
     pub fn of(case: &CaseRecord, checked: Checked) -> Tested {
         let (group, check) = case
@@ -154,7 +154,7 @@ impl Tested {
         self.checked.outcome == Outcome::Held
     }
 
-    /// Its outcome for machines; never changes.
+    /// Its outcome as a stable word for programs.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match &self.checked.outcome {
@@ -165,8 +165,8 @@ impl Tested {
         }
     }
 
-    /// The file and the line of its place; the file below this folder of a checkout, where the
-    /// manual is not at its top.
+    /// The file and the line of its place, the file relative to the checkout; `folder` is the
+    /// manual's folder within it.
     #[must_use]
     pub fn file_and_line(&self, folder: Option<&Path>) -> (String, String) {
         let (file, line) = self.place.rsplit_once(':').unwrap_or((&self.place, "1"));
@@ -174,13 +174,13 @@ impl Tested {
         (file.to_string_lossy().into_owned(), line.to_owned())
     }
 
-    /// How long it took, with all its tries.
+    /// Its duration with all tries.
     #[must_use]
     pub fn took(&self) -> Duration {
         Duration::from_millis(self.checked.milliseconds)
     }
 
-    /// One line: what is wrong.
+    /// One line that says what is wrong.
     #[must_use]
     pub fn headline(&self) -> String {
         match &self.checked.outcome {
@@ -206,8 +206,8 @@ impl Tested {
         }
     }
 
-    /// Everything that a person needs: the place, what was expected and found, how to look
-    /// by hand, how often it was tried.
+    /// Everything that a person needs: place, expected and found values, how to look by hand,
+    /// number of tries.
     #[must_use]
     pub fn story(&self) -> String {
         let mut text = String::new();
@@ -226,7 +226,7 @@ impl Tested {
     }
 }
 
-/// The cause, and the last of what was said beside it.
+/// The cause, and the last line of further messages.
 fn one_line(why: &Outside) -> String {
     let first = first_line(why);
     match why.last_line().filter(|_| why.lines().count() > 1) {
@@ -247,7 +247,7 @@ fn told(text: &mut String, evidence: &[Evidence]) {
         row(text, "wrong", block(&one.attribute));
         row(text, "expected", one.expected.block());
         row(text, "found", one.found.block());
-        // Attributes of one resource are looked at in one way.
+        // All attributes of one resource have the same command.
         let again = evidence
             .get(index + 1)
             .is_some_and(|next| next.how == one.how);
@@ -260,7 +260,7 @@ fn told(text: &mut String, evidence: &[Evidence]) {
     }
 }
 
-/// `name` in its column; further lines of the text stand under its first one.
+/// `name` in its column; further lines of the text are below the first.
 fn row(text: &mut String, name: &str, value: Block<'_>) {
     const WIDTH: usize = 14;
     let mut name = name;
@@ -269,7 +269,7 @@ fn row(text: &mut String, name: &str, value: Block<'_>) {
         value => value,
     };
     for line in value.lines() {
-        // A formatter into a string cannot fail.
+        // Formatting into a string cannot fail.
         let _ = writeln!(text, "  {name:WIDTH$}  {line}");
         name = "";
     }
@@ -279,7 +279,7 @@ fn row(text: &mut String, name: &str, value: Block<'_>) {
 pub(super) mod samples {
     use super::*;
 
-    /// One of each outcome, with characters that each form must escape in its own way.
+    /// One test of each outcome, with characters that each format must escape.
     pub fn results() -> Results {
         let wrong = Evidence {
             attribute: "running".into(),

@@ -1,9 +1,9 @@
-//! A value of a script, as a plan shows it.
+//! A script's value in a displayed plan.
 
 use crate::manual::{shell_quoted, shell_word};
 use crate::nodes::SecretRef;
 
-/// Where a secret comes from; never the secret.
+/// The source of a secret; never the secret.
 pub(super) fn origin(reference: &SecretRef) -> String {
     match reference {
         SecretRef::Env(name) => format!("environment variable {name}"),
@@ -16,7 +16,7 @@ pub(super) fn origin(reference: &SecretRef) -> String {
     }
 }
 
-/// Behind `name=`; a second `=` is quoted, so that a reader sees which one assigns.
+/// The text after `name=`; a further `=` is quoted, so that the assignment is clear.
 pub(super) fn assigned(text: &str) -> String {
     if text.contains('=') {
         shell_quoted(text)

@@ -1,5 +1,5 @@
-//! A halted run over several machines as one sheet: what is done, what is left where, in the
-//! order of the page. What can be pasted on each machine follows it, as `handoff` writes it.
+//! One sheet for a halted run over several nodes: what is done, and what is left where, in the
+//! order of the page. The parts to paste on each node follow, formatted by `handoff`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,10 +10,10 @@ use crate::journal::Record;
 use crate::paste::note;
 use crate::plan::{Binding, NodePlan, Plan, PlannedStep, Section, Stretch, Turn};
 
-/// The column in which the command stands that gives a shell.
+/// The column of the command that opens a shell.
 const COMMANDS: usize = 48;
 
-/// A run with roles, by its plan and its journal.
+/// A run with roles: its plan and its journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Whole<'a> {
     plan: &'a Plan,
@@ -21,7 +21,7 @@ pub struct Whole<'a> {
     record: &'a Record,
 }
 
-/// One machine, in the main line or in a turn, on which something is left to do.
+/// A node, in the main line or in a turn, with unfinished steps.
 #[derive(Debug)]
 pub struct Part<'a> {
     /// Its plan.
@@ -30,23 +30,23 @@ pub struct Part<'a> {
     pub among: Among,
 }
 
-/// A step that is left to do in one place.
+/// An unfinished step at one site.
 #[derive(Clone, Copy)]
 struct Left<'a> {
     node: &'a NodePlan,
     step: &'a PlannedStep,
 }
 
-/// What is left, in the order of the page.
+/// Unfinished work, in the order of the page.
 enum Due<'a> {
-    /// A step, on the machines on which it is left.
+    /// A step, on the nodes where it is unfinished.
     Step(Vec<Left<'a>>),
     /// Turns that have not begun.
     Turns(&'a Section, Vec<&'a Turn>),
 }
 
 impl<'a> Whole<'a> {
-    /// Nothing where the procedure has no roles.
+    /// `None` if the procedure has no roles.
     #[must_use]
     pub fn of(plan: &'a Plan, record: &'a Record) -> Option<Whole<'a>> {
         let binding = plan.binding.as_ref()?;
@@ -57,10 +57,10 @@ impl<'a> Whole<'a> {
         })
     }
 
-    /// Writes what is true of the whole run. All of it is a comment.
+    /// Writes the part about the whole run, entirely as comments.
     ///
     /// # Errors
-    /// Where nobody reads any more.
+    /// If the output is closed.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let run = self.run();
         let words = self.words().join(" ");
@@ -86,7 +86,7 @@ impl<'a> Whole<'a> {
         note("---", out)
     }
 
-    /// The parts that can be pasted, in the order in which they are due.
+    /// The parts to paste, in the order in which they are due.
     #[must_use]
     pub fn parts(&self) -> Vec<Part<'a>> {
         let due = self.due();
@@ -112,7 +112,7 @@ impl<'a> Whole<'a> {
         parts
     }
 
-    /// What a part must know that has nothing left to do.
+    /// What a part without unfinished steps must know.
     #[must_use]
     pub fn among(&self, node: &NodePlan) -> Among {
         Among {
@@ -122,7 +122,7 @@ impl<'a> Whole<'a> {
         }
     }
 
-    /// What must have been done elsewhere since this place's own step before.
+    /// What must have been done elsewhere since this site's previous step.
     fn before(due: &[Due<'a>], left: &Left<'a>) -> Vec<String> {
         let site = left.node.site();
         let mut before = Vec::new();
@@ -188,7 +188,7 @@ impl<'a> Whole<'a> {
         turn.plans.iter().filter_map(|index| plan.nodes.get(*index))
     }
 
-    /// How a step has ended last in one place; none while it has not.
+    /// How a step ended last at one site; `None` without an end.
     fn end(&self, node: &NodePlan, number: usize) -> Option<Status> {
         let steps = self.record.steps(node.site());
         steps.get(&number).copied().flatten()
@@ -198,7 +198,7 @@ impl<'a> Whole<'a> {
         self.end(node, number).is_some_and(Status::goes_on)
     }
 
-    /// What lies before an explicit start is not to be done, by nobody.
+    /// Steps before an explicit start are to be done by nobody.
     fn is_left(&self, node: &NodePlan, number: usize) -> bool {
         let earliest = self.record.earliest(node.site(), |n| node.is_set_up(n));
         number >= earliest && !self.is_done(node, number)
@@ -212,7 +212,7 @@ impl<'a> Whole<'a> {
             .collect()
     }
 
-    /// How a turn has ended last; none where it has not, or was begun again.
+    /// How a turn ended last; `None` if it has not ended or began again.
     fn turn_status(&self, turn: &'a Turn) -> Option<(Status, String)> {
         let own = self.plans(turn).next()?;
         let mut events = self.record.of(own.site()).rev();
@@ -263,7 +263,7 @@ impl<'a> Whole<'a> {
             .collect()
     }
 
-    /// Where it halted, and why: turns first, then machines that have a cause of their own.
+    /// Where and why it halted: turns first, then nodes with a separate cause.
     fn causes(&self) -> Vec<String> {
         let open = "no end is written down: its opsbook was ended, or runs still";
         let mut events = self.record.events.iter().rev();
@@ -363,7 +363,7 @@ impl<'a> Whole<'a> {
         ))
     }
 
-    /// Machines that a halted turn has changed, and that a later step of it is to change back.
+    /// Nodes that a halted turn has changed, and that one of its later steps must change back.
     fn changed_elsewhere(&self, out: &mut dyn Write) -> io::Result<()> {
         for turn in self.halted() {
             let others = self.plans(turn).filter(|node| node.node.name != turn.node);
@@ -489,7 +489,7 @@ impl<'a> Whole<'a> {
         )
     }
 
-    /// The machines on which the run has a bundle.
+    /// The nodes on which the run has a bundle.
     fn held(&self) -> Vec<&'a str> {
         let mut held: Vec<&str> = Vec::new();
         for node in &self.plan.nodes {
@@ -518,7 +518,7 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// What opsbook is told of a place: `web3`; on another machine in its turn `web3/lb1`.
+/// A place in commands for opsbook: `web3`; another node in its turn `web3/lb1`.
 #[must_use]
 pub fn told(node: &NodePlan) -> String {
     let site = node.site();

@@ -1,16 +1,16 @@
-//! A module of Ansible and what it is given -> commands of a shell.
+//! Converts an Ansible module and its arguments into shell commands.
 
 use std::collections::BTreeSet;
 
 use crate::yaml::{Value, Yaml};
 
-/// What a module is given: one text, or texts by name, each of which may be a list.
+/// A module's arguments: one text, or named texts, each of which may be a list.
 pub(super) struct Given {
     free: Option<String>,
     named: Vec<(String, Vec<String>)>,
 }
 
-/// The text of a plain value; a flag is `yes` or `no`.
+/// The text of a plain value; a boolean becomes `yes` or `no`.
 pub(super) fn scalar(yaml: &Yaml) -> Option<String> {
     match &yaml.value {
         Value::Bool(flag) => Some(if *flag { "yes" } else { "no" }.to_owned()),
@@ -24,8 +24,8 @@ pub(super) fn is_template(text: &str) -> bool {
 }
 
 impl Given {
-    /// `item` is that of a loop: it is put in where it is meant. Nothing where a value is neither
-    /// a text nor a list of them, or has more of a template than names.
+    /// `item` is the current loop item, which is substituted. `None` if a value is neither a text
+    /// nor a list of texts, or contains a template other than names.
     pub(super) fn of(yaml: &Yaml, item: Option<&Yaml>) -> Option<Given> {
         let one = |yaml: &Yaml| {
             let text = with_item(&scalar(yaml)?, item)?;
@@ -47,7 +47,7 @@ impl Given {
             });
         }
         let free = one(yaml)?;
-        // `name=x state=present`
+        // Free form: `name=x state=present`.
         let mut words = free.split_whitespace();
         if words.all(|word| word.contains('=')) {
             let pair = |word: &str| {
@@ -61,14 +61,14 @@ impl Given {
                 named: named?,
             });
         }
-        // Where a name would stand in quotes of a command, nobody can tell.
+        // A name within a command's quotes cannot be converted reliably.
         (!is_template(&free)).then_some(Given {
             free: Some(free),
             named: Vec::new(),
         })
     }
 
-    /// The variables of the role that its values name.
+    /// The role's variables in its values.
     pub(super) fn variables(&self) -> BTreeSet<String> {
         let texts = self.named.iter().flat_map(|(_, texts)| texts);
         let parts = texts.filter_map(|text| parts(text)).flatten();
@@ -87,14 +87,14 @@ impl Given {
         }
     }
 
-    /// All words that stand under a name, each quoted.
+    /// All words of an argument, each quoted.
     fn words(&self, name: &str) -> Option<String> {
         let (_, texts) = self.named.iter().find(|(known, _)| known == name)?;
         let words: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
         (!words.is_empty()).then(|| words.join(" "))
     }
 
-    /// All that is given is understood: these names, and no other.
+    /// `None` if there are arguments other than these.
     fn only(&self, names: &[&str]) -> Option<()> {
         self.named
             .iter()
@@ -198,7 +198,7 @@ impl Given {
             _ => return None,
         }];
         if let Some(mode) = self.get("mode") {
-            // Ansible's YAML reads 0644 as a number; it is written as it stands in the file.
+            // Ansible's YAML reads 0644 as a number; use the text in the file.
             lines.push(format!("chmod {} {path}", quoted(mode)));
         }
         match (self.get("owner"), self.get("group")) {
@@ -221,7 +221,7 @@ enum Part<'a> {
     Name(&'a str),
 }
 
-/// The pieces of a text; nothing where a template is more than a name.
+/// The pieces of a text; `None` if a template is more than a name.
 fn parts(text: &str) -> Option<Vec<Part<'_>>> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -243,7 +243,7 @@ fn parts(text: &str) -> Option<Vec<Part<'_>>> {
     (!is_template(rest)).then_some(parts)
 }
 
-/// A text with the item of a loop in it.
+/// A text with a loop item substituted.
 fn with_item(text: &str, item: Option<&Yaml>) -> Option<String> {
     let Some(item) = item else {
         return Some(text.to_owned());
@@ -263,7 +263,7 @@ fn with_item(text: &str, item: Option<&Yaml>) -> Option<String> {
     Some(whole + rest)
 }
 
-/// One word of a shell, in which variables of the role are the shell's.
+/// One word for a shell, with the role's variables as shell variables.
 fn quoted(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_@%+=:,./-".contains(letter);
     if !text.is_empty() && text.chars().all(plain) {

@@ -1,5 +1,5 @@
-//! The dry run of a procedure with roles: everything in the order of the page, each step with the
-//! machine on which it is done. Machines that differ in values only are shown together.
+//! The dry run of a procedure with roles, in the order of the page, each step with its node. Nodes
+//! that differ only in values are shown together.
 
 use std::io::{self, Write};
 
@@ -8,12 +8,12 @@ use crate::by_node::{Alike, of_step};
 use crate::known::Known;
 use crate::plan::{Binding, Case, NodePlan, Part, Plan, PlannedStep, Section, Stretch, Turn};
 
-/// What is shown, and who plays which role in it.
+/// The shown plan, and the nodes of its roles.
 struct Roles<'a> {
     plan: &'a Plan,
     binding: &'a Binding,
     part: Part,
-    /// What stands before each step and check.
+    /// The mark before each step and check.
     mark: &'a str,
     known: &'a Known,
 }
@@ -21,7 +21,7 @@ struct Roles<'a> {
 /// Writes the part of a plan that would run, in the order of the page.
 ///
 /// # Errors
-/// Where nobody reads any more.
+/// If the output is closed.
 pub(super) fn write(
     plan: &Plan,
     binding: &Binding,
@@ -54,7 +54,7 @@ pub(super) fn write(
 }
 
 impl<'a> Roles<'a> {
-    /// Who plays which role.
+    /// The nodes of each role.
     fn cast(&self, out: &mut dyn Write) -> io::Result<()> {
         for bound in &self.binding.roles {
             let nodes = match bound.nodes.as_slice() {
@@ -112,7 +112,7 @@ impl<'a> Roles<'a> {
         writeln!(out, "{}\n== end of \"for each {role}\"", self.mark)
     }
 
-    /// A step on all these machines that have it: once, where they differ in nothing but values.
+    /// A step on its nodes: shown once if they differ only in values.
     fn step(&self, number: usize, nodes: Vec<&'a NodePlan>, out: &mut dyn Write) -> io::Result<()> {
         let nodes: Vec<&NodePlan> = { nodes.into_iter() }
             .filter(|node| node.step(number).is_some())
@@ -120,7 +120,7 @@ impl<'a> Roles<'a> {
         if !self.part.contains(number) {
             return Ok(());
         }
-        // What is asked elsewhere has the values of that machine: no table holds both.
+        // A check on another node has that node's values: one table cannot show both.
         let at_home = nodes.iter().all(|node| {
             let mut checks = node
                 .step(number)
@@ -187,7 +187,7 @@ impl<'a> Roles<'a> {
     }
 }
 
-/// The nodes of each batch: the last size repeats.
+/// The nodes of each batch; the last size repeats.
 fn batches(turns: &[Turn], sizes: &[usize]) -> Vec<String> {
     let (mut batches, mut rest) = (Vec::new(), turns);
     let mut sizes = sizes.iter().copied();

@@ -1,4 +1,4 @@
-//! A step and its checks, as the operator of a run reads them.
+//! Shows a step and its checks to the operator of a run.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::human::{BOLD, DIM, Human, after};
 use crate::outside::{Block, Outside, block};
 use crate::style::status_style;
 
-/// Processes left behind that are shown one by one.
+/// How many leftover processes are listed.
 const LEFT_SHOWN: usize = 10;
 
 impl<W: Write> Human<W> {
@@ -68,7 +68,7 @@ impl<W: Write> Human<W> {
                 self.line(node, format_args!("  {name} = {}", value.line()))
             }
             What::LeftBehind { processes } => self.left(node, processes),
-            // A person who was asked has seen it with the question.
+            // The person has seen it with the question.
             What::Asked {
                 told: Some(told),
                 choices,
