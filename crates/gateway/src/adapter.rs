@@ -1,6 +1,5 @@
-//! What stands at the edge to other tools: a program that reads JSON on its standard input and
-//! answers on its standard output, or a webhook that is posted the same and answers the same. Both
-//! are bounded, in bytes and in time.
+//! Interfaces to other tools: a program that reads JSON from standard input and answers on standard
+//! output, or a webhook with the same request and answer. Both have size and time limits.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,32 +13,32 @@ use tokio::process::{Child, Command};
 use crate::client::{Outbound, Url, outbound};
 use crate::secret::Secret;
 
-/// For an answer.
+/// The time limit of an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Bytes of an answer.
+/// The most bytes of an answer.
 const LARGEST: usize = 4 << 20;
-/// Bytes of what a program says beside it.
+/// The most bytes of a program's messages on standard error.
 const SAID: usize = 4 << 10;
 
-/// Somebody who is asked.
+/// Another tool.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
 pub enum Adapter {
-    /// A command of the shell.
+    /// A shell command.
     Program {
         /// The command.
         command: String,
     },
     /// An address.
     Webhook {
-        /// Over TLS, or of this machine.
+        /// An address with TLS, or on this machine.
         url: Url,
-        /// What is sent as `authorization: Bearer …`.
+        /// Sent as `authorization: Bearer …`.
         token: Option<Secret>,
     },
 }
 
-/// An adapter as it is written down.
+/// The configuration of an adapter.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Written {
@@ -58,10 +57,10 @@ impl TryFrom<Written> for Adapter {
 }
 
 impl Adapter {
-    /// Of this kind.
+    /// From its configuration.
     ///
     /// # Errors
-    /// What does not go together.
+    /// Settings that exclude each other.
     pub fn new(
         kind: &str,
         command: Option<String>,
@@ -81,7 +80,7 @@ impl Adapter {
         }
     }
 
-    /// What it answers.
+    /// Sends a question and returns the answer.
     ///
     /// # Errors
     /// Why there is no answer, in a sentence.
@@ -125,14 +124,14 @@ async fn webhook(url: &Url, token: Option<&Secret>, body: String) -> Result<Stri
     String::from_utf8(reply.body).map_err(|_| format!("{url}: its answer is no text"))
 }
 
-/// Ends the program and what it has started with the value.
+/// Kills the program and its children when dropped.
 struct Group(Child);
 
 impl Drop for Group {
     fn drop(&mut self) {
         let pid = self.0.id().and_then(|id| i32::try_from(id).ok());
         if let Some(pid) = pid.and_then(Pid::from_raw) {
-            // Where all have ended there is nobody to tell.
+            // If all have ended, there is no process to kill.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
@@ -163,7 +162,7 @@ async fn talk(child: &mut Child, body: &str) -> Result<String, String> {
     let (input, out, said) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let tell = async {
         if let Some(mut input) = input {
-            // One that does not want to know reads nothing.
+            // A program may ignore its input.
             let _ = input.write_all(body.as_bytes()).await;
         }
     };
@@ -178,8 +177,8 @@ async fn talk(child: &mut Child, body: &str) -> Result<String, String> {
     text.ok_or_else(|| "its answer is no text, or too long".to_owned())
 }
 
-/// All that is said; nothing where it is no text, or too long: the rest is read all the same, so
-/// that nobody waits.
+/// The whole output; `None` if it is not text or too long. The rest is still read, so that the
+/// writer does not block.
 async fn bounded(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Option<String> {
     let (mut stream, mut all, mut piece) = (stream?, Vec::new(), vec![0; 8192]);
     while let Ok(read @ 1..) = stream.read(&mut piece).await {

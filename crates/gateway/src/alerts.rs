@@ -1,5 +1,6 @@
-//! What goes out by itself: failing checks to Alertmanager, again and again while they fail, and
-//! notices to webhooks, programs and tickets, each once. Nothing waits for it; what does not arrive is tried again.
+//! Outgoing messages: failing checks to Alertmanager, repeated while they fail, and notices to
+//! webhooks, programs and tickets, each once. Nothing waits for them; failed deliveries are
+//! retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +18,20 @@ use crate::wire::check::{CheckView, Outcome};
 use crate::wire::sync::FindingView;
 use crate::wire::version::Installed;
 
-/// How often there is looked for something to send.
+/// How often to look for something to send.
 const LOOK: Duration = Duration::from_secs(2);
-/// The target that no hook can be: its name is none.
+/// The target of the ticket tool; no hook can have this name.
 const TICKET: &str = "[ticket]";
-/// What the tool with the tickets is told.
+/// The events for the ticket tool.
 const TICKET_ON: [&str; 2] = ["run-halted", "run-ended"];
-/// How often Alertmanager is told what fails, in milliseconds.
+/// How often failing checks are sent to Alertmanager, in milliseconds.
 const REPEAT: i64 = 30_000;
-/// An alert that nobody repeats ends by itself.
+/// An alert that is not repeated ends after this time.
 const HOLDS: SignedDuration = SignedDuration::from_mins(5);
-/// So long it is said of a check that it holds again, in milliseconds.
+/// How long the recovery of a check is reported, in milliseconds.
 const RESOLVED: i64 = 15 * 60_000;
 
-/// Sends what is to be sent, until `stop`.
+/// Sends until `stop`.
 pub(crate) async fn send(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
     let mut said = String::new();
     while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
@@ -60,7 +61,7 @@ async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<
     let mut on_the_way = tokio::task::JoinSet::new();
     for notice in gateway.store.outgoing().await? {
         let body: Value = serde_json::from_str(&notice.body).unwrap_or_default();
-        // Who is configured no more wants nothing any more.
+        // A target that was removed from the configuration gets nothing.
         let Some(to) = target(gateway, &notice.target, &body) else {
             gateway.store.sent(&notice, true).await?;
             continue;
@@ -105,13 +106,13 @@ async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<
     Ok(())
 }
 
-/// Who is told something.
+/// The receiver of a notice.
 enum Target {
     Hook(To),
     Ticket(Ticket),
 }
 
-/// Who has this name; nobody where it is not for them.
+/// The target with this name; `None` if it does not want this notice.
 fn target(gateway: &Gateway, name: &str, body: &Value) -> Option<Target> {
     if name == TICKET {
         let ticket = gateway
@@ -133,7 +134,7 @@ fn told(said: &mut String, tell: &Tell, text: String) {
     }
 }
 
-/// To a URL with a path.
+/// Posts to a URL.
 async fn post(url: &str, body: &Value) -> Result<(), String> {
     let (address, path) = split(url)?;
     let client = Client::new(address, None, env!("CARGO_PKG_VERSION"), Installed::Archive);
@@ -143,7 +144,7 @@ async fn post(url: &str, body: &Value) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// A run that nobody knows, as an alert: it ends when nobody repeats it.
+/// An alert about an unknown run; it ends when it is not repeated.
 fn unknown(gateway: &Gateway, found: &FindingView, now: Timestamp) -> Value {
     json!({
         "labels": {
@@ -159,7 +160,7 @@ fn unknown(gateway: &Gateway, found: &FindingView, now: Timestamp) -> Value {
     })
 }
 
-/// Alerts of Alertmanager's interface, version 2.
+/// Alerts for Alertmanager's API, version 2.
 fn alerts(gateway: &Gateway, checks: &[CheckView], now: Timestamp) -> Vec<Value> {
     let all = checks.iter().map(|check| {
         let group = check.check.split("::").next().unwrap_or_default();

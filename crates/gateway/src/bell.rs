@@ -1,7 +1,6 @@
-//! The doorbell: who waits for a topic is woken where something about it may have changed. It
-//! carries nothing, and a ring that is lost costs only time: every waiter looks by itself, too.
-//! Where several gateways share a store, `store::doorbell` or `nats` carries the rings from one to
-//! the next.
+//! The doorbell: wakes tasks that wait for a topic when something about it may have changed. A ring
+//! carries no data, and a lost ring costs only time, because every waiter also looks by itself. If
+//! several gateways share a store, `store::doorbell` or `nats` carries the rings between them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -9,21 +8,21 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-/// Who waits looks again after this time at the latest.
+/// Waiters look again after this time at the latest.
 pub const AT_LATEST: Duration = Duration::from_secs(5);
-/// So long rings are gathered before others are told.
+/// How long rings are collected before other gateways are notified.
 pub(crate) const GATHER: Duration = Duration::from_millis(50);
-/// What one message to others may carry: a NOTIFY has 8,000 bytes.
+/// The most bytes of one message to others: a NOTIFY has 8,000.
 const PAYLOAD: usize = 7_000;
-/// Rings for other gateways that are kept while they cannot be told.
+/// The most rings that are kept while other gateways are unreachable.
 const MOST: usize = 10_000;
 
-/// What one can wait for.
+/// A topic to wait for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// Parts of a segment may be waiting.
+    /// A segment may have waiting parts.
     Segment(String),
-    /// A runner is to know something.
+    /// There is news for a runner.
     Runner(String),
     /// Something has happened in a run.
     Run(String),
@@ -52,11 +51,11 @@ impl std::str::FromStr for Topic {
     }
 }
 
-/// Of this process.
+/// The bell of this process.
 #[derive(Debug, Default)]
 pub struct Bell {
     topics: Mutex<HashMap<Topic, watch::Sender<()>>>,
-    /// For other gateways; nothing is kept where there are none.
+    /// Rings for other gateways; `None` if there are none.
     others: Option<Others>,
 }
 
@@ -66,12 +65,12 @@ struct Others {
     any: Notify,
 }
 
-/// Somebody who waits.
+/// A waiter.
 #[derive(Debug)]
 pub struct Waiting(Vec<watch::Receiver<()>>);
 
 impl Bell {
-    /// One whose rings others are told, too.
+    /// A bell whose rings are also sent to other gateways.
     #[must_use]
     pub fn shared() -> Bell {
         Bell {
@@ -80,10 +79,10 @@ impl Bell {
         }
     }
 
-    /// Waits from now on: what rings later is noticed.
+    /// Waits from now on: later rings are noticed.
     pub fn listen(&self, topics: impl IntoIterator<Item = Topic>) -> Waiting {
         let mut all = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        // Topics that nobody waits for any more go.
+        // Drop topics without waiters.
         if all.len() > 1_000 {
             all.retain(|_, sender| sender.receiver_count() > 0);
         }
@@ -94,7 +93,7 @@ impl Bell {
         Waiting(topics.into_iter().map(listen).collect())
     }
 
-    /// Wakes who waits for this, wherever they are.
+    /// Wakes all waiters for this topic, in every gateway.
     pub fn ring(&self, topic: &Topic) {
         self.ring_here(topic);
         if let Some(others) = &self.others {
@@ -106,7 +105,7 @@ impl Bell {
         }
     }
 
-    /// Wakes who waits for this in this process.
+    /// Wakes the waiters in this process.
     pub fn ring_here(&self, topic: &Topic) {
         let all = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = all.get(topic) {
@@ -114,14 +113,14 @@ impl Bell {
         }
     }
 
-    /// Wakes who waits for what another gateway has said.
+    /// Wakes the waiters for the topics in another gateway's message.
     pub(crate) fn ring_all(&self, payload: &str) {
         for topic in payload.lines().filter_map(|line| line.parse().ok()) {
             self.ring_here(&topic);
         }
     }
 
-    /// What rang since others were told last, once there is something.
+    /// The rings since the last message to others, once there are any.
     pub async fn for_others(&self) -> BTreeSet<Topic> {
         let Some(others) = &self.others else {
             return std::future::pending().await;
@@ -131,7 +130,7 @@ impl Bell {
     }
 }
 
-/// What others are told, in as many messages as it takes.
+/// The messages to other gateways, as many as necessary.
 pub(crate) fn payloads(topics: BTreeSet<Topic>) -> Vec<String> {
     let mut payloads = vec![String::new()];
     for topic in topics {
@@ -146,11 +145,11 @@ pub(crate) fn payloads(topics: BTreeSet<Topic>) -> Vec<String> {
 }
 
 impl Waiting {
-    /// Until it rings, or it is time to look again.
+    /// Waits until it rings, or until it is time to look again.
     pub async fn ring(&mut self) {
         let rings = self.0.iter_mut().map(|ring| Box::pin(ring.changed()));
         let any = futures_util::future::select_all(rings);
-        // A bell that is gone does not ring: the time does.
+        // If the bell is dropped, wait for the timeout.
         let _ = tokio::time::timeout(AT_LATEST, async {
             if any.await.0.is_err() {
                 std::future::pending::<()>().await;

@@ -1,5 +1,6 @@
-//! Pieces of output, and archives of manuals: `RUN/NAME`, in a folder or in a bucket. What is
-//! near is written at once; what may be slow, or away, is written later (`crate::spool`).
+//! Stores pieces of output and archives of manuals: `RUN/NAME`, in a folder or in a bucket. A
+//! folder is written to at once; a bucket, which may be slow or unreachable, later
+//! (`crate::spool`).
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,15 +12,14 @@ pub mod s3;
 use folder::Folder;
 use s3::S3;
 
-/// After something that went wrong, nothing is tried for so long: who reads a run waits for no
-/// bucket that is away.
+/// How long to try nothing after an error: readers of a run do not wait for an unreachable bucket.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// A place for pieces. Cheap to clone; clones are the same place.
+/// A blob store. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct Blobs {
     place: Arc<Place>,
-    /// When something went wrong last, and how.
+    /// The time and message of the last error.
     away: Arc<Mutex<Option<(Instant, String)>>>,
 }
 
@@ -30,18 +30,18 @@ enum Place {
 }
 
 impl Blobs {
-    /// In this folder, which is made for this user alone.
+    /// A store in this folder, which is created private.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// If it cannot be created.
     pub fn open(folder: &Path) -> std::io::Result<Blobs> {
         Ok(Blobs::at(Place::Folder(Folder::open(folder)?)))
     }
 
-    /// In the bucket of `s3://BUCKET/PREFIX`. Nothing is asked there yet.
+    /// A store in the bucket of `s3://BUCKET/PREFIX`. Does not connect yet.
     ///
     /// # Errors
-    /// Where the address or the settings cannot be used.
+    /// If the address or the settings are invalid.
     pub fn bucket(url: &str, settings: &s3::Settings) -> Result<Blobs, String> {
         Ok(Blobs::at(Place::S3(Box::new(S3::new(url, settings)?))))
     }
@@ -53,7 +53,7 @@ impl Blobs {
         }
     }
 
-    /// Whether a piece is written at once, while a transaction waits for it.
+    /// Whether a piece is written at once, within the transaction.
     #[must_use]
     pub fn is_near(&self) -> bool {
         matches!(*self.place, Place::Folder(_))
@@ -64,7 +64,7 @@ impl Blobs {
         Ok(format!("{}/{}", file_name(run)?, file_name(name)?))
     }
 
-    /// Writes a piece. The same piece again changes nothing.
+    /// Writes a piece. Writing the same piece again changes nothing.
     pub(crate) async fn write(&self, blob: &str, bytes: &[u8]) -> std::io::Result<()> {
         let (run, name) = apart(blob)?;
         self.tried()?;
@@ -84,7 +84,7 @@ impl Blobs {
         })
     }
 
-    /// Whether it is tried at all.
+    /// Whether to try at all.
     fn tried(&self) -> std::io::Result<()> {
         let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         match &*away {
@@ -98,7 +98,7 @@ impl Blobs {
     fn seen<T>(&self, done: std::io::Result<T>) -> std::io::Result<T> {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         *away = match &done {
-            // A piece that is not there is an answer.
+            // A missing piece is a valid answer.
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Some((Instant::now(), format!("the blobs: {error}")))
             }
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(blobs.read(&blob).await.unwrap(), b"x");
         let none = blobs.read("R1/part-b.1.1").await.unwrap_err();
         assert_eq!(none.kind(), std::io::ErrorKind::NotFound);
-        // Something else lies where the folder was.
+        // Another file is in the place of the folder.
         std::fs::remove_dir_all(&folder).unwrap();
         std::fs::write(&folder, "").unwrap();
         assert!(blobs.write(&blob, b"x").await.is_err());

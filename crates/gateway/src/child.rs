@@ -1,4 +1,4 @@
-//! The runner of this machine: started, and started again where it ends, later each time.
+//! The runner of this machine: starts it, and restarts it when it ends, with increasing delay.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -10,24 +10,24 @@ use tokio::sync::watch;
 
 use crate::gateway::Tell;
 
-/// Who ended so soon is started later.
+/// A runner that ended earlier than this is restarted later.
 const SOON: Duration = Duration::from_secs(30);
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
-/// A runner that is told to end hands its parts over, or waits for their end.
+/// How long a stopping runner may take to hand over its parts or wait for their end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How the runner is started.
+/// How to start the runner.
 #[derive(Clone, Debug)]
 pub(crate) struct Runner {
     pub(crate) program: PathBuf,
     pub(crate) socket: PathBuf,
     pub(crate) state: PathBuf,
-    /// Whose approvals count, of which gateway, and how many every run needs.
+    /// The signers, the gateway's name, and the number of approvals that every run needs.
     pub(crate) approval: Option<(PathBuf, String, u32)>,
 }
 
-/// Keeps the runner alive until `stop`.
+/// Keeps the runner running until `stop`.
 pub(crate) async fn supervise(runner: Runner, mut stop: watch::Receiver<()>, tell: Tell) {
     let (mut pause, mut said) = (FIRST, String::new());
     loop {
@@ -46,7 +46,7 @@ pub(crate) async fn supervise(runner: Runner, mut stop: watch::Receiver<()>, tel
             Err(error) => format!("`{}` cannot be started: {error}", runner.program.display()),
         };
         pause = next_pause(pause, begun.elapsed());
-        // The same again and again is said once: a runner of an earlier gateway may still be there.
+        // Report a repeated message once: an earlier gateway's runner may still be running.
         if ended != said {
             tell(&format!(
                 "{ended}; it is started again, and again, later each time"
@@ -81,7 +81,7 @@ impl Runner {
                 .arg(signers)
                 .arg(format!("--approvals-for={gateway}"))
                 .arg(format!("--approvals={always}"))
-                // It is this gateway's own, and this user's.
+                // It belongs to this gateway and this user.
                 .arg("--groups-from-gateway");
         }
         command
@@ -98,7 +98,7 @@ async fn end(child: &mut Child) {
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw);
     if let Some(pid) = pid {
-        // Where it has ended already there is nobody to tell.
+        // If it has already ended, there is nothing to kill.
         let _ = kill_process(pid, Signal::TERM);
     }
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {

@@ -1,5 +1,4 @@
-//! The clones of the manuals' repositories are brought up to date, at the start and then again and
-//! again.
+//! Updates the clones of the manuals' repositories, at the start and then regularly.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +7,10 @@ use tokio::sync::watch;
 
 use crate::gateway::{Gateway, Tell};
 
-/// How often the repositories are asked for something new.
+/// How often to fetch.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Brings them at the start. What cannot be brought is tried again; the others are served.
+/// Fetches at the start. Failures are retried; the other manuals are served.
 pub(crate) async fn first(gateway: &Arc<Gateway>, tell: &Tell) {
     for manual in gateway.manuals.all() {
         let (of, id) = (Arc::clone(manual), manual.id.clone());
@@ -22,7 +21,7 @@ pub(crate) async fn first(gateway: &Arc<Gateway>, tell: &Tell) {
     }
 }
 
-/// Brings the clones up to date, until `stop`.
+/// Updates the clones until `stop`.
 pub(crate) async fn keep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
     let mut said = String::new();
     while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {

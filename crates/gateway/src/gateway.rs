@@ -1,4 +1,4 @@
-//! What every part of the gateway shares.
+//! The data that all parts of the gateway share.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,54 +15,54 @@ use crate::ticket::Ticket;
 use crate::tls::Certificates;
 use crate::wire::version::Rule;
 
-/// Says something to whoever looks after the gateway.
+/// Reports a message to the gateway's administrator.
 pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A gateway.
 pub struct Gateway {
     /// Its name.
     pub name: String,
-    /// Which clients it serves.
+    /// Which client versions it serves.
     pub rule: Rule,
-    /// What was ordered.
+    /// The store of orders.
     pub store: Store,
-    /// What steps printed.
+    /// The store of output.
     pub blobs: Blobs,
-    /// Archives of the manual.
+    /// The folder of the manual's archives.
     pub archives: std::path::PathBuf,
-    /// Its names beside that one, as requests may give them.
+    /// Its other host names that requests may use.
     pub names: Vec<String>,
-    /// What runners of other machines prove themselves with.
+    /// The certificates of runners on other machines.
     pub certificates: Certificates,
-    /// How runners log in at nodes.
+    /// How runners log in to nodes.
     pub segments: Segments,
-    /// Where people and programs log in.
+    /// Identity providers for people and programs.
     pub providers: Providers,
-    /// Whose ssh keys log in.
+    /// The ssh keys for logins.
     pub signers: Option<std::path::PathBuf>,
-    /// Whose ssh keys approve runs.
+    /// The ssh keys for approvals.
     pub approvers: Option<std::path::PathBuf>,
-    /// What is done again and again.
+    /// Scheduled work.
     pub schedules: BTreeMap<String, Schedule>,
-    /// Who is told what fails.
+    /// Receivers of repeated alerts.
     pub alerts: BTreeMap<String, Alerts>,
-    /// Who is told what happens.
+    /// Receivers of single messages.
     pub hooks: BTreeMap<String, Hook>,
-    /// Who knows tickets.
+    /// The ticket tool.
     pub ticket: Option<Ticket>,
-    /// Who waits.
+    /// The doorbell.
     pub bell: Arc<Bell>,
     /// The manuals.
     pub manuals: Manuals,
-    /// The user of this machine whose gateway it is.
+    /// The user who runs the gateway on this machine.
     pub local: LocalUser,
-    /// Requests by their answers.
+    /// Counts of requests.
     pub counters: Counters,
 }
 
-/// The user of this machine whose gateway it is.
+/// The user who runs the gateway on this machine.
 pub struct LocalUser {
-    /// Their number.
+    /// Their user id.
     pub uid: u32,
     /// Their name.
     pub person: String,
@@ -70,19 +70,19 @@ pub struct LocalUser {
     pub token_sha256: String,
     /// The name of their runner, one for each state folder: gateways may share a store.
     pub runner: String,
-    /// Where people find the gateway.
+    /// The gateway's address for people.
     pub url: String,
 }
 
 impl Gateway {
-    /// Whether a host's name is this gateway's own.
+    /// Whether a host name is one of the gateway's.
     #[must_use]
     pub fn is_named(&self, host: &str) -> bool {
         let is = |name: &String| host.eq_ignore_ascii_case(name);
         is(&self.name) || self.names.iter().any(is)
     }
 
-    /// Whether browsers reach it by TLS alone.
+    /// Whether browsers reach it only with TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.local.url.starts_with("https:")

@@ -1,5 +1,5 @@
-//! Nodes that another tool knows: a file of the manual's folder `nodes` is kept as the tool says.
-//! What it says is looked at before: where it cannot be read as nodes, the file stays as it was.
+//! Nodes from another tool: writes a file in the manual's folder `nodes`. The tool's answer is
+//! parsed first: if it is invalid, the file stays unchanged.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use crate::manuals::Manuals;
 use crate::nodes;
 use crate::source::Source;
 
-/// Bytes of a file: more is not read.
+/// The most bytes of a file.
 const MOST: usize = 1 << 20;
-/// How often there is looked whether it is time.
+/// How often to check whether it is time.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// An inventory and the folder of its manual.
@@ -27,10 +27,10 @@ pub struct Kept {
     root: PathBuf,
 }
 
-/// Each with its manual.
+/// All inventories with their manuals.
 ///
 /// # Errors
-/// Where there is no such manual.
+/// If the manual does not exist.
 pub fn of(inventories: &Inventories, manuals: &Manuals) -> Result<Vec<Kept>, String> {
     let all = inventories.iter().map(|(name, inventory)| {
         let manual = manuals.one(inventory.manual.as_deref());
@@ -44,7 +44,7 @@ pub fn of(inventories: &Inventories, manuals: &Manuals) -> Result<Vec<Kept>, Str
     all.collect()
 }
 
-/// Keeps the files, until `stop`.
+/// Updates the files until `stop`.
 pub(crate) async fn keep(
     all: Vec<Kept>,
     gateway: String,
@@ -94,7 +94,7 @@ fn replaced(root: &Path, file: &Path, text: &str) -> Result<(), String> {
     if text.len() > MOST {
         return Err("it says too much for a file of nodes".to_owned());
     }
-    // A tool that fails quietly takes no nodes away.
+    // A tool that fails without an error must not remove nodes.
     if text.trim().is_empty() {
         return Err("it says nothing: without nodes it is `opsbook: 1`".to_owned());
     }
@@ -102,11 +102,11 @@ fn replaced(root: &Path, file: &Path, text: &str) -> Result<(), String> {
     if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
         return Err(format!("what it says is wrong: {problem}"));
     }
-    // A page's author could have the gateway write into another folder by it.
+    // Otherwise a page's author could make the gateway write into another folder.
     if std::fs::symlink_metadata(folder).map_err(io)?.is_symlink() {
         return Err(format!("`{}` is a link", folder.display()));
     }
-    // Who reads the manual sees one that has changed only where something has.
+    // Rewrite the file only if it differs, so that readers of the manual see no false change.
     if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
         return Ok(());
     }
@@ -121,7 +121,7 @@ fn replaced(root: &Path, file: &Path, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// All files of the folder, with this one in its place: what it says may need the others.
+/// All files of the folder with the new version of this one: they may depend on each other.
 fn together(folder: &Path, file: &Path, text: &str) -> std::io::Result<Vec<Arc<Source>>> {
     let mut texts = BTreeMap::from([(file.to_owned(), text.to_owned())]);
     for entry in std::fs::read_dir(folder)? {

@@ -1,7 +1,7 @@
-//! The gateway: one place where people ask for runs, and from which runners take them. It plans,
-//! allots and keeps; it reaches no node and runs nothing.
+//! The gateway: people order runs there, and runners take them. It plans, assigns and stores; it
+//! reaches no node and runs nothing.
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_book as book;
 use opsbook_client as client;
 use opsbook_event as event;

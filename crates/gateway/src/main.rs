@@ -142,9 +142,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line for whoever looks after the gateway.
+/// Reports a message to the administrator.
 fn tell(text: &str) {
-    // Nobody is left to tell where the stream is closed.
+    // If the stream is closed, nobody can read the message.
     let _ = writeln!(std::io::stderr(), "opsbook-gateway: {text}");
 }
 
@@ -175,7 +175,7 @@ fn places(at: &At) -> Result<Places, String> {
     let config = Config::read(&config, named).map_err(|error| error.to_string())?;
     let root = match root {
         Ok(root) => root,
-        // It serves the manuals that are configured, and stands in the folder of none.
+        // It serves the configured manuals, from any folder.
         Err(_) if !config.manuals.is_empty() => here,
         Err(why) => return Err(why),
     };
@@ -239,7 +239,7 @@ async fn serving(serve: Serve) -> Result<(), String> {
     Ok(())
 }
 
-/// The program beside this one, or the one that PATH names.
+/// The program next to this one, or the one in PATH.
 fn opsbook() -> PathBuf {
     let beside = std::env::current_exe().ok();
     let beside = beside

@@ -1,5 +1,5 @@
-//! Rings from one gateway to the next, by a server of NATS: its plain messages, which may be lost.
-//! That is all that it is trusted with: a ring that is lost, doubled or forged makes somebody look.
+//! Carries doorbell rings between gateways through a NATS server, with its plain messages, which
+//! may be lost. It needs no more trust: a lost, doubled or forged ring only makes somebody look.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::bell::{Bell, GATHER, payloads};
 use crate::config::Nats;
 use crate::gateway::Tell;
 
-/// After something that went wrong.
+/// The pause after an error.
 const AGAIN: Duration = Duration::from_secs(1);
-/// For one message: while the server is away, rings are lost.
+/// The time limit of one message: rings are lost while the server is unreachable.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Bytes of a message.
+/// The most bytes of a message.
 const LARGEST: usize = 64 << 10;
 
-/// Tells the other gateways of rings, and rings where they do, until `stop`.
+/// Sends this gateway's rings to others and receives theirs, until `stop`.
 pub(crate) async fn carry(
     settings: Nats,
     bell: Arc<Bell>,
@@ -65,7 +65,7 @@ async fn carried(settings: &Nats, bell: &Bell) -> Result<(), String> {
             }
         }
     };
-    // The client finds its server again by itself.
+    // The client reconnects by itself.
     tokio::select! {
         () = hear => Ok(()),
         () = told(&client, &settings.subject, bell) => Ok(()),

@@ -1,5 +1,5 @@
-//! An ask becomes a run: planned, permitted, written down. People ask over HTTP, schedules by
-//! themselves.
+//! Turns an order into a run: planned, permitted, stored. People order over HTTP; schedules do
+//! automatically.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::store::runs::{NewPart, NewRun, Written};
 use crate::token::sha256;
 use crate::wire::{Ask, Kind, Origin, Problem, Source, Verb};
 
-/// Why an ask has become no run.
+/// Why an order did not become a run.
 #[derive(Debug)]
 pub enum OrderError {
-    /// What is wrong with it.
+    /// It is wrong.
     Problem(Box<Problem>),
-    /// It could not be written down.
+    /// It could not be stored.
     Store(StoreError),
 }
 
@@ -49,35 +49,35 @@ impl std::fmt::Display for OrderError {
     }
 }
 
-/// What came of it.
+/// The result of an order.
 pub struct Ordered {
     /// The run.
     pub run: String,
-    /// Whether it is new; if not, whether the ask was the same.
+    /// `None` if the run is new; otherwise whether the earlier order was the same.
     pub known: Option<bool>,
 }
 
-/// The sum of an ask.
+/// The hash of an order.
 #[must_use]
 pub fn sum(ask: &Ask) -> String {
     sha256(serde_json::to_string(ask).unwrap_or_default())
 }
 
-/// Where an ask comes from, and what it is called there.
+/// The origin of an order, and its key.
 #[derive(Clone, Debug)]
 pub struct Named {
-    /// Who has asked, in a word.
+    /// The origin.
     pub origin: Origin,
-    /// The asker's name for it: the same again is the same run.
+    /// The caller's key: the same key again means the same run.
     pub key: Option<String>,
-    /// The name that its run had before the store lost it.
+    /// The run's name before the store lost it.
     pub run: Option<String>,
 }
 
-/// Plans an ask, looks whether this person may, and writes the run down.
+/// Plans an order, checks the person's permission, and stores the run.
 ///
 /// # Errors
-/// Where the ask is wrong, not allowed, or cannot be written down.
+/// If the order is wrong, not allowed, or cannot be stored.
 pub async fn order(
     gateway: &Arc<Gateway>,
     ask: Ask,
@@ -163,7 +163,7 @@ pub async fn order(
     })
 }
 
-/// What the run is called: as before, where it had a name that nobody else has.
+/// The run's name: the earlier one, if nobody else has it.
 async fn name(gateway: &Gateway, before: Option<String>) -> Result<String, OrderError> {
     match before {
         Some(run) if !gateway.store.has_run(&run).await? => Ok(run),
@@ -171,10 +171,10 @@ async fn name(gateway: &Gateway, before: Option<String>) -> Result<String, Order
     }
 }
 
-/// Where runners find the manual: those of other machines need an archive of it.
+/// Where runners find the manual: those on other machines need an archive.
 ///
 /// # Errors
-/// Where the archive cannot be made.
+/// If the archive cannot be made.
 pub async fn source(
     gateway: &Arc<Gateway>,
     manual: &Arc<Manual>,

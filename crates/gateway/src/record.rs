@@ -1,6 +1,6 @@
-//! The log of all journals, signed, their ends also while they are under way: whoever keeps a checkpoint can tell later whether
-//! something was left out or altered. The key is of ssh's kind: `ssh-keygen` signs and verifies
-//! it, as it does logins, approvals and archives, so that there is one tool and one form of key.
+//! The signed log of all journals, also of running ones: whoever keeps a checkpoint can later
+//! detect whether something was removed or changed. The key is an ssh key: `ssh-keygen` signs and
+//! verifies, as for logins, approvals and archives, so one tool and one key format suffice.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,10 +16,10 @@ use crate::project::merkle::hex;
 use crate::store::record::Which;
 use crate::wire::record::{Checkpoint, namespace};
 
-/// How often there is looked for something to record.
+/// How often to look for something to record.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Records what has ended, until `stop`.
+/// Records ended journals until `stop`.
 pub(crate) async fn keep(
     gateway: Arc<Gateway>,
     (key, every): (PathBuf, Duration),
@@ -77,7 +77,7 @@ async fn once(gateway: &Arc<Gateway>, key: &Path, which: Which) -> Result<(), St
     kept.map_err(|error| error.to_string())
 }
 
-/// The public half of the key, which is made where there is none.
+/// The public key; generates the pair if it does not exist.
 fn made(key: &Path) -> Result<String, String> {
     if !key.exists() {
         let made = Command::new("ssh-keygen")

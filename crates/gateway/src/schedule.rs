@@ -1,5 +1,5 @@
-//! What is done again and again: each tick is one run, or one round of checks, whatever number of
-//! gateways there are. A tick that was missed is not made up for: only the newest is done.
+//! Scheduled work: each tick causes one run or one round of checks, however many gateways there
+//! are. Missed ticks are not repeated: only the latest is executed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,25 +16,25 @@ use crate::store::checks::NewRound;
 use crate::wire::check::{NODES, Round, Traces};
 use crate::wire::{Ask, Confirm, NodeLogin, Origin};
 
-/// How often the time is looked at.
+/// How often to look at the time.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the names begin with by which the rules know schedules.
+/// The prefix of names that the rules use for schedules.
 const NAMES: &str = "schedule.";
 
-/// Whom the rules name for a schedule.
+/// The name of a schedule in the rules.
 #[must_use]
 pub fn person(schedule: &str) -> String {
     format!("{NAMES}{schedule}")
 }
 
-/// Whether a name is kept for schedules: nobody who logs in may have their rights.
+/// Whether a name is reserved for schedules: nobody who logs in may have it.
 #[must_use]
 pub fn is_kept(person: &str) -> bool {
     person.starts_with(NAMES)
 }
 
-/// Does what is due, until `stop`.
+/// Executes due ticks until `stop`.
 pub(crate) async fn keep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
     let mut done: BTreeMap<String, i64> = BTreeMap::new();
     let mut said = String::new();
@@ -68,7 +68,7 @@ async fn one(
     if due >= seen.since && seen.last.is_none_or(|last| last < due) {
         match tick(gateway, name, schedule, due).await {
             Ok(()) => {}
-            // The store may be back in a moment, and the tick is still due.
+            // The store may soon be back, and the tick is still due.
             Err(error @ OrderError::Store(_)) => return Err(error),
             Err(error) => {
                 gateway
@@ -129,7 +129,7 @@ async fn tick(
     Ok(())
 }
 
-/// The nodes of a schedule, segment by segment, in rounds that a runner asks at once.
+/// The nodes of a schedule by segment, in rounds for one runner each.
 async fn rounds(
     gateway: &Arc<Gateway>,
     (name, schedule, due): (&str, &Schedule, i64),

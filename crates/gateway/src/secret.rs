@@ -1,5 +1,5 @@
-//! Secrets of the gateway's own configuration, by reference: what a file, a command, the
-//! environment or a vault says. They are looked up when they are needed, and kept nowhere.
+//! Secrets of the gateway's configuration, by reference: from a file, a command, the environment or
+//! a vault. They are looked up when needed, and stored nowhere.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,34 +10,34 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::client::{Outbound, Url, outbound};
 
-/// Bytes of a secret.
+/// The most bytes of a secret.
 const LARGEST: u64 = 64 << 10;
-/// For a command.
+/// The time limit of a command.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where a secret is.
+/// The source of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Secret {
     /// The first line of a file that only this user can read.
     File(PathBuf),
-    /// The first line that a command of the shell prints.
+    /// The first line of a shell command's output.
     Command(String),
     /// A variable of the gateway's environment.
     Env(String),
-    /// What a vault answers over HTTP.
+    /// An answer of a vault over HTTP.
     Vault(Vault),
 }
 
-/// A secret in a vault that speaks the interface of Vault and its kin over HTTP.
+/// A secret in a vault with HashiCorp Vault's HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vault {
     /// `https://vault.example/v1/secret/data/opsbook`
     pub url: String,
-    /// The name of the value in it.
+    /// The name of the value in the answer.
     pub field: String,
-    /// What is sent as `x-vault-token`.
+    /// Sent as `x-vault-token`.
     pub token: Box<Secret>,
 }
 
@@ -45,7 +45,7 @@ impl Secret {
     /// The secret.
     ///
     /// # Errors
-    /// Why there is none, in a sentence in which it is not.
+    /// Why there is none, in a sentence without the secret.
     pub async fn look_up(&self) -> Result<String, String> {
         let text = self.text().await?;
         let line = text.lines().next().unwrap_or_default().trim();
@@ -55,10 +55,10 @@ impl Secret {
         Ok(line.to_owned())
     }
 
-    /// All lines of it, as a key has them.
+    /// All its lines, as for a key.
     ///
     /// # Errors
-    /// Why there is none, in a sentence in which it is not.
+    /// Why there is none, in a sentence without the secret.
     pub async fn text(&self) -> Result<String, String> {
         match self {
             Secret::File(path) => file(path),
@@ -88,7 +88,7 @@ fn file(path: &Path) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(|error| cannot(error.to_string()))?;
     let about = file.metadata().map_err(|error| cannot(error.to_string()))?;
     let own = [rustix::process::geteuid().as_raw(), 0].contains(&about.uid());
-    // A group may read what root has given it: others may not.
+    // A group may read a file that root has given it; others may not.
     if !about.is_file() || !own || about.mode() & 0o027 != 0 {
         return Err(cannot("others can read or write it (chmod 600)".to_owned()));
     }
@@ -141,7 +141,7 @@ impl Vault {
         }
         let read: Result<serde_json::Value, _> = serde_json::from_slice(&reply.body);
         let read = read.map_err(|_| format!("{url}: it answers no JSON"))?;
-        // Version 2 of its store has one `data` in another.
+        // Version 2 of its store nests `data` in `data`.
         let within = [
             &read["data"]["data"][&self.field],
             &read["data"][&self.field],

@@ -1,6 +1,6 @@
-//! How the runners of a segment log in at its nodes: with what their machines have, or with a
-//! certificate that this gateway signs for one part or one round of checks. What may be
-//! configured of it, and what of that is wrong.
+//! How the runners of a segment log in to its nodes: with their machine's own keys, or with a
+//! certificate that this gateway signs for one part or one round of checks. This file contains the
+//! configuration and its validation.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,22 +13,22 @@ use crate::wire::{NodeLogin, limit};
 
 pub mod sign;
 
-/// How long a certificate is good, where nobody says it.
+/// The default lifetime of a certificate.
 const TTL: Duration = Duration::from_mins(10);
 const LONGEST_TTL: Duration = Duration::from_hours(24);
-/// Principals, and addresses, of a certificate.
+/// The most principals, and the most addresses, of a certificate.
 const MOST: usize = 64;
-/// What stands for the name of each node that the certificate is for.
+/// The placeholder for the name of each node that the certificate is for.
 pub(super) const NODE: &str = "{node}";
 
-/// All of them, by their names.
+/// All of them, by name.
 pub type Segments = BTreeMap<String, Segment>;
 
 /// `[segments.NAME]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Segment {
-    /// How its runners log in at nodes.
+    /// How its runners log in to nodes.
     pub ssh: NodeSsh,
 }
 
@@ -36,10 +36,10 @@ pub struct Segment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum NodeSsh {
-    /// With what the runner's machine has.
+    /// With the machine's own keys.
     #[default]
     Own,
-    /// With a certificate of this gateway.
+    /// With a certificate from this gateway.
     Certificate(Certificates),
 }
 
@@ -49,32 +49,32 @@ pub enum NodeSsh {
 pub struct Certificates {
     /// The key that nodes trust (`TrustedUserCAKeys`).
     pub ca: Ca,
-    /// How long a certificate is good, `10m`. A runner that needs it longer gets another one.
+    /// The lifetime of a certificate, `10m`. A runner renews it if necessary.
     #[serde(default = "ttl", deserialize_with = "duration")]
     pub ttl: Duration,
-    /// As whom it lets in. `{node}` stands for the name of each node.
+    /// The principals. `{node}` is replaced by the name of each node.
     pub principals: Vec<String>,
-    /// From which addresses it lets in, `10.0.0.0/8`; from everywhere where there are none.
+    /// The source addresses from which it is valid, `10.0.0.0/8`; empty: all.
     #[serde(default)]
     pub sources: Vec<String>,
-    /// What else it lets do.
+    /// Further permissions.
     #[serde(default)]
     pub permit: Vec<Permit>,
 }
 
-/// Where the key is that signs.
+/// The source of the signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ca {
-    /// A file with it, that only this user can read.
+    /// A file that only this user can read.
     File(PathBuf),
-    /// What a command of the shell prints.
+    /// The output of a shell command.
     Command(String),
     /// A variable of the gateway's environment.
     Env(String),
-    /// What a vault answers.
+    /// An answer of a vault.
     Vault(Vault),
-    /// An agent of ssh has it: the key itself never comes here.
+    /// An ssh agent: the key itself never comes here.
     Agent(Agent),
 }
 
@@ -82,18 +82,18 @@ pub enum Ca {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Agent {
-    /// The agent's socket; the one of `SSH_AUTH_SOCK` where it is absent.
+    /// The agent's socket; default: `SSH_AUTH_SOCK`.
     #[serde(default)]
     pub socket: Option<PathBuf>,
-    /// A file with the public key.
+    /// The file of the public key.
     pub key: PathBuf,
 }
 
-/// What a certificate may let do, beside running commands.
+/// What a certificate permits besides commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Permit {
-    /// Going on to other machines (`jump` in `nodes.yaml`).
+    /// Connections to further hosts (`jump` in `nodes.yaml`).
     PortForwarding,
 }
 
@@ -111,7 +111,7 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Er
 }
 
 impl Ca {
-    /// The reference to the key; nothing where an agent has it.
+    /// The reference to the key; `None` if an agent has it.
     pub(super) fn secret(&self) -> Option<Secret> {
         Some(match self {
             Ca::File(path) => Secret::File(path.clone()),
@@ -132,7 +132,7 @@ pub fn login(segments: &Segments, segment: &str) -> NodeLogin {
     }
 }
 
-/// What is configured of a segment's certificates; nothing where it has none.
+/// The certificate settings of a segment; `None` if it has none.
 #[must_use]
 pub fn certificates<'a>(segments: &'a Segments, segment: &str) -> Option<&'a Certificates> {
     match &segments.get(segment)?.ssh {
@@ -141,10 +141,10 @@ pub fn certificates<'a>(segments: &'a Segments, segment: &str) -> Option<&'a Cer
     }
 }
 
-/// Whether what is said of segments can be used.
+/// Checks the settings of segments.
 ///
 /// # Errors
-/// What cannot.
+/// The error.
 pub fn checked(segments: &Segments) -> Result<(), String> {
     for (name, segment) in segments {
         if !limit::is_name(name) {
@@ -160,7 +160,7 @@ pub fn checked(segments: &Segments) -> Result<(), String> {
 
 impl Certificates {
     fn checked(&self) -> Result<(), String> {
-        // Without one, a certificate lets in as everybody.
+        // A certificate without principals would be valid for every user.
         if self.principals.is_empty() || self.principals.len() > MOST {
             return Err(format!(
                 "`principals` says as whom it lets in: from 1 to {MOST}"

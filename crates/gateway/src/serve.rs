@@ -1,4 +1,4 @@
-//! The gateway of a manual's folder, from its state folder to the sockets on which it serves.
+//! Starts the gateway, from its state folder to its sockets.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -35,57 +35,57 @@ use crate::tls::{Authority, Certificates, LOOK, ServerTls, TlsError};
 use crate::token::{new_token, sha256};
 use crate::wire::{Linked, Local};
 
-/// How often leases are looked at.
+/// How often leases are checked.
 const SWEEP: Duration = Duration::from_secs(5);
-/// What the path of a socket may be long.
+/// The longest path of a socket.
 const SOCKET_PATH: usize = 100;
 
-/// What a gateway is started with.
+/// The inputs for starting a gateway.
 #[derive(Clone, Debug)]
 pub struct Start {
     /// The manual's folder, absolute.
     pub root: PathBuf,
-    /// The state folder; `.opsbook/gateway` in the manual's where it is absent.
+    /// The state folder; default: `.opsbook/gateway` in the manual's folder.
     pub state: Option<PathBuf>,
     /// The configuration.
     pub config: Config,
-    /// Who does the runs of this machine.
+    /// The runner of this machine.
     pub runner: RunnerHere,
 }
 
-/// Who does the runs of segment `here`.
+/// Who executes the runs of segment `here`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunnerHere {
-    /// A process that the gateway starts, and starts again.
+    /// A process that the gateway starts and restarts.
     Supervised {
         /// The program `opsbook`.
         program: PathBuf,
     },
-    /// Somebody else.
+    /// Other runners.
     Others,
 }
 
-/// Why a gateway does not serve.
+/// Why a gateway cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A file or a socket.
+    /// An error with a file or a socket.
     #[error("{what}: {why}")]
     Io {
-        /// What was to be done.
+        /// What it tried to do.
         what: String,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
-    /// Another gateway has the state folder.
+    /// Another gateway uses the state folder.
     #[error("another gateway serves this manual: its state folder `{}` is locked", .0.display())]
     Running(PathBuf),
-    /// The store.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The configuration.
+    /// An error in the configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// TLS.
+    /// An error with TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -103,13 +103,13 @@ fn wrong(what: &str) -> impl FnOnce(String) -> StartError {
     }
 }
 
-/// A gateway that serves.
+/// A running gateway.
 pub struct Running {
-    /// What it serves.
+    /// The shared data.
     pub gateway: Arc<Gateway>,
-    /// Where.
+    /// Where it listens.
     pub local: Local,
-    /// What clients name to trust its certificate, where only its own authority vouches for it.
+    /// The fingerprint for clients, if only its own authority has signed its certificate.
     pub fingerprint: Option<String>,
     state: PathBuf,
     stop: watch::Sender<()>,
@@ -119,28 +119,28 @@ pub struct Running {
 }
 
 impl Running {
-    /// An address for a browser.
+    /// A login link for a browser.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn link(&self) -> Result<Linked, StoreError> {
         self.gateway.link(&self.gateway.local.person).await
     }
 
-    /// Ends what it has begun: requests that are under way end, the runner is told to drain.
+    /// Stops everything: completes requests in progress, and tells the runner to drain.
     pub async fn stop(self) {
-        // Whoever finds the file believes that somebody serves.
+        // Remove the file: whoever finds it assumes that a gateway serves.
         let _ = std::fs::remove_file(self.state.join("address.json"));
         let _ = std::fs::remove_file(&self.local.socket);
         let _ = self.stop.send(());
         for other in self.others {
             let _ = other.await;
         }
-        // A stream of events has no end of its own.
+        // A stream of events does not end by itself.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
     }
 
-    /// Until it serves no more.
+    /// Resolves when it no longer serves.
     pub async fn failed(&mut self) {
         let _ = (&mut self.server).await;
     }
@@ -149,7 +149,7 @@ impl Running {
 /// Starts a gateway.
 ///
 /// # Errors
-/// Where it cannot serve.
+/// If it cannot serve.
 pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     let state = start.state.clone();
     let state = state.unwrap_or_else(|| start.root.join(".opsbook/gateway"));
@@ -208,7 +208,7 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     })
 }
 
-/// What goes on beside the requests, until `stopped`.
+/// Background work, until `stopped`.
 fn kept(
     start: &Start,
     state: &Path,
@@ -247,7 +247,7 @@ fn kept(
     Ok(others)
 }
 
-/// Where people find it.
+/// Its address for people.
 fn url(config: &Config, address: SocketAddr) -> String {
     if let Some(url) = &config.listen.url {
         return url.trim_end_matches('/').to_owned();
@@ -255,7 +255,7 @@ fn url(config: &Config, address: SocketAddr) -> String {
     if !config.speaks_tls() {
         return format!("http://{address}");
     }
-    // At the unspecified address nobody finds anybody.
+    // The unspecified address cannot be used by clients.
     if address.ip().is_unspecified() {
         return format!("https://{}:{}", name(config), address.port());
     }
@@ -267,7 +267,7 @@ fn name(config: &Config) -> String {
     name.unwrap_or_else(crate::project::controller_name)
 }
 
-/// The names by which it may be asked for, beside its own.
+/// Its other host names.
 fn names(config: &Config, url: &str) -> Vec<String> {
     let of_url = url.parse().ok().and_then(|address| match address {
         Address::Http { host, .. } | Address::Https { host, .. } => Some(host),
@@ -300,7 +300,7 @@ fn tls(
     Ok(Some(Arc::new(tls)))
 }
 
-/// A certificate that was renewed is shown without a restart.
+/// Uses a renewed certificate without a restart.
 async fn look(tls: Arc<ServerTls>, mut stop: watch::Receiver<()>, tell: Tell) {
     let mut said = String::new();
     while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
@@ -318,7 +318,7 @@ async fn look(tls: Arc<ServerTls>, mut stop: watch::Receiver<()>, tell: Tell) {
     }
 }
 
-/// What is shared by all that is served.
+/// The data that all requests share.
 async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, StartError> {
     let config = &start.config;
     let store = match &config.store.url {
@@ -369,7 +369,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
     })
 }
 
-/// The manual of the folder, or those that are configured.
+/// The manual of the folder, or the configured ones.
 fn manuals(start: &Start, state: &Path) -> Manuals {
     let always = start.config.approval.always;
     if start.config.manuals.is_empty() {
@@ -380,7 +380,7 @@ fn manuals(start: &Start, state: &Path) -> Manuals {
     Manuals::new(all.collect())
 }
 
-/// Where output is kept, and where archives of the manual are.
+/// The blob store, and the folder of archives.
 fn blobs(config: &Config, state: &Path) -> Result<(Blobs, PathBuf), StartError> {
     match config.blobs.place().map_err(wrong("blobs"))? {
         BlobsIn::Folder(folder) => {
@@ -395,7 +395,7 @@ fn blobs(config: &Config, state: &Path) -> Result<(Blobs, PathBuf), StartError> 
     }
 }
 
-/// What tells other gateways of rings, and hears theirs.
+/// Exchanges rings with other gateways.
 fn ringing(
     config: &Config,
     gateway: &Gateway,
@@ -440,7 +440,7 @@ async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell)
     }
 }
 
-/// A folder of this user's alone.
+/// A folder that only this user can enter.
 fn private_folder(path: &Path) -> Result<(), StartError> {
     let shown = format!("`{}`", path.display());
     let mut builder = std::fs::DirBuilder::new();
@@ -453,10 +453,10 @@ fn private_folder(path: &Path) -> Result<(), StartError> {
     std::fs::set_permissions(path, own).map_err(io(shown))
 }
 
-/// One gateway has a state folder, for as long as the file is open.
+/// Locks a state folder: only one gateway uses it while the file is open.
 ///
 /// # Errors
-/// Where another one has it.
+/// If another one uses it.
 pub fn locked(state: &Path) -> Result<std::fs::File, StartError> {
     let path = state.join("lock");
     let mut options = std::fs::OpenOptions::new();
@@ -470,7 +470,7 @@ pub fn locked(state: &Path) -> Result<std::fs::File, StartError> {
     }
 }
 
-/// The token of this machine's user: made once, and kept where only they can read it.
+/// The token of this machine's user: generated once, in a private file.
 fn token(state: &Path) -> Result<String, StartError> {
     let path = state.join("token");
     let shown = format!("`{}`", path.display());
@@ -491,7 +491,7 @@ fn write_address(state: &Path, local: &Local) -> Result<(), StartError> {
     replaced(&path, &text).map_err(io(format!("`{}`", path.display())))
 }
 
-/// A file of this user's alone, whole or not at all.
+/// Replaces a private file atomically.
 fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
     let part = path.with_extension(format!("{}.part", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
@@ -504,8 +504,8 @@ fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::rename(&part, path)
 }
 
-/// The socket in the state folder; where that path is too long for one, in a folder of this
-/// user's alone below the one for sockets.
+/// The socket in the state folder; if that path is too long, in a private folder below the runtime
+/// directory.
 fn bound(state: &Path) -> Result<(UnixListener, PathBuf), StartError> {
     let mut path = state.join("socket");
     if path.as_os_str().len() > SOCKET_PATH {
@@ -518,7 +518,7 @@ fn bound(state: &Path) -> Result<(UnixListener, PathBuf), StartError> {
         path = folder.join("socket");
     }
     let shown = format!("`{}`", path.display());
-    // The lock says that nobody serves on what lies there.
+    // The lock ensures that nobody uses the existing socket.
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(shown)(error)),
         _ => {}

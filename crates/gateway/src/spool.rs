@@ -1,6 +1,6 @@
-//! What waits for the blobs is brought there: pieces of output, which wait in the store, and
-//! archives of the manual, which wait in a folder. Several gateways may bring the same: it is the
-//! same.
+//! Moves waiting data to the blob store: pieces of output, which wait in the store, and archives of
+//! the manual, which wait in a folder. Several gateways may write the same blob with the same
+//! contents.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tokio::sync::watch;
 use crate::blobs::Blobs;
 use crate::gateway::{Gateway, Tell};
 
-/// How often there is looked for something.
+/// How often to look.
 const LOOK: Duration = Duration::from_millis(500);
-/// After something that went wrong; twice as long each time.
+/// The longest delay after an error; it doubles each time.
 const LATEST: Duration = Duration::from_secs(10);
 
-/// The name of an archive in the blobs.
+/// The name of an archive among the blobs.
 #[must_use]
 pub fn archive(sum: &str) -> String {
     format!("archives/{sum}.tar")
 }
 
-/// Brings what waits, until `stop`.
+/// Moves waiting data until `stop`.
 pub(crate) async fn carry(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
     let (mut wait, mut well) = (LOOK, true);
     while tokio::time::timeout(wait, stop.changed()).await.is_err() {
@@ -71,7 +71,7 @@ async fn one(gateway: &Gateway, blob: String, text: String) -> Result<(), String
     done.map_err(|error| error.to_string())
 }
 
-/// Archives that other gateways may be asked for. A file beside one says that it was brought.
+/// Archives that other gateways may need. A file next to one marks it as uploaded.
 async fn archives(blobs: &Blobs, folder: &Path) -> Result<(), String> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Ok(());
@@ -88,7 +88,7 @@ async fn archives(blobs: &Blobs, folder: &Path) -> Result<(), String> {
         let bytes = bytes.map_err(|error| error.to_string())?;
         let written = blobs.write(&archive(sum), &bytes).await;
         written.map_err(|error| error.to_string())?;
-        // Without it, the same is brought once more.
+        // Without the mark, it is uploaded once more.
         let _ = tokio::fs::write(&brought, "").await;
     }
     Ok(())

@@ -1,5 +1,4 @@
-//! The tool in which people say what is to be done: it is asked whether a ticket allows a run, and
-//! told what became of the run.
+//! The ticket tool: it is asked whether a ticket allows a run, and informed about the run's result.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,9 +11,9 @@ use crate::wire::{Ask, Kind, Problem};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Ticket {
-    /// Who knows the tickets.
+    /// The tool.
     pub adapter: Adapter,
-    /// Whether a run needs one.
+    /// Whether a run needs a ticket.
     pub needed: Needed,
 }
 
@@ -22,10 +21,10 @@ pub struct Ticket {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Needed {
-    /// Only a ticket that is named is looked at.
+    /// Tickets are checked only if one is named.
     #[default]
     Never,
-    /// Each run that a person or a program asks for. Schedules need none.
+    /// Each run that a person or a program orders. Schedules need none.
     Always,
 }
 
@@ -56,7 +55,7 @@ impl TryFrom<Written> for Ticket {
     }
 }
 
-/// What is answered to `check`.
+/// The answer to `check`.
 #[derive(Deserialize)]
 struct Checked {
     ok: bool,
@@ -65,17 +64,17 @@ struct Checked {
 }
 
 impl Ticket {
-    /// Tells what became of a run.
+    /// Reports the result of a run.
     ///
     /// # Errors
-    /// Why it was not told.
+    /// Why the report failed.
     pub async fn note(&self, about: &Value) -> Result<(), String> {
         let mut note = about.clone();
         note["verb"] = "note".into();
         self.adapter.ask(&note).await.map(drop)
     }
 
-    /// Whether the ticket allows what is asked for. Where nobody answers, nothing is allowed.
+    /// Checks that the ticket allows the order. Without an answer, nothing is allowed.
     ///
     /// # Errors
     /// Why it does not.

@@ -1,15 +1,15 @@
-//! Secrets, and sums of them: the store has sums alone.
+//! Secrets and their hashes: the store contains only hashes.
 
 use sha2::{Digest as _, Sha256};
 
-/// A secret of 256 bits, as text.
+/// A random secret of 256 bits, as text.
 ///
 /// # Panics
-/// Where the kernel gives no random bytes, which it does not do.
+/// If the kernel returns no random bytes, which does not happen.
 #[must_use]
 pub fn new_token() -> String {
     let mut chance = [0; 32];
-    // The kernel gives them or blocks; it does not fail for 32 bytes.
+    // The kernel returns them or blocks; it cannot fail for 32 bytes.
     let got = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
     assert_eq!(got, Ok(chance.len()), "the kernel gives random bytes");
     hex(&chance)

@@ -1,7 +1,6 @@
-//! Whether what a part will do was approved: the runner verifies each signature by itself, with
-//! signers of its own, and passes the sum that was signed on to the `opsbook` that makes the plan
-//! again. So neither who writes the gateway's store nor the gateway itself can have a text run
-//! that nobody has approved.
+//! Verifies that a part's work was approved. The runner verifies each signature with its own list
+//! of signers, and passes the signed hash to the `opsbook` that makes the plan again. So neither
+//! the gateway nor anybody who can write its store can run something that nobody has approved.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,42 +11,42 @@ use opsbook_text::outside;
 use opsbook_wire::approve::{AFTER_BEGIN, ApprovalOut, Consent, Statement, manner, namespace};
 use opsbook_wire::{Mode, Work, limit};
 
-/// Approvals of a part that are looked at.
+/// The most approvals of a part that are verified.
 const MOST: usize = 50;
 
 /// Whose approvals count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approvers {
-    /// Their keys, in the form of ssh's `allowed_signers`.
+    /// Their keys, in the format of ssh's `allowed_signers`.
     pub signers: PathBuf,
     /// The name of the gateway for which they approve.
     pub gateway: String,
-    /// How many every part needs, whatever the manual says.
+    /// How many approvals every part needs, regardless of the manual.
     pub always: u32,
-    /// Whether the gateway is believed about the groups of those who approve.
+    /// Whether the gateway's statements about the approvers' groups are trusted.
     pub groups: Groups,
 }
 
-/// Who says in which groups somebody is.
+/// The source of a person's groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Groups {
-    /// The manual's rules alone.
+    /// Only the manual's rules.
     #[default]
     Rules,
-    /// The gateway, too: what an identity provider has told it.
+    /// Also the gateway, which has them from an identity provider.
     Gateway,
 }
 
 /// Somebody who has approved a part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Approver {
-    /// Who.
+    /// The person.
     pub person: String,
-    /// Groups of theirs that count beside those of the rules.
+    /// Their trusted groups, in addition to those of the rules.
     pub groups: Vec<String>,
 }
 
-/// Those who have approved a part; or why it must not run.
+/// The people who have approved a part, or the reason why it must not run.
 pub(crate) fn verified(
     approvers: Option<&Approvers>,
     work: &Work,
@@ -100,7 +99,7 @@ enum Holds {
     NoMore,
 }
 
-/// What was signed also says how it is run.
+/// The signed document also contains the options of the run.
 fn as_asked(consent: &Consent, work: &Work) -> Result<(), String> {
     if consent.manner == manner(work.confirm, work.start_at, work.stop_after) {
         return Ok(());
@@ -139,7 +138,7 @@ fn one(
     .map_err(|why| format!("the approval of `{by}` is not what they have signed: {why}"))?;
     let end: Timestamp =
         { approval.not_after.parse() }.map_err(|_| format!("the approval of `{by}` has no end"))?;
-    // One that has begun is gone on with for as long as its node remembers it.
+    // A part that has begun may be continued as long as its node remembers it.
     let grace = match work.mode {
         Mode::Begin => SignedDuration::ZERO,
         Mode::Adopt | Mode::Release => SignedDuration::from_secs(AFTER_BEGIN),
@@ -315,7 +314,7 @@ mod tests {
         let by_nobody = lab.approval(&forged, "eve", "eve", &in_hours(1));
         forged.consent.as_mut().unwrap().approvals.push(by_nobody);
         assert!(says(&forged).unwrap_err().contains("`eve`"));
-        // Without signers of its own it has verified nobody.
+        // Without a list of signers it verifies nobody.
         assert_eq!(names(verified(None, &good)).unwrap(), [""; 0]);
     }
 
@@ -327,10 +326,10 @@ mod tests {
         over.consent.as_mut().unwrap().approvals.push(approval);
         let says = |work: &Work| names(verified(Some(&lab.approvers), work));
         assert!(says(&over).unwrap_err().contains("has ended"));
-        // A person goes on where it halted.
+        // A person continues it where it halted.
         (over.mode, over.epoch) = (Mode::Adopt, 2);
         assert_eq!(says(&over).unwrap(), ["bo"]);
-        // At another step, or only to one: nobody has signed that.
+        // Nobody has signed another start, or a stop.
         over.start_at = Some(2);
         assert!(says(&over).unwrap_err().contains("another manner"));
         (over.start_at, over.stop_after) = (None, Some(2));

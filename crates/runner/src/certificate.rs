@@ -1,6 +1,6 @@
-//! What a runner logs in with where it has no standing key: a key that is made for one part or
-//! one round of checks, the gateway's certificate for it, and a configuration of ssh that names
-//! both. It is renewed while it is needed, and removed with the value.
+//! Logins at nodes without a permanent key: a key for one part or one round of checks, the
+//! gateway's certificate for it, and an ssh configuration with both. Renewed while it is needed,
+//! and removed when dropped.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
@@ -14,14 +14,14 @@ use opsbook_wire::{CertificateIn, CertificateOut, Held, endpoint};
 use tokio::process::Command;
 use tokio::task::AbortHandle;
 
-/// After a request that went wrong; twice as long each time, up to `LATEST`.
+/// The first delay after a failed request; doubles up to `LATEST`.
 const SOONEST: Duration = Duration::from_millis(200);
 const LATEST: Duration = Duration::from_secs(5);
-/// So long a gateway is asked again that answers, and has no certificate.
+/// How long to ask a gateway that answers without a certificate.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// For `ssh-keygen`, which makes a small key.
 const KEYGEN: Duration = Duration::from_secs(20);
-/// Bytes of a certificate.
+/// The most bytes of a certificate.
 const LARGEST: usize = 16 << 10;
 
 /// A key with its certificate.
@@ -31,7 +31,7 @@ pub(crate) struct Certified {
     renewal: Option<Task>,
 }
 
-/// A task that ends with the value.
+/// A task that is aborted when dropped.
 #[derive(Debug)]
 pub(crate) struct Task(pub AbortHandle);
 
@@ -44,17 +44,17 @@ impl Drop for Task {
 impl Drop for Certified {
     fn drop(&mut self) {
         self.renewal = None;
-        // What stays is removed when the runner starts again.
+        // A leftover is removed when the runner starts again.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 impl Certified {
-    /// Makes a key below this folder, and asks the gateway for its certificate: again and again
-    /// while the gateway is away.
+    /// Makes a key below this folder, and asks the gateway for its certificate; retries while the
+    /// gateway is unreachable.
     ///
     /// # Errors
-    /// Why there is none, in a sentence.
+    /// The reason why there is none, in a sentence.
     pub async fn new(client: Client, below: &Path, held: Held) -> Result<Certified, String> {
         let folder = below.join(name());
         let made = DirBuilder::new()
@@ -75,12 +75,12 @@ impl Certified {
         Ok(certified)
     }
 
-    /// The configuration of ssh.
+    /// The path of the ssh configuration.
     pub fn config(&self) -> PathBuf {
         self.folder.join("config")
     }
 
-    /// Makes the key. The public one.
+    /// Makes the key and returns the public key.
     async fn key(&self) -> Result<String, String> {
         let path = self.folder.join("key");
         let keygen = Command::new("ssh-keygen")
@@ -97,7 +97,7 @@ impl Certified {
         }
         let public = fs::read_to_string(path.with_extension("pub"));
         let public = public.map_err(|error| format!("the key cannot be read: {error}"))?;
-        // The comment is nobody's business.
+        // Leave out the comment, which may reveal user and host.
         let words: Vec<&str> = public.split_whitespace().take(2).collect();
         Ok(words.join(" "))
     }
@@ -107,15 +107,15 @@ impl Certified {
     }
 }
 
-/// A name that nobody has.
+/// A random name.
 fn name() -> String {
     let mut bytes = [0_u8; 16];
-    // The kernel's random numbers never run out once the machine is up.
+    // The kernel's random source never fails after boot.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Asks until there is one, and writes it down; for how many seconds it is good.
+/// Asks until it gets a certificate, and stores it; returns how many seconds it is valid.
 async fn asked(
     client: &Client,
     ask: &CertificateIn,
@@ -140,7 +140,7 @@ async fn asked(
     }
 }
 
-/// A gateway that is away is waited for; one that answers has a minute.
+/// Waits for an unreachable gateway; one that answers has a minute.
 fn is_final(error: &ClientError, until: Instant) -> bool {
     !error.may_pass() || (error.kind().is_some() && Instant::now() >= until)
 }
@@ -154,7 +154,7 @@ fn taken(folder: &Path, out: &CertificateOut) -> Result<(), String> {
     written(&folder.join("key-cert.pub"), &format!("{text}\n"))
 }
 
-/// A file that is there whole, or as it was.
+/// Writes a file atomically.
 fn written(path: &Path, text: &str) -> Result<(), String> {
     let new = path.with_extension("new");
     let _ = fs::remove_file(&new);
@@ -166,9 +166,9 @@ fn written(path: &Path, text: &str) -> Result<(), String> {
     done.map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
-/// Another certificate for the same key, after two thirds of each one's time: who has to log in
-/// anew in the middle of a long part needs one that is good. Where there is none any more, logging
-/// in is refused, and that is said of the node.
+/// Requests a new certificate for the same key after two thirds of each lifetime: a long part may
+/// have to log in again. If no more certificates are issued, a login is refused and the node's
+/// outcome says so.
 async fn renew(client: Client, ask: CertificateIn, folder: PathBuf, mut seconds: u64) {
     loop {
         let rest = Duration::from_secs(seconds) * 2 / 3;
@@ -176,18 +176,18 @@ async fn renew(client: Client, ask: CertificateIn, folder: PathBuf, mut seconds:
         let until = Instant::now() + PATIENCE;
         match asked(&client, &ask, &folder, until).await {
             Ok(of_the_new) => seconds = of_the_new,
-            // The part is another runner's by now.
+            // The part now belongs to another runner.
             Err(_) => return,
         }
     }
 }
 
-/// The certificate is the only thing that logs in, also at machines on the way; how machines are
-/// found stays this user's and this machine's own. A connection of other commands is not used:
-/// it was somebody else who logged in for it.
+/// Only the certificate is used for logins, also on jump hosts; how hosts are found stays this
+/// user's and this machine's configuration. Connections of other commands are not used, because
+/// somebody else logged in for them.
 fn configuration(folder: &Path) -> Result<String, String> {
     let text = folder.to_string_lossy();
-    // `%` has a meaning there, and what follows `$` is looked up.
+    // ssh interprets `%`, and expands what follows `$`.
     if text.contains(|letter: char| letter.is_control() || "\"$\\".contains(letter)) {
         return Err(format!(
             "the runner's folder has a name that ssh cannot read: `{}`",

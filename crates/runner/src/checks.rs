@@ -1,5 +1,5 @@
-//! Rounds of checks: one `opsbook test` for each, whose report is read and brought to the gateway.
-//! A check only looks, so a round that was lost is asked again by whoever gets it next.
+//! Rounds of checks: one `opsbook test` for each, whose report is sent to the gateway. A check only
+//! reads, so a lost round is simply evaluated again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,14 +23,14 @@ use crate::child::with_ssh;
 use crate::folder::Folder;
 use crate::manual::bring;
 
-/// Rounds at a time.
+/// The number of rounds at a time.
 pub(crate) const ROUNDS: usize = 4;
-/// Bytes of a report.
+/// The most bytes of a report.
 const REPORT: u64 = 64 << 20;
-/// Tries to bring results; the round after has newer ones.
+/// The number of tries to send results; the next round has newer ones.
 const TRIES: u32 = 5;
 
-/// The rounds that are under way.
+/// The rounds in progress.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asking(Arc<Mutex<BTreeSet<String>>>);
 
@@ -41,7 +41,7 @@ impl Asking {
         held.iter().cloned().collect()
     }
 
-    /// Asks a round, unless it is being asked. `done` is called once it is over.
+    /// Evaluates a round, unless it is in progress. Calls `done` at its end.
     pub fn begin(
         &self,
         round: Round,
@@ -99,7 +99,7 @@ async fn one(
     Err("the gateway does not take the results".to_owned())
 }
 
-/// Its results, or why there are none.
+/// Its results, or the reason why there are none.
 async fn looked(
     round: &Round,
     client: &Client,
@@ -114,7 +114,7 @@ async fn looked(
             let held = Held::Round(round.id.clone());
             let keys = folder.keys();
             let certified = Certified::new(client.clone(), &keys, held);
-            // By then, somebody else has the round.
+            // By then, the round belongs to another runner.
             let certified = tokio::time::timeout(Duration::from_secs(LIMIT), certified).await;
             Some(certified.map_err(|_| "no certificate came".to_owned())??)
         }
@@ -123,7 +123,7 @@ async fn looked(
     asked(round, program, (&manual, ssh.as_deref()), &folder.rounds()).await
 }
 
-/// Evidence is left out where a request would have too much of it.
+/// Drops evidence if a request would become too large.
 fn bounded(checked: &mut Checked) {
     let size = |checked: &Checked| serde_json::to_vec(checked).map_or(0, |text| text.len());
     for most in [EVIDENCE, 100, 0] {
@@ -172,12 +172,13 @@ async fn asked(
         return Err(format!("it took more than {LIMIT} seconds"));
     };
     let status = status.map_err(|error| error.to_string())?;
-    // 0: all hold, 101: some fail, 3: at some nobody could look, 2: the manual has mistakes, too.
+    // 0: all hold, 101: some fail, 3: some could not be evaluated, 2: the manual has errors as
+    // well.
     if let (Some(0 | 2 | 3 | 101), Some(text)) = (status.code(), text) {
         return results(round, &text);
     }
     let said = match said {
-        // What it has started may hold the stream.
+        // Its children may keep the stream open.
         Some(said) => tokio::time::timeout(Duration::from_secs(1), said)
             .await
             .ok(),
@@ -192,7 +193,7 @@ async fn asked(
     Err(format!("`opsbook test`: {line}"))
 }
 
-/// The words after `opsbook`. What comes from the gateway is never an option.
+/// The arguments of `opsbook`. Nothing from the gateway can become an option.
 fn words(round: &Round, manual: &Path, report: &Path) -> Vec<String> {
     let mut words = vec![
         format!("-C{}", manual.display()),
@@ -204,7 +205,7 @@ fn words(round: &Round, manual: &Path, report: &Path) -> Vec<String> {
         words.push("--who-was-here".to_owned());
     }
     words.push("--".to_owned());
-    // What is asked is less by it; which results count is decided by the whole pattern.
+    // This only limits the amount of work; the whole pattern decides which results count.
     let parts: Vec<&str> = round.checks.iter().map(|pattern| before(pattern)).collect();
     if parts.iter().all(|part| !part.is_empty()) {
         words.extend(parts.into_iter().map(str::to_owned));
@@ -212,7 +213,7 @@ fn words(round: &Round, manual: &Path, report: &Path) -> Vec<String> {
     words
 }
 
-/// What stands before the first `*` or `?`.
+/// The part before the first `*` or `?`.
 fn before(pattern: &str) -> &str {
     let end = pattern.find(['*', '?']).unwrap_or(pattern.len());
     &pattern[..end]
@@ -318,7 +319,7 @@ fn results(round: &Round, text: &str) -> Result<Vec<CheckedNode>, String> {
             "passed" => node.held.push(name.to_owned()),
             "failed" => node.others.push(other(name, &line, Outcome::Failed)),
             "error" => node.others.push(other(name, &line, Outcome::Unknown)),
-            // Waived: nobody has looked, and nobody wanted to.
+            // Waived: not evaluated on purpose.
             _ => {}
         }
     }

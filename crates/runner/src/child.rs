@@ -1,5 +1,5 @@
-//! One `opsbook run` of a part, as a child: its words, what it is told on standard input, and how
-//! it ends. It does not outlive this process.
+//! One `opsbook run` of a part, as a child process: its arguments, its standard input, and its end.
+//! It does not outlive this process.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -16,22 +16,22 @@ use crate::folder::PartFolder;
 use crate::happened::{Exit, Happened, Tell};
 use crate::uploads::Uploads;
 
-/// Bytes of standard error that are kept, the last ones.
+/// How many of the last bytes of standard error are kept.
 const SAID: usize = 8 << 10;
 
-/// So long its last words are waited for once it has ended.
+/// How long to wait for its last messages after it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// A child under way.
+/// A running child.
 #[derive(Debug)]
 pub(crate) struct Child {
-    /// Whether it was told that somebody may have begun the part.
+    /// Whether it was told that the part may have begun before.
     pub before: Before,
     lines: mpsc::UnboundedSender<String>,
     kill: Option<oneshot::Sender<()>>,
 }
 
-/// Whether somebody may have begun the part.
+/// Whether the part may have begun before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Before {
     Nobody,
@@ -39,7 +39,8 @@ pub(crate) enum Before {
 }
 
 impl Child {
-    /// Starts it. Its end is told. A part that is on the disk is there before this.
+    /// Starts it and reports its end. A part that was written to disk before this call survives a
+    /// crash.
     pub fn start(
         program: &Path,
         work: &Work,
@@ -69,14 +70,14 @@ impl Child {
         tokio::spawn(async move {
             let status = tokio::select! {
                 status = child.wait() => status,
-                // Told so, or left by a runner that ends.
+                // It was told to end, or its runner ends.
                 _ = killed => {
                     let _ = child.start_kill();
                     child.wait().await
                 }
             };
             let said = match said {
-                // What it has started may hold the stream.
+                // Its children may keep the stream open.
                 Some(said) => tokio::time::timeout(LAST_WORDS, said).await.ok(),
                 None => None,
             };
@@ -98,11 +99,11 @@ impl Child {
             "answer": answer.answer,
             "note": answer.note,
         });
-        // Whoever does not listen any more has ended.
+        // A child that no longer reads has ended.
         let _ = self.lines.send(line.to_string());
     }
 
-    /// Tells it to stop, in the manners of Ctrl-C.
+    /// Tells it to stop, like Ctrl-C.
     pub fn stop(&self, want: Want) {
         let manner = match want {
             Want::Hold => "after-step",
@@ -113,7 +114,7 @@ impl Child {
         let _ = self.lines.send(line.to_string());
     }
 
-    /// Ends it at once; the step on the node goes on.
+    /// Kills it at once; the step on the node continues.
     pub fn kill(&mut self) {
         if let Some(kill) = self.kill.take() {
             let _ = kill.send(());
@@ -121,14 +122,14 @@ impl Child {
     }
 }
 
-/// The option with which an `opsbook` logs in at nodes as this configuration of ssh says.
+/// The option that makes `opsbook` use this ssh configuration.
 pub(crate) fn with_ssh(config: &Path) -> std::ffi::OsString {
     let mut word = std::ffi::OsString::from("--ssh-config=");
     word.push(config);
     word
 }
 
-/// The words after `opsbook`. What comes from the gateway is never an option.
+/// The arguments of `opsbook`. Nothing from the gateway can become an option.
 fn words(
     work: &Work,
     (before, approved): (Before, &[Approver]),
@@ -143,7 +144,7 @@ fn words(
         }
         add(&format!("--run={}", work.run));
         add("--");
-        // A machine alone; all machines of a run with roles are named by its journal.
+        // Name a single node only; the journal names all nodes of a run with roles.
         if work.node != "*" {
             add(&work.node);
         }
@@ -180,7 +181,7 @@ fn words(
     if let Some(step) = work.stop_after {
         add(&format!("--stop-after={step}"));
     }
-    // Who looks at the list of processes sees no value.
+    // The process list must not show values.
     if !work.arguments.is_empty() {
         add(&format!("--set-file={}", part.arguments().display()));
     }
@@ -201,7 +202,7 @@ async fn say(mut told: mpsc::UnboundedReceiver<String>, mut input: ChildStdin) {
     }
 }
 
-/// What it prints is in its journal before it is printed.
+/// Rings for new journal lines: a child prints a line after writing it to its journal.
 async fn ring(mut out: impl AsyncRead + Unpin, uploads: Uploads) {
     let mut piece = vec![0; 64 << 10];
     while out.read(&mut piece).await.is_ok_and(|read| read > 0) {

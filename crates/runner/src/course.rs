@@ -1,5 +1,5 @@
-//! What a runner does: it asks for news, begins what it is given, tells its processes what is
-//! wanted of them, and reports what has ended. One task holds the parts; all else tells it.
+//! The runner's main loop: asks for news, starts parts, passes on what their processes should do,
+//! and reports ends. One task owns the parts; all others send it messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,33 +26,33 @@ use crate::outcome::{Outcome, end, is_on_node_already, outcome};
 use crate::renewal::keep;
 use crate::uploads::Uploads;
 
-/// After a request that went wrong; twice as long each time, up to `LATEST`.
+/// The first delay after a failed request; doubles up to `LATEST`.
 const SOONEST: Duration = Duration::from_millis(200);
 const LATEST: Duration = Duration::from_secs(5);
-/// At a restart, so long for the gateway to say which parts are others' by now. The nodes know it
-/// as well.
+/// After a restart, how long to wait for the gateway to say which parts belong to others by now.
+/// The nodes know that as well.
 const FIRST_WORD: Duration = Duration::from_secs(5);
 
-/// How a runner works.
+/// A runner's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What it keeps.
+    /// Its state folder.
     pub folder: Folder,
-    /// The `opsbook` that it starts.
+    /// The `opsbook` program that it starts.
     pub program: PathBuf,
     /// Parts at a time.
     pub room: u32,
-    /// How long a request for news stays open. Each renews the leases.
+    /// How long a request for news stays open. Each request renews the leases.
     pub beat: Duration,
-    /// Of this program.
+    /// The version of this program.
     pub version: String,
-    /// Whose approvals count; nobody's where it is absent.
+    /// Whose approvals count; `None` if the runner verifies none.
     pub approvers: Option<Approvers>,
 }
 
-/// Until it is asked again, where all that was said was said before.
+/// The pause before the next request if an answer contained nothing new.
 const REPEATED: Duration = Duration::from_millis(250);
-/// Nothing more is taken for so long once the disk did not take a part.
+/// How long to take no more parts after a failed write to disk.
 const SICK: Duration = Duration::from_secs(30);
 
 type Place = (String, String);
@@ -65,40 +65,40 @@ struct Part {
     before: Before,
     crashes: Crashes,
     want: Option<Want>,
-    /// Answers that its process has been told.
+    /// Answers that its process has received.
     answered: BTreeSet<u64>,
     manual: PathBuf,
-    /// Who has approved it.
+    /// The people who have approved it.
     approved: Vec<Approver>,
-    /// What its process logs in with, where the gateway has to give it.
+    /// Its process's login, if the gateway must provide it.
     login: Option<Certified>,
-    /// That is being asked for.
+    /// The pending request for a login.
     asking: Option<Task>,
-    /// The same part under a later lease, begun once this one is over.
+    /// The same part with a later lease, to begin after this one is over.
     next: Option<Work>,
-    /// The gateway does not have its journal, which stays here.
+    /// The gateway does not accept its journal, which stays here.
     kept: bool,
 }
 
-/// How far it is.
+/// The state of a part.
 #[derive(Debug)]
 enum Stage {
-    /// Its manual is fetched, or its process is started again in a moment.
+    /// Its manual is being fetched, or its process restarts soon.
     Coming,
     Running(Child),
-    /// Its process is told to end: somebody else has the part.
+    /// Its process was told to end: another runner has the part.
     Leaving(Child),
-    /// Its last lines are on their way; then it has ended so, or is somebody else's.
+    /// Its last lines are being sent; then it ends with this, or belongs to another runner.
     Sending(Option<PartEnd>),
-    /// The gateway is told, until it says that it knows.
+    /// Reported to the gateway until it confirms.
     Ended(PartEnd),
 }
 
-/// Whether news is any.
+/// Whether a message of the gateway is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heard {
     New,
-    /// It is said again until the journal shows that it was done.
+    /// It is repeated until the journal shows the effect.
     Before,
 }
 
@@ -110,17 +110,17 @@ struct Course<F> {
     uploads: Uploads,
     tell: Tell,
     note: Arc<F>,
-    /// Rounds of checks that are being asked.
+    /// Rounds of checks in progress.
     asking: Asking,
-    /// When its disk did not take a part.
+    /// When a write to disk failed.
     sick: Option<Instant>,
 }
 
-/// Works until `stop` becomes true, or until its last part has ended while it drains. What it
-/// then leaves goes on at its next start. `note` is told what people may want to know.
+/// Works until `stop` becomes true, or until its last part has ended while draining. The next start
+/// continues what is left. `note` gets messages for people.
 ///
 /// # Errors
-/// Where its folder cannot be used, or the gateway does not take it.
+/// If its folder cannot be used, or the gateway does not accept it.
 pub async fn run<F: Fn(String) + Send + Sync + 'static>(
     client: Client,
     settings: Settings,
@@ -198,7 +198,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
     }
 }
 
-/// When it is told to stop. Where nobody is left who could tell it, never.
+/// Resolves when it is told to stop; never if nobody is left to tell.
 async fn stopped(stop: &mut watch::Receiver<bool>) -> Result<(), RunnerError> {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
@@ -209,13 +209,13 @@ async fn stopped(stop: &mut watch::Receiver<bool>) -> Result<(), RunnerError> {
 /// A name of this process.
 fn boot() -> String {
     let mut bytes = [0_u8; 16];
-    // The kernel's random numbers never run out once the machine is up.
+    // The kernel's random source never fails after boot.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
-    /// What it held when it ended. First it hears what is others' by now.
+    /// Continues the parts that it held when it ended, after hearing which belong to others by now.
     async fn take_up(&mut self) {
         for folder in self.settings.folder.parts() {
             let Some(work) = folder.work().filter(|_| !folder.is_known()) else {
@@ -326,7 +326,8 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
             if !said.is_empty() {
                 note(said);
             }
-            // It is of no part: the gateway hears at once that there is room for another round.
+            // It belongs to no part: the gateway learns at once that there is room for another
+            // round.
             let nobody = PartKey {
                 run: String::new(),
                 node: String::new(),
@@ -336,7 +337,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         });
     }
 
-    /// A part is given to it; also one that it has, where the answer before was lost.
+    /// Takes a new part, or one that it has, if the last answer was lost.
     fn give(&mut self, work: Work) {
         if !(limit::is_name(&work.run) && limit::is_name(&work.node)) {
             (self.note)("the gateway names no run or node".to_owned());
@@ -368,7 +369,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
             _ => Before::Somebody,
         };
         if let Err(error) = folder.keep(&work) {
-            // Without it on the disk nothing begins. Nobody else is kept from it.
+            // Nothing begins without being on disk; other runners can still take it.
             (self.note)(format!("{key}: {error}"));
             self.sick = Some(Instant::now());
             return;
@@ -441,7 +442,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         }
     }
 
-    /// Before anything is started.
+    /// Verifies approvals before anything starts.
     fn verify(&self, key: &PartKey) {
         let Some(part) = self.parts.get(&place(key)) else {
             return;
@@ -454,7 +455,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         });
     }
 
-    /// What its process logs in with is made anew before each start.
+    /// Requests a new login before each start.
     fn certify(&mut self, key: &PartKey) {
         let keys = self.settings.folder.keys();
         let Some(part) = self.parts.get_mut(&place(key)) else {
@@ -547,7 +548,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         let cause = end.cause.as_ref().map(|cause| format!(": {cause}"));
         (self.note)(format!("{key}: {status}{}", cause.unwrap_or_default()));
         if let Err(error) = folder.keep_end(&end) {
-            // After a restart it is looked at once more; the node knows that it has ended.
+            // After a restart it is tried again; the node knows that it has ended.
             (self.note)(format!("{key}: {error}"));
         }
         if let Some(part) = self.parts.get_mut(&place(key)) {
@@ -556,7 +557,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         self.uploads.last(key);
     }
 
-    /// Somebody else has it, or it has ended: nothing is done for it any more.
+    /// Drops a part that belongs to another runner or has ended.
     fn lose(&mut self, key: &PartKey) {
         let Some(part) = self.parts.get_mut(&place(key)) else {
             return;
@@ -576,7 +577,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         }
     }
 
-    /// The gateway knows its end.
+    /// The gateway has confirmed its end.
     fn known(&mut self, key: &PartKey) {
         let part = self.parts.get(&place(key));
         let ended = part
@@ -586,7 +587,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         }
     }
 
-    /// Nothing is left to be done for this lease.
+    /// Nothing is left to do for this lease.
     fn over(&mut self, key: &PartKey) {
         let Some(part) = self.parts.remove(&place(key)) else {
             return;
@@ -595,7 +596,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         match &part.stage {
             Stage::Ended(end) if end.state == EndState::Ended && !part.kept => folder.remove(),
             Stage::Ended(_) => folder.know(),
-            // Its journal stays for a while: it may come back under another number.
+            // Its journal stays for a while: the part may come back with another epoch.
             _ => {
                 let lost = end(&part.work, EndState::Crashed, Ended::Error, None);
                 let _ = folder.keep_end(&lost);
@@ -640,7 +641,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         self.settings.folder.part(&key.run, &key.node)
     }
 
-    /// What no later request can mend ends the runner.
+    /// An error that no later request can fix ends the runner.
     fn went_wrong(&self, error: ClientError) -> Result<(), RunnerError> {
         use opsbook_wire::Kind;
         if let Some(Kind::TooOld | Kind::NotLoggedIn | Kind::NotAllowed) = error.kind() {
@@ -650,7 +651,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         Ok(())
     }
 
-    /// Until the next request, what happens to parts is seen to all the same.
+    /// Waits for the next request, and handles messages about parts meanwhile.
     async fn wait(
         &mut self,
         told: &mut mpsc::UnboundedReceiver<(PartKey, Happened)>,
@@ -694,8 +695,8 @@ impl Part {
     }
 }
 
-/// What a part is whose process was not started. What an earlier controller has left on the node
-/// is not known here.
+/// The end of a part whose process was not started. The work of an earlier controller on the node
+/// is unknown here.
 fn not_begun_here(work: &Work) -> EndState {
     match work.epoch {
         1 => EndState::Ended,

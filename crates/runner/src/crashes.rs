@@ -1,20 +1,20 @@
-//! How often a process may die before a person has to look. Pure.
+//! How often a process may crash before a person has to look. Pure.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// As many deaths within [`WITHIN`] are enough.
+/// The number of crashes within [`WITHIN`] that stops it.
 pub(crate) const MOST: usize = 5;
 pub(crate) const WITHIN: Duration = Duration::from_mins(1);
-/// Before it is started once more; twice as long each time.
+/// The first delay before a restart; doubles each time.
 const FIRST: Duration = Duration::from_millis(200);
 
-/// The deaths of the processes of one part.
+/// The crashes of one part's processes.
 #[derive(Debug, Default)]
 pub(crate) struct Crashes(VecDeque<Instant>);
 
 impl Crashes {
-    /// One more. How long to wait until the next start; nothing where there is none.
+    /// Records a crash. Returns the delay before the next start, or `None` to stop.
     pub fn add(&mut self, now: Instant) -> Option<Duration> {
         self.0.push_back(now);
         self.0.retain(|at| now.duration_since(*at) < WITHIN);
@@ -39,7 +39,7 @@ mod tests {
         let milliseconds = |wait: &Option<Duration>| wait.map(|wait| wait.as_millis());
         let waits: Vec<_> = waits.iter().map(milliseconds).collect();
         assert_eq!(waits, [Some(200), Some(400), Some(800), Some(1600), None]);
-        // Now and then one is nothing to stop for.
+        // An occasional crash does not stop it.
         let mut crashes = Crashes::default();
         for minute in 0..100 {
             assert_eq!(crashes.add(at(minute * 60)), Some(FIRST), "{minute}");

@@ -1,5 +1,5 @@
-//! The runner's folder: who it is, and the parts that it holds. Only its user can read it; every
-//! file is there whole, or as it was.
+//! The runner's folder: its identity, and the parts that it holds. Only its user can read it; every
+//! file is replaced atomically.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -14,66 +14,66 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// Bytes of a file of ours.
+/// The most bytes of one of its files.
 const LARGEST: u64 = 4 << 20;
-/// The journal of a part that has halted stays for whoever goes on with it.
+/// How long the journal of a halted part is kept for a resume.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// Why a runner cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
-    /// The system does not let its folder be used.
+    /// A system error in its folder.
     #[error("`{path}`: {cause}")]
     System {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error.
         cause: std::io::Error,
     },
-    /// Others may read or write in its folder.
+    /// Others can read or write its folder.
     #[error(
         "`{0}` belongs to somebody else, or others can enter it (chmod 700): a runner keeps its secret there"
     )]
     NotOurs(PathBuf),
-    /// A file is not as the runner wrote it.
+    /// A file is invalid.
     #[error("`{path}` cannot be read: {cause}")]
     Strange {
         /// The file.
         path: PathBuf,
-        /// What is odd about it.
+        /// What is wrong with it.
         cause: String,
     },
-    /// There is another one.
+    /// Another runner uses the folder.
     #[error("another runner works in `{0}`")]
     Busy(PathBuf),
-    /// What it proves itself with is good no more.
+    /// Its certificate has expired.
     #[error(
         "this runner's certificate has ended: `opsbook runner enroll --again` gets another one, with another token"
     )]
     Ended,
-    /// The gateway does not take it.
+    /// The gateway rejects it.
     #[error(transparent)]
     Gateway(#[from] ClientError),
 }
 
-/// Where a runner keeps what it must know after a restart.
+/// The state of a runner that must survive a restart.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
 }
 
-/// Who a runner is.
+/// A runner's identity.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Enrolment {
     /// The address of its gateway.
     pub gateway: String,
     /// Its name.
     pub name: String,
-    /// What the gateway calls it.
+    /// Its id at the gateway.
     pub runner: String,
     /// Its segment.
     pub segment: String,
-    /// The fingerprint by which it believes its gateway, where its machine does not.
+    /// The fingerprint of its gateway's certificate, if its machine does not trust it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -82,7 +82,7 @@ pub struct Enrolment {
     certificate: Option<Certificate>,
 }
 
-/// What a runner shows its gateway, and for how long.
+/// A runner's certificate, and its lifetime.
 #[derive(Clone, Serialize, Deserialize)]
 struct Certificate {
     certificate: String,
@@ -92,14 +92,14 @@ struct Certificate {
     seconds: u64,
 }
 
-/// How far the life of a certificate has gone.
+/// The age of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// Another one is asked for after this time.
+    /// Renew it after this time.
     Young(Duration),
-    /// Another one is asked for.
+    /// Renew it now.
     Old,
-    /// It is good for nothing.
+    /// It has expired.
     Ended,
 }
 
@@ -110,7 +110,7 @@ impl std::fmt::Debug for Enrolment {
 }
 
 impl Enrolment {
-    /// As the gateway has answered; `key` is the one of the request.
+    /// From the gateway's answer; `key` is the one of the request.
     #[must_use]
     pub fn new(
         gateway: String,
@@ -132,7 +132,7 @@ impl Enrolment {
         enrolment
     }
 
-    /// What it proves itself with is another from now on.
+    /// Replaces its certificate or token.
     pub(crate) fn is_now(&mut self, key: &str, enrolled: Enrolled) {
         self.runner = enrolled.runner;
         self.segment = enrolled.segment;
@@ -145,16 +145,16 @@ impl Enrolment {
         });
     }
 
-    /// What goes along with each request, where it has no certificate.
+    /// The token for requests, if it has no certificate.
     #[must_use]
     pub fn token(&self) -> Option<Token> {
         (!self.secret.is_empty()).then(|| Token::new(self.secret.as_str()))
     }
 
-    /// Whom it believes, and what it shows.
+    /// Whom it trusts, and its identity.
     ///
     /// # Errors
-    /// Where the fingerprint is none.
+    /// If the fingerprint is invalid.
     pub fn tls(&self) -> Result<Tls, FingerprintError> {
         let trust = match &self.fingerprint {
             Some(pin) => Trust::Fingerprint(pin.parse()?),
@@ -165,7 +165,7 @@ impl Enrolment {
         Ok(Tls { trust, identity })
     }
 
-    /// How old its certificate is; nothing where it has none.
+    /// The age of its certificate; `None` without one.
     pub(crate) fn age(&self) -> Option<Age> {
         let own = self.certificate.as_ref()?;
         let lived = now().saturating_sub(own.since);
@@ -185,12 +185,12 @@ fn now() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-/// A part on the disk, for who only looks.
+/// A part on disk, for a reader.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// What is to be done.
+    /// The work.
     pub work: Work,
-    /// How it has ended, where it has.
+    /// Its end, if it has ended.
     pub end: Option<PartEnd>,
 }
 
@@ -201,10 +201,10 @@ pub(crate) struct PartFolder {
 }
 
 impl Folder {
-    /// Makes it where it is not there.
+    /// Opens the folder, and creates it if needed.
     ///
     /// # Errors
-    /// Where it cannot be made, or is not this user's alone.
+    /// If it cannot be created, or is not private to this user.
     pub fn open(path: &Path) -> Result<Folder, RunnerError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(|cause| system(path, cause))?;
@@ -217,23 +217,23 @@ impl Folder {
         Ok(Folder { path })
     }
 
-    /// Who the runner is; nothing before it is enrolled.
+    /// The runner's identity; `None` before it is enrolled.
     ///
     /// # Errors
-    /// Where the file is there and cannot be read.
+    /// If the file exists and cannot be read.
     pub fn enrolment(&self) -> Result<Option<Enrolment>, RunnerError> {
         read(&self.path.join("runner.json"))
     }
 
-    /// Writes down who the runner is.
+    /// Stores the runner's identity.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn enrol(&self, enrolment: &Enrolment) -> Result<(), RunnerError> {
         write(&self.path.join("runner.json"), enrolment)
     }
 
-    /// Whether what it proves itself with is good at all.
+    /// Checks that its certificate has not expired.
     pub(crate) fn is_good(&self) -> Result<(), RunnerError> {
         let age = self.enrolment()?.and_then(|enrolment| enrolment.age());
         match age {
@@ -242,10 +242,10 @@ impl Folder {
         }
     }
 
-    /// There is one runner in a folder for as long as the file is open.
+    /// Locks the folder: only one runner uses it while the file is open.
     ///
     /// # Errors
-    /// Where there is another one.
+    /// If another runner uses it.
     pub fn lock(&self) -> Result<File, RunnerError> {
         let path = self.path.join("lock");
         let file = OpenOptions::new()
@@ -261,16 +261,16 @@ impl Folder {
         }
     }
 
-    /// Whether a runner works in it.
+    /// Whether a runner uses it.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self.lock(), Err(RunnerError::Busy(_)))
     }
 
-    /// From now on it takes no more parts, and ends with its last one.
+    /// Tells the runner to take no more parts and to end after its last one.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn drain(&self) -> Result<(), RunnerError> {
         write(&self.path.join("draining"), &true)
     }
@@ -279,12 +279,12 @@ impl Folder {
         self.path.join("draining").exists()
     }
 
-    /// A runner that is started takes parts.
+    /// A starting runner takes parts again.
     pub(crate) fn drain_no_more(&self) {
         let _ = fs::remove_file(self.path.join("draining"));
     }
 
-    /// The parts that it holds.
+    /// The parts on disk.
     #[must_use]
     pub fn held(&self) -> Vec<Held> {
         let parts = self.parts().into_iter().filter(|part| !part.is_known());
@@ -301,17 +301,17 @@ impl Folder {
         self.path.join("manuals")
     }
 
-    /// Where the keys are that are made for one part or round each.
+    /// The folder of keys for single parts or rounds.
     pub(crate) fn keys(&self) -> PathBuf {
         self.path.join("keys")
     }
 
-    /// Those of a runner that was killed are of no use any more.
+    /// Removes keys of a killed runner.
     pub(crate) fn forget_keys(&self) {
         let _ = fs::remove_dir_all(self.keys());
     }
 
-    /// Where rounds of checks report.
+    /// The folder for reports of rounds.
     pub(crate) fn rounds(&self) -> PathBuf {
         self.path.join("rounds")
     }
@@ -322,7 +322,7 @@ impl Folder {
         }
     }
 
-    /// The folders of all parts; what nobody needs any more is removed.
+    /// The folders of all parts; removes those that are no longer needed.
     pub(crate) fn parts(&self) -> Vec<PartFolder> {
         let entries = fs::read_dir(self.path.join("parts"));
         let mut parts: Vec<PartFolder> = entries
@@ -344,7 +344,7 @@ impl Folder {
 }
 
 impl PartFolder {
-    /// Writes down what is to be done, before it is begun. An earlier end is no more.
+    /// Stores the work before it begins, and removes an earlier end.
     pub fn keep(&self, work: &Work) -> Result<(), RunnerError> {
         let made = DirBuilder::new()
             .recursive(true)
@@ -355,7 +355,7 @@ impl PartFolder {
             let _ = fs::remove_file(self.path.join(name));
         }
         write(&self.path.join("work.json"), work)?;
-        // The folder's own name, too.
+        // Sync the folder's name as well.
         let above = self.path.parent().unwrap_or(&self.path);
         sync(above).map_err(|cause| system(above, cause))
     }
@@ -372,10 +372,10 @@ impl PartFolder {
         read(&self.path.join("ended.json")).ok().flatten()
     }
 
-    /// The gateway knows its end.
+    /// The gateway has confirmed its end.
     pub fn know(&self) {
         let (ended, known) = (self.path.join("ended.json"), self.path.join("known.json"));
-        // Told once more, it is known all the same.
+        // If this fails, the end is reported once more.
         let _ = fs::rename(ended, known);
     }
 
@@ -390,7 +390,7 @@ impl PartFolder {
             .ok()
     }
 
-    /// The values of the procedure's parameters: a file, because everybody sees a command line.
+    /// The path of the arguments: a file, because everybody can read a command line.
     pub fn arguments(&self) -> PathBuf {
         self.path.join("arguments.json")
     }
@@ -412,8 +412,8 @@ impl PartFolder {
         self.journals().join(format!("{run}.jsonl"))
     }
 
-    /// Where there is no journal yet, the lines that the gateway has of it, as far as they are one
-    /// journal: so the node is told by whom it was held last. Gives their length.
+    /// If there is no journal yet, writes the gateway's lines of it, as far as they form a valid
+    /// journal. They let the node recognise the last controller. Returns their length in bytes.
     pub fn seed(&self, run: &str, lines: &[String]) -> u64 {
         let path = self.journal(run);
         if path.exists() || lines.is_empty() {
@@ -425,7 +425,7 @@ impl PartFolder {
                 .flat_map(|line| [line.as_str(), "\n"])
                 .collect();
             fs::write(&path, &text).ok()?;
-            // The first line that does not follow from those before it ends it.
+            // Cut at the first line that does not follow the one before.
             if let Err(JournalError::Line { line, .. }) = read_in(&self.journals(), run) {
                 let kept = text.split_inclusive('\n').take(line - 1);
                 let length = kept.map(str::len).sum();
@@ -435,7 +435,7 @@ impl PartFolder {
             let sound = !text.is_empty() && read_in(&self.journals(), run).is_ok();
             sound.then_some(text.len() as u64)
         };
-        // Without one, all is read from the node.
+        // Without a journal, everything is read from the node.
         seeded().unwrap_or_else(|| {
             let _ = fs::remove_file(&path);
             0
@@ -443,7 +443,7 @@ impl PartFolder {
     }
 
     pub fn remove(&self) {
-        // What stays is tried again at the next start.
+        // A leftover is removed at the next start.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
@@ -550,10 +550,10 @@ pub(crate) mod tests {
         assert_eq!(folder.held()[0].end, Some(end));
         part.know();
         assert!(folder.held().is_empty());
-        // The same part again, under another number.
+        // The same part with another epoch.
         part.keep(&Work { epoch: 2, ..work() }).unwrap();
         assert_eq!(folder.held()[0].work.epoch, 2);
-        // After a week nobody goes on with it.
+        // After a week it is not continued.
         part.keep_end(&PartEnd {
             epoch: 2,
             ..folder_end()
@@ -597,7 +597,7 @@ pub(crate) mod tests {
             assert_eq!(part.seed(&run, given), length as u64);
             let events = read_in(&part.journals(), &run).map_or(0, |record| record.events.len());
             assert_eq!(events, whole);
-            // What is there is not written over.
+            // Existing lines are not overwritten.
             assert_eq!(part.seed(&run, &lines).min(1), u64::from(whole == 0));
             part.remove();
         }

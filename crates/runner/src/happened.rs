@@ -1,4 +1,4 @@
-//! What happens to the parts of a runner while it waits for news.
+//! Messages about a runner's parts.
 
 use std::path::PathBuf;
 
@@ -8,33 +8,33 @@ use tokio::sync::mpsc;
 use crate::approval::Approver;
 use crate::certificate::Certified;
 
-/// Where it is told.
+/// The channel of messages.
 pub(crate) type Tell = mpsc::UnboundedSender<(PartKey, Happened)>;
 
-/// What happened to a part.
+/// A message about a part.
 #[derive(Debug)]
 pub(crate) enum Happened {
-    /// The folder of its manual, or why there is none.
+    /// The folder of its manual, or the reason why there is none.
     Brought(Result<PathBuf, String>),
-    /// Who has approved it, or why it must not run.
+    /// Its approvers, or the reason why it must not run.
     Approved(Result<Vec<Approver>, String>),
-    /// What it logs in with, or why there is nothing.
+    /// Its login, or the reason why there is none.
     Certified(Result<Certified, String>),
     /// Its process has ended.
     Exited(Exit),
-    /// A process that has died is started again.
+    /// The delay before the restart of a crashed process is over.
     Again,
     /// The gateway has all lines of its journal.
     Sent,
-    /// The gateway does not take the lines of its journal: they stay here.
+    /// The gateway does not accept the lines of its journal: they stay here.
     Kept,
 }
 
 /// How a process has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exit {
-    /// Its exit status; none where a signal has ended it.
+    /// Its exit status; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// The last that it said on standard error.
+    /// Its last message on standard error.
     pub said: String,
 }

@@ -1,5 +1,5 @@
 //! The runner: takes parts of runs from a gateway, and supervises one `opsbook run` for each. It
-//! calls the gateway; nothing calls it. Prints nothing.
+//! connects to the gateway; nothing connects to it. Prints nothing.
 //!
 //! ```text
 //!  gateway --News--> Course --start--> opsbook run … --answers --supervisor
@@ -8,8 +8,8 @@
 //!     '--Lines-- Uploads <------------ parts/RUN@NODE/runs/RUN.jsonl
 //! ```
 //!
-//! What it holds is on its disk before it begins (`parts/RUN@NODE/work.json`), so that it goes on
-//! with its own parts wherever it dies. What became of their steps is on the nodes.
+//! Every part is on disk before it begins (`parts/RUN@NODE/work.json`), so a restarted runner
+//! continues its parts. The nodes know the state of their steps.
 
 mod approval;
 mod certificate;

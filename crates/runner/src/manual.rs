@@ -1,5 +1,5 @@
-//! The folder of a manual: one of this machine, or the archive that the gateway has, unpacked
-//! once. What arrives is checked by its sum, and bounded.
+//! The folder of a manual: a local one, or the gateway's archive, unpacked once. Downloads are
+//! verified by hash and limited in size.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Read;
@@ -10,17 +10,17 @@ use opsbook_client::Client;
 use opsbook_wire::{Source, endpoint, limit};
 use sha2::{Digest as _, Sha256};
 
-/// Files and folders in an archive.
+/// The most files and folders in an archive.
 const ENTRIES: usize = 50_000;
 
-/// Where it is; or why there is none, in a sentence.
+/// Returns the folder; the error is a sentence.
 pub(crate) async fn bring(
     client: &Client,
     manuals: &Path,
     (manual, source): (&str, &Source),
 ) -> Result<PathBuf, String> {
     match source {
-        // Who listens elsewhere does not know this machine's folders.
+        // A gateway on another machine does not know this machine's folders.
         Source::Folder { .. } if !client.address().is_local() => {
             Err("the gateway names a folder of this machine, and is not on it".to_owned())
         }
@@ -68,7 +68,7 @@ async fn archive(
     Ok(folder)
 }
 
-/// Beside its place first: it is there whole, or not at all.
+/// Unpacks next to the destination and renames it.
 fn unpacked(bytes: &[u8], to: &Path) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     let above = to.parent().ok_or("it has no place")?;
@@ -77,7 +77,7 @@ fn unpacked(bytes: &[u8], to: &Path) -> Result<(), String> {
     let _ = fs::remove_dir_all(&new);
     fs::create_dir(&new).map_err(text)?;
     let unpacked = unpack(bytes, &new).and_then(|()| match fs::rename(&new, to) {
-        // Another part has brought it meanwhile.
+        // Another part has unpacked it meanwhile.
         Err(_) if to.is_dir() => Ok(()),
         renamed => renamed.map_err(text),
     });
@@ -121,7 +121,7 @@ fn unpack(bytes: &[u8], to: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Nobody changes it afterwards: runs that come later read it, too.
+/// The files are read-only: later runs read them, too.
 fn written(from: &mut impl Read, mut file: File, mode: u32) -> std::io::Result<()> {
     std::io::copy(from, &mut file)?;
     file.set_permissions(Permissions::from_mode(mode))
@@ -135,7 +135,7 @@ mod tests {
         let mut archive = tar::Builder::new(Vec::new());
         for (path, kind, content) in entries {
             let mut header = tar::Header::new_gnu();
-            // As somebody who means harm writes it: past the checks of `set_path`.
+            // A malicious archive, which `set_path` would refuse to write.
             header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
             header.set_entry_type(*kind);
             header.set_size(content.len() as u64);

@@ -1,4 +1,4 @@
-//! How a part has ended: what its process says by its exit status, and its journal. Pure.
+//! Determines how a part ended, from its process's exit status and its journal. Pure.
 
 use opsbook_event::{Status, What};
 use opsbook_journal::Record;
@@ -8,15 +8,15 @@ use opsbook_wire::{Ended, Mode, PartEnd, Work};
 
 use crate::happened::Exit;
 
-/// Characters of a cause.
+/// The most characters of a cause.
 const LONGEST: usize = 1000;
 
-/// What is done about the end of a process.
+/// What to do about the end of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The part has ended for this runner.
     End(PartEnd),
-    /// The process has died. What became of its step is on the node.
+    /// The process crashed. The node knows the state of its step.
     Died(String),
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn outcome(work: &Work, exit: &Exit, record: Option<&Record>) -> Outc
         Some(record) if record.is_halted() => {
             (EndState::Halted, in_journal.or_else(|| cause(&exit.said)))
         }
-        // What an earlier controller has left on the node is not known here.
+        // The work of an earlier controller on the node is unknown here.
         _ if work.epoch > 1 && matches!(status, Ended::Blocked | Ended::Error) => {
             (EndState::Halted, in_journal.or_else(|| cause(&exit.said)))
         }
@@ -49,8 +49,8 @@ pub(crate) fn outcome(work: &Work, exit: &Exit, record: Option<&Record>) -> Outc
     Outcome::End(end(work, state, status, cause))
 }
 
-/// Whether the node may have refused a part that the gateway takes for a new one because it knows
-/// the run: then the gateway's store is an older one, and has forgotten who has begun it.
+/// Whether the node refused a part as already begun that the gateway considers new: then the
+/// gateway's store was restored from an older state.
 pub(crate) fn is_on_node_already(exit: &Exit, record: Option<&Record>) -> bool {
     let opened = |record: &Record| {
         let mut events = record.events.iter();
@@ -59,7 +59,7 @@ pub(crate) fn is_on_node_already(exit: &Exit, record: Option<&Record>) -> bool {
     status(exit.code) == Some(Ended::Blocked) && record.is_some_and(|record| !opened(record))
 }
 
-/// An end of a part under its lease.
+/// The end of a part for its lease.
 pub(crate) fn end(work: &Work, state: EndState, status: Ended, cause: Option<String>) -> PartEnd {
     PartEnd {
         run: work.run.clone(),
@@ -79,12 +79,12 @@ fn released(work: &Work, status: Ended, exit: &Exit) -> Outcome {
     Outcome::End(end(work, state, status, cause))
 }
 
-/// What `opsbook run` exits with; nothing where it did not come to its end.
+/// The outcome for an exit status of `opsbook run`; `None` if it did not reach its end.
 fn status(code: Option<i32>) -> Option<Ended> {
     Some(match code? {
         0 => Ended::Ok,
         1 => Ended::Failed,
-        // Wrong arguments, nodes or manual: nothing was touched.
+        // Wrong arguments, nodes or manual: nothing was changed.
         2 | 3 => Ended::Error,
         4 => Ended::Blocked,
         5 => Ended::Stopped,
@@ -93,7 +93,7 @@ fn status(code: Option<i32>) -> Option<Ended> {
     })
 }
 
-/// Why the controller with this number, or an earlier one, ended it on a node.
+/// Why this or an earlier controller ended it on a node, from the journal.
 fn journal_cause(record: &Record, epoch: u64) -> Option<String> {
     let mut events = record.events.iter().rev();
     let of_lease = |event: &&opsbook_event::Event| event.epoch.is_none_or(|of| of <= epoch);
@@ -107,7 +107,7 @@ fn journal_cause(record: &Record, epoch: u64) -> Option<String> {
     })
 }
 
-/// The last thing that was said on standard error, without the word before it.
+/// The last message on standard error, without its prefix.
 fn cause(said: &str) -> Option<String> {
     let told = said.lines().rev().find(|line| {
         ["error: ", "BLOCKED: ", "STOPPED: "]
@@ -239,7 +239,7 @@ mod tests {
             let found = (end.state, end.status.unwrap(), end.cause.as_deref());
             assert_eq!(found, expected, "{code}");
         }
-        // Of a part that somebody else had begun.
+        // Another controller had begun the part.
         let blocked = outcome(&work(Mode::Adopt), &exit(4, blocked), Some(&closed));
         let Outcome::End(end) = blocked else {
             panic!("an end");

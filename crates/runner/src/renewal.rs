@@ -1,4 +1,4 @@
-//! Another certificate, long before the one that the runner has ends.
+//! Renews the runner's certificate long before it expires.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use opsbook_wire::{Enrolled, endpoint};
 
 use crate::folder::{Age, Enrolment, Folder};
 
-/// After a try that went wrong.
+/// The delay after a failed try.
 const AGAIN: Duration = Duration::from_secs(30);
-/// A certificate that is good for seconds only is of a test.
+/// Certificates that are valid for seconds only occur in tests.
 const SOONEST: Duration = Duration::from_millis(100);
 
-/// For as long as the runner works.
+/// Runs as long as the runner works.
 pub(crate) async fn keep(client: Client, folder: Folder, note: impl Fn(String)) {
     loop {
         let Ok(Some(enrolment)) = folder.enrolment() else {
@@ -47,7 +47,7 @@ async fn renewed(client: &Client, folder: &Folder, mut enrolment: Enrolment) -> 
     }
     enrolment.is_now(&asked.key, renewed);
     let tls = enrolment.tls().map_err(|error| error.to_string())?;
-    // Before it is shown: the one before is good for a while yet.
+    // Store it before using it: the old one is still valid for a while.
     let kept = folder.enrol(&enrolment);
     kept.map_err(|error| error.to_string())?;
     client.set_tls(tls);

@@ -1,4 +1,5 @@
-//! The lines of a journal that the gateway does not have yet, and how far it has them.
+//! The lines of a journal that the gateway does not have yet, and the position up to which it has
+//! them.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, ErrorKind, Seek as _, SeekFrom};
@@ -7,21 +8,21 @@ use std::path::PathBuf;
 use opsbook_wire::{Acked, PartKey, limit};
 use serde::Deserialize;
 
-/// A journal, read up to what the gateway has.
+/// A journal, read from the gateway's position on.
 #[derive(Debug)]
 pub(crate) struct Tail {
     path: PathBuf,
     offset: u64,
 }
 
-/// Some whole lines of it.
+/// Some complete lines of it.
 #[derive(Debug, Default)]
 pub(crate) struct Piece {
     pub lines: Vec<String>,
     ends: Vec<End>,
 }
 
-/// Where a line ends, and what it is.
+/// The end of a line, and the line's number.
 #[derive(Debug)]
 struct End {
     epoch: u64,
@@ -36,13 +37,12 @@ struct Place {
 }
 
 impl Tail {
-    /// The gateway has so many bytes of it.
+    /// The gateway has the first `offset` bytes.
     pub fn new(path: PathBuf, offset: u64) -> Tail {
         Tail { path, offset }
     }
 
-    /// The lines after those that the gateway has, up to so many bytes. A line without its end is
-    /// not there yet.
+    /// The next lines, up to `most` bytes. An incomplete line is left for later.
     pub fn next(&self, lease: u64, most: usize) -> Result<Piece, String> {
         let mut piece = Piece::default();
         let mut file = match File::open(&self.path) {
@@ -86,7 +86,7 @@ impl Tail {
         }
     }
 
-    /// Takes note of how far the gateway has them. True where it has more than before.
+    /// Notes the gateway's new position. Returns true if it has more than before.
     pub fn acked(&mut self, key: &PartKey, piece: &Piece, acked: &Acked) -> bool {
         let has = |end: &End| {
             let key = PartKey {
@@ -114,8 +114,8 @@ impl Tail {
     }
 }
 
-/// The gateway has not even the line before: its store is an older one, after a loss. What it has
-/// of the journal it passes over.
+/// The gateway lacks even the line before: its store was restored from an older state. It skips the
+/// lines that it has.
 fn knows_less(key: &PartKey, first: &End, acked: &Acked) -> bool {
     let key = PartKey {
         epoch: first.epoch,
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(piece.lines, lines);
         let mut acked = Acked::default();
         assert!(!tail.acked(&key, &piece, &acked));
-        // The second line has the epoch of the lease, and is not stored.
+        // The second line has the lease's epoch and is not stored.
         acked.acked.insert("r:n:1".into(), 1);
         acked.acked.insert("r:n:2".into(), 3);
         assert!(tail.acked(&key, &piece, &acked));
@@ -159,7 +159,7 @@ mod tests {
         acked.acked.insert("r:n:3".into(), 2);
         assert!(tail.acked(&key, &piece, &acked));
         assert!(tail.next(3, 1000).unwrap().lines.is_empty());
-        // A store that was lost and is an older one now has fewer lines than were sent.
+        // A store that was restored from an older state has fewer lines than were sent.
         let mut later = Tail::new(path.clone(), 30);
         let piece = later.next(3, 1000).unwrap();
         assert_eq!(piece.lines, lines[2..]);
@@ -167,7 +167,7 @@ mod tests {
         older.acked.insert("r:n:2".into(), 1);
         assert!(!later.acked(&key, &piece, &older));
         assert_eq!(later.next(3, 1000).unwrap().lines, lines);
-        // At least one, however long.
+        // At least one line, however long.
         let one = Tail::new(path, 0).next(3, 1).unwrap();
         assert_eq!(one.lines.len(), 1);
     }

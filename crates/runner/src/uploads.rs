@@ -1,5 +1,5 @@
-//! The lines of all journals on their way to the gateway. The journals are the spool: what was
-//! not stored is read and sent again, and acting waits for nothing of it.
+//! Sends the lines of all journals to the gateway. The journals are the buffer: lines that were not
+//! stored are read and sent again, and no step waits for this.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,21 +13,21 @@ use tokio::sync::Notify;
 use crate::happened::{Happened, Tell};
 use crate::tail::{Piece, Tail};
 
-/// A journal is looked at after this time, also where nobody says that it has grown.
+/// How often to look at a journal even without a notification.
 const LOOK: Duration = Duration::from_secs(1);
-/// After a request that went wrong; twice as long each time, up to `LATEST`.
+/// The first delay after a failed request; doubles up to `LATEST`.
 const SOONEST: Duration = Duration::from_millis(200);
 const LATEST: Duration = Duration::from_secs(10);
-/// Bytes of one request: quotes and escapes come to them.
+/// The most bytes of one request, before quotes and escapes.
 const REQUEST: usize = limit::LINES_BODY / 4;
-/// Bytes of one part in a request, so that none waits for another's output.
+/// The most bytes of one part in a request, so that no part waits for another's output.
 const OF_PART: usize = REQUEST / 4;
-/// Between two tries of lines of a run that the gateway has lost.
+/// The pause between two tries for a run that the gateway has lost.
 const LOST_RUN: Duration = Duration::from_secs(5);
-/// So long after its end the lines of such a run are tried: somebody may ask for it once more.
+/// How long after its end the lines of such a run are tried: somebody may order it again.
 const LOST_FOR: Duration = Duration::from_hours(1);
 
-/// Cheap to clone; clones are the same uploads.
+/// Cheap to clone; clones share the uploads.
 #[derive(Clone, Debug)]
 pub(crate) struct Uploads(Arc<Inner>);
 
@@ -44,20 +44,20 @@ struct Of {
     /// The lease under which its lines are sent.
     key: PartKey,
     tail: Tail,
-    /// Nothing more is written into it.
+    /// The journal is complete.
     last: bool,
     /// The gateway has lost the run.
     lost: Option<Lost>,
 }
 
-/// Since when, and when it is tried again.
+/// Since when, and the time of the next try.
 #[derive(Clone, Copy, Debug)]
 struct Lost {
     since: Instant,
     next: Instant,
 }
 
-/// What is sent of one part.
+/// The lines of one part in a request.
 struct Sending {
     key: PartKey,
     piece: Piece,
@@ -72,7 +72,7 @@ impl Uploads {
         }))
     }
 
-    /// Sends the lines of a journal from now on. The gateway has its first bytes, so many.
+    /// Begins to send the lines of a journal. The gateway has its first `has` bytes.
     pub fn add(&self, key: &PartKey, path: PathBuf, has: u64) {
         let of = Of {
             key: key.clone(),
@@ -82,7 +82,7 @@ impl Uploads {
         };
         let place = (key.run.clone(), key.node.clone());
         let mut tails = self.tails();
-        // Under a new lease it is the same journal, and what was stored is stored.
+        // Under a new lease it is the same journal; stored lines stay stored.
         match tails.get_mut(&place) {
             Some(before) => {
                 before.key = key.clone();
@@ -99,19 +99,19 @@ impl Uploads {
         self.0.ring.notify_one();
     }
 
-    /// Nothing more is written into it: it is told when all is stored.
+    /// The journal is complete: a message reports when everything is stored.
     pub fn last(&self, key: &PartKey) {
         let place = (key.run.clone(), key.node.clone());
         match self.tails().get_mut(&place) {
             Some(of) => of.last = true,
-            // The gateway has it all, or does not take it.
+            // The gateway has everything, or refuses it.
             None => self.tell(key, Happened::Sent),
         }
         self.ring();
     }
 
     fn tell(&self, key: &PartKey, happened: Happened) {
-        // Without anybody to hear it the runner has ended.
+        // If nobody receives it, the runner has ended.
         let _ = self.0.tell.send((key.clone(), happened));
     }
 
@@ -119,7 +119,7 @@ impl Uploads {
         self.0.tails.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends, for as long as the runner lives.
+    /// Sends as long as the runner lives.
     pub async fn go(self, client: Client, note: impl Fn(String)) {
         let mut wait = SOONEST;
         loop {
@@ -165,7 +165,7 @@ impl Uploads {
         }
     }
 
-    /// What can be sent now, and journals that cannot be read.
+    /// The lines that can be sent now, and unreadable journals.
     fn gather(&self) -> (Vec<Sending>, Vec<(PartKey, String)>) {
         let (mut sending, mut lost) = (Vec::new(), Vec::new());
         let mut bytes = 0;
@@ -201,7 +201,7 @@ impl Uploads {
         moved
     }
 
-    /// Notes which runs the gateway has lost. Gives those of which that was not known.
+    /// Notes which runs the gateway has lost. Returns those that are newly lost.
     fn lost(&self, acked: &Acked) -> Vec<PartKey> {
         let (mut new, mut over) = (Vec::new(), Vec::new());
         let now = Instant::now();
@@ -225,7 +225,7 @@ impl Uploads {
         new
     }
 
-    /// Journals that are over, and stored.
+    /// Reports complete journals that are fully stored.
     fn tell_sent(&self) {
         let mut tails = self.tails();
         tails.retain(|_, of| {
@@ -241,7 +241,7 @@ impl Uploads {
         });
     }
 
-    /// Its lines stay here.
+    /// Keeps its lines here.
     fn give_up(&self, key: &PartKey) {
         let place = (key.run.clone(), key.node.clone());
         let of = self.tails().remove(&place);

@@ -1,5 +1,4 @@
-//! A folder as a store of pieces: `RUN/NAME`. A piece is written once, and is there whole or not
-//! at all.
+//! A folder as a blob store: `RUN/NAME`. A piece is written once, atomically.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// This folder, which is made for this user alone.
+    /// Opens the folder; creates it private.
     pub fn open(folder: &Path) -> std::io::Result<Folder> {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -24,11 +23,11 @@ impl Folder {
         })
     }
 
-    /// Writes a piece, and syncs it.
+    /// Writes and syncs a piece.
     pub async fn write(&self, run: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         let folder = self.folder.join(run);
         tokio::fs::create_dir_all(&folder).await?;
-        // Two gateways may write the same piece: each has a file of its own until it is whole.
+        // Two gateways may write the same piece: each uses its own temporary file.
         let part = folder.join(format!(".{name}.{}", crate::token::new_token()));
         let mut file = tokio::fs::File::create(&part).await?;
         file.write_all(bytes).await?;

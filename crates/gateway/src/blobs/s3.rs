@@ -1,6 +1,6 @@
-//! A bucket as a store of pieces, over the interface of S3: whole objects are put and got. What
-//! the interface is, and how a request is signed, is the affair of `object_store`; how a server is
-//! reached and trusted is that of [`crate::client`], as for all that the gateway asks.
+//! A bucket as a blob store, through the S3 API: whole objects are put and read. `object_store`
+//! handles the API and signatures; [`crate::client`] handles connections and trust, as for all
+//! requests of the gateway.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,23 +22,22 @@ use crate::client::{Outbound, Url, outbound};
 use crate::outside;
 use crate::secret::Secret;
 
-/// For a request.
+/// The time limit of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of an object.
+/// The most bytes of an object.
 const LARGEST: usize = 64 << 20;
-/// So long a key is used before it is looked up again.
+/// How long a key is used before it is looked up again.
 const KNOWN: Duration = Duration::from_mins(5);
 
 /// `[blobs.s3]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where it is served, `https://s3.example`; by AWS where it is absent.
+    /// The address of the service, `https://s3.example`; default: AWS.
     pub endpoint: Option<String>,
-    /// The region; `us-east-1` where it is absent.
+    /// The region; default `us-east-1`.
     pub region: Option<String>,
-    /// Who asks; what `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` say
-    /// where it is absent.
+    /// The key; default: from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`.
     pub key: Option<Key>,
 }
 
@@ -46,11 +45,11 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
-    /// Its name.
+    /// Its id.
     pub id: Secret,
-    /// What signs.
+    /// The secret for signatures.
     pub secret: Secret,
-    /// What goes along with a key that is good for a while only.
+    /// The session token of a temporary key.
     #[serde(default)]
     pub session: Option<Secret>,
 }
@@ -94,11 +93,11 @@ impl S3 {
             .with_endpoint(endpoint)
             .with_region(region)
             .with_virtual_hosted_style_request(false)
-            // `Url` has said already that it is of this machine.
+            // `Url` has already checked that it is on this machine.
             .with_allow_http(true)
             .with_credentials(Arc::new(keys))
             .with_http_connector(Way)
-            // The spool tries again, and knows for how long.
+            // The spool retries, and knows for how long.
             .with_retry(RetryConfig {
                 max_retries: 0,
                 ..RetryConfig::default()
@@ -112,7 +111,7 @@ impl S3 {
         self.prefix.clone().join(run).join(name)
     }
 
-    /// Puts an object.
+    /// Writes an object.
     pub async fn write(&self, run: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         let path = self.path(run, name);
         let put = self.bucket.put(&path, bytes.to_vec().into()).await;
@@ -120,7 +119,7 @@ impl S3 {
             .map_err(|error| std::io::Error::other(said(&error)))
     }
 
-    /// Gets an object.
+    /// Reads an object.
     pub async fn read(&self, run: &str, name: &str) -> std::io::Result<Vec<u8>> {
         let got = async { self.bucket.get(&self.path(run, name)).await?.bytes().await };
         match got.await {
@@ -135,7 +134,7 @@ impl S3 {
     }
 }
 
-/// What went wrong. Of a server's answer the word of its code is told, if it has one.
+/// The error message. Of a server's answer it contains only the error code, if there is one.
 fn said(error: &object_store::Error) -> String {
     let text = error.to_string();
     let word = text
@@ -155,7 +154,7 @@ fn of_environment() -> Key {
     }
 }
 
-/// Who asks, looked up again now and then.
+/// The key, which is looked up again from time to time.
 struct Keys {
     key: Key,
     known: Mutex<Option<(Instant, Arc<AwsCredential>)>>,
@@ -203,7 +202,7 @@ impl Key {
     }
 }
 
-/// The gateway's own way to servers of the web.
+/// The gateway's HTTP client for `object_store`.
 #[derive(Debug)]
 struct Way;
 
@@ -224,7 +223,7 @@ impl HttpService for Way {
         let mut headers = Vec::new();
         for (name, value) in &head.headers {
             let value = value.to_str().map_err(|error| unsent(error.to_string()))?;
-            // `outbound` says these itself.
+            // `outbound` sets these itself.
             if !["host", "content-length", "user-agent"].contains(&name.as_str()) {
                 headers.push((name.as_str(), value.to_owned()));
             }
@@ -246,7 +245,7 @@ impl HttpService for Way {
     }
 }
 
-/// Why a request was not answered.
+/// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Told(String);

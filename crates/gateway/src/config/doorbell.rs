@@ -1,4 +1,4 @@
-//! By what gateways on one store tell each other that something may have changed.
+//! How gateways with a common store notify each other of changes.
 
 use serde::Deserialize;
 
@@ -10,11 +10,11 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Doorbell {
-    /// By nothing: there is one gateway. Others would hear of everything after five seconds.
+    /// Not at all: there is one gateway. Others would notice everything after five seconds.
     Process,
-    /// By the store, which is PostgreSQL.
+    /// Through the store, which is PostgreSQL.
     Postgres,
-    /// By a server of NATS.
+    /// Through a NATS server.
     Nats(Nats),
 }
 
@@ -24,10 +24,10 @@ pub enum Doorbell {
 pub struct Nats {
     /// `tls://HOST[:PORT]`, or `nats://…` on this machine.
     pub url: String,
-    /// What the gateway proves itself with there.
+    /// The gateway's token for that server.
     #[serde(default)]
     pub token: Option<Secret>,
-    /// The subject: another one for each set of gateways.
+    /// The subject: a different one for each group of gateways.
     #[serde(default = "subject")]
     pub subject: String,
 }
@@ -37,10 +37,10 @@ fn subject() -> String {
 }
 
 impl Config {
-    /// By what gateways tell each other: by the store where it can, if nobody says it.
+    /// How gateways notify each other; the default is the store, if it can.
     ///
     /// # Errors
-    /// What does not go together.
+    /// Settings that exclude each other.
     pub fn doorbell(&self) -> Result<Doorbell, String> {
         let url = self.store.url.as_deref().unwrap_or_default();
         let postgres = url.starts_with("postgres:") || url.starts_with("postgresql:");

@@ -1,10 +1,10 @@
-//! The file of the configuration and those of the folder beside it, as one table.
+//! Merges the configuration file and the files of the folder next to it.
 
 use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigError};
 
-/// The files of the folder beside it.
+/// The files of the folder next to it.
 pub(super) fn beside(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let folder = path.with_extension("d");
     let unreadable = |why| ConfigError::Unreadable {
@@ -21,7 +21,7 @@ pub(super) fn beside(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        // An editor's copy of a file is none of ours.
+        // Skip editors' backup files.
         if name.ends_with(".toml") && !name.starts_with('.') {
             files.push(entry.path());
         }
@@ -30,7 +30,7 @@ pub(super) fn beside(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     Ok(files)
 }
 
-/// All of them as one.
+/// Merges them into one table.
 pub(super) fn merged(
     path: &Path,
     text: &str,

@@ -1,4 +1,4 @@
-//! Nodes that other tools know: who is asked, how often, and which file of the manual is kept so.
+//! Nodes from other tools: the tool, how often to ask it, and the file of the manual to write.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,24 +9,24 @@ use serde::Deserialize;
 use crate::adapter::Adapter;
 use crate::secret::Secret;
 
-/// How often it is asked, where nobody says it.
+/// The default interval.
 const EVERY: Duration = Duration::from_mins(5);
 
-/// All of them, by their names.
+/// All of them, by name.
 pub type Inventories = BTreeMap<String, Inventory>;
 
 /// `[inventory.NAME]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenInventory")]
 pub struct Inventory {
-    /// Who knows the nodes.
+    /// The tool.
     pub adapter: Adapter,
-    /// Which manual's they are; it may be absent where there is one alone.
+    /// The manual; optional if there is only one.
     pub manual: Option<String>,
-    /// The file in the manual's folder: `nodes/NAME.inventory.yaml`. A clone of git that is brought
-    /// up to date leaves such files.
+    /// The file in the manual's folder: `nodes/NAME.inventory.yaml`. Updates of a git clone do not
+    /// remove such files.
     pub file: PathBuf,
-    /// How often it is asked.
+    /// How often to ask.
     pub every: Duration,
 }
 

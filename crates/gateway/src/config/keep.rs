@@ -1,4 +1,4 @@
-//! Where the gateway keeps what it keeps: the store, output, the record.
+//! Where the gateway stores its data: the store, output, the record.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::blobs::{Blobs, s3};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreAt {
-    /// `sqlite:///path` or `postgres://…`; `gateway.db` in the state folder where it is absent.
+    /// `sqlite:///path` or `postgres://…`; default: `gateway.db` in the state folder.
     pub url: Option<String>,
 }
 
@@ -19,28 +19,28 @@ pub struct StoreAt {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BlobsAt {
-    /// A folder; `blobs` in the state folder where it is absent. Gateways on one store share it.
+    /// A folder; default: `blobs` in the state folder. Gateways with a common store share it.
     pub folder: Option<PathBuf>,
     /// The same as `file:///folder`, or a bucket: `s3://BUCKET/PREFIX`.
     pub url: Option<String>,
-    /// Where the bucket is, and who asks there.
+    /// Settings of the bucket.
     pub s3: s3::Settings,
 }
 
-/// Where output is kept.
+/// Where output is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlobsIn {
-    /// In a folder; the usual one where it is absent.
+    /// In a folder; `None` for the default one.
     Folder(Option<PathBuf>),
-    /// In the bucket of this address.
+    /// In the bucket with this address.
     Bucket(String),
 }
 
 impl BlobsAt {
-    /// Where output is kept.
+    /// Where output is stored.
     ///
     /// # Errors
-    /// What does not go together.
+    /// Settings that exclude each other.
     pub fn place(&self) -> Result<BlobsIn, String> {
         let place = match (&self.folder, &self.url) {
             (Some(_), Some(_)) => return Err("`blobs`: `folder` or `url`, not both".to_owned()),
@@ -73,19 +73,18 @@ impl BlobsAt {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recorded {
-    /// The ssh key that signs checkpoints, which `ssh-keygen` takes without a passphrase;
-    /// `record_key` in the state folder where it is absent, made once.
+    /// The ssh key without a passphrase that signs checkpoints; default: `record_key` in the state
+    /// folder, generated once.
     pub key: Option<PathBuf>,
-    /// How often the end of a journal is recorded while its part is under way; `5m` where it is
-    /// absent.
+    /// How often the end of a journal is recorded while its part is running; default `5m`.
     pub every: Option<String>,
 }
 
 impl Recorded {
-    /// How often the end of a journal is recorded while its part is under way.
+    /// How often the end of a journal is recorded while its part is running.
     ///
     /// # Errors
-    /// Where it is no time, or an odd one.
+    /// If it is not a valid time.
     pub fn pause(&self) -> Result<Duration, String> {
         let Some(text) = &self.every else {
             return Ok(Duration::from_mins(5));

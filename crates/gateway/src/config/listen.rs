@@ -1,4 +1,4 @@
-//! Where the gateway listens, and how it is found.
+//! Where the gateway listens, and its address for people and runners.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ use crate::client::Address;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// An address of this machine.
+    /// A local address.
     pub address: std::net::SocketAddr,
-    /// Where people and runners find it, `https://NAME` or `https://NAME:PORT`; the name and the
-    /// port of the gateway where it is absent.
+    /// Its address for people and runners, `https://NAME` or `https://NAME:PORT`; default: the
+    /// gateway's name and port.
     pub url: Option<String>,
-    /// TLS: always where other machines reach the address, and where this table is.
+    /// TLS: enabled if other machines can reach the address, or if this table exists.
     pub tls: Option<Tls>,
 }
 
@@ -23,17 +23,17 @@ pub struct Listen {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
-    /// A file with the certificate and those behind it, PEM. The gateway's own authority vouches
-    /// for it where none is named.
+    /// A PEM file with the certificate and its chain. Default: a certificate of the gateway's own
+    /// authority.
     pub certificate: Option<PathBuf>,
     /// The file with its key.
     pub key: Option<PathBuf>,
-    /// More names and addresses for a certificate of the own authority.
+    /// Further names and addresses for a certificate of the gateway's own authority.
     pub names: Vec<String>,
 }
 
 impl Tls {
-    /// The certificate and the key, where somebody else gives them.
+    /// The certificate and key files, if given.
     #[must_use]
     pub fn files(&self) -> Option<(PathBuf, PathBuf)> {
         Some((self.certificate.clone()?, self.key.clone()?))
@@ -51,13 +51,13 @@ impl Default for Listen {
 }
 
 impl Listen {
-    /// Whether the address speaks TLS.
+    /// Whether the address uses TLS.
     #[must_use]
     pub fn speaks_tls(&self) -> bool {
         self.tls.is_some() || !self.address.ip().is_loopback()
     }
 
-    /// What it says goes together.
+    /// Checks that the settings are consistent.
     pub(super) fn checked(&self) -> Result<(), String> {
         let tls = self.tls.clone().unwrap_or_default();
         if tls.certificate.is_some() != tls.key.is_some() {
@@ -69,7 +69,7 @@ impl Listen {
         let address: Result<Address, _> = url.parse();
         match address.map_err(|error| format!("`listen.url`: {error}"))? {
             Address::Https { .. } => Ok(()),
-            // A web server with TLS is meant; without one, this machine alone.
+            // A web server with TLS is in front; without one, only this machine.
             address if address.is_local() => Ok(()),
             _ => Err(format!(
                 "`listen.url`: what is said to `{url}` can be read on its way: it is `https://…`"

@@ -13,11 +13,11 @@ use crate::wire::limit;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Login {
-    /// By a signature with an ssh key; nobody where it is absent.
+    /// Logins with an ssh key; disabled if absent.
     pub ssh: Option<SshKeys>,
-    /// By an identity provider; nobody where it is absent.
+    /// Logins at an identity provider; disabled if absent.
     pub oidc: Option<OidcLogin>,
-    /// Programs of a CI, by a token of theirs.
+    /// Logins of CI programs with a token of their provider.
     pub ci: BTreeMap<String, CiLogin>,
 }
 
@@ -25,20 +25,20 @@ pub struct Login {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcLogin {
-    /// The address of the provider, as its tokens write it.
+    /// The provider's address, exactly as in its tokens.
     pub issuer: String,
-    /// The gateway's name there.
+    /// The gateway's client id there.
     pub client: String,
-    /// What the gateway proves itself with there, where the provider asks for it.
+    /// The gateway's client secret, if the provider requires one.
     #[serde(default)]
     pub secret: Option<Secret>,
-    /// The claim that names the person.
+    /// The claim with the person's name.
     #[serde(default = "sub")]
     pub person: String,
-    /// The claim that lists their groups; none where it is absent.
+    /// The claim with their groups; `None` ignores groups.
     #[serde(default)]
     pub groups: Option<String>,
-    /// What is asked for.
+    /// The scopes to request.
     #[serde(default = "scopes")]
     pub scopes: Vec<String>,
 }
@@ -55,25 +55,25 @@ fn scopes() -> Vec<String> {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CiLogin {
-    /// The address of the issuer, as its tokens write it.
+    /// The issuer's address, exactly as in its tokens.
     pub issuer: String,
-    /// For whom its tokens are made.
+    /// The audience of its tokens.
     pub audience: String,
-    /// Which of its tokens let in, and as whom.
+    /// Which of its tokens may log in, and as whom.
     pub map: OneOrMore<CiMap>,
 }
 
 /// `map = {sub = "repo:ops/shop:*", as = "ci-shop"}`
 #[derive(Clone, Debug, Deserialize)]
 pub struct CiMap {
-    /// Who they are here.
+    /// The name of the program here.
     pub r#as: String,
-    /// Each of these claims has this value; `*` and `?` stand for other letters.
+    /// Required values of claims; `*` and `?` are wildcards.
     #[serde(flatten)]
     pub claims: BTreeMap<String, String>,
 }
 
-/// One, or a list.
+/// One value or a list.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum OneOrMore<T> {
@@ -97,7 +97,7 @@ impl<T> OneOrMore<T> {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SshKeys {
-    /// A file as `ssh-keygen -Y verify` reads it: people and their keys.
+    /// A file for `ssh-keygen -Y verify`: people and their keys.
     pub allowed_signers: PathBuf,
 }
 
@@ -105,15 +105,15 @@ pub struct SshKeys {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Approval {
-    /// A file as `ssh-keygen -Y verify` reads it: people and the keys with which they approve;
-    /// those of `[login.ssh]` where it is absent.
+    /// A file for `ssh-keygen -Y verify`: people and the keys with which they approve; default: the
+    /// one of `[login.ssh]`.
     pub allowed_signers: Option<PathBuf>,
-    /// How many approvals every run needs, whatever the manual says.
+    /// How many approvals every run needs, regardless of the manual.
     pub always: u32,
 }
 
 impl Login {
-    /// Nobody gets in by what everybody has.
+    /// Refuses rules that everybody would satisfy.
     pub(super) fn checked(&self) -> Result<(), String> {
         let issuers = self
             .oidc

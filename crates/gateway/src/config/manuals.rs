@@ -1,4 +1,4 @@
-//! The manuals of a gateway that has several, by their names.
+//! The manuals of a gateway with several, by name.
 
 use std::path::{Path, PathBuf};
 
@@ -10,21 +10,21 @@ use crate::package::address::{check_ref, check_url};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ManualAt {
-    /// A folder of this machine, or what `git clone` takes.
+    /// A folder of this machine, or an address for `git clone`.
     pub source: String,
-    /// The branch of a repository; the one that it has checked out where it is absent.
+    /// The branch of a repository; default: its default branch.
     #[serde(default)]
     pub branch: Option<String>,
 }
 
-/// Where the files of a manual come from.
+/// The source of a manual's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A folder, as somebody else keeps it.
+    /// A folder that somebody else maintains.
     Folder(PathBuf),
-    /// A repository, of which the gateway has a clone of its own.
+    /// A repository, which the gateway clones.
     Git {
-        /// What `git clone` takes.
+        /// The address for `git clone`.
         from: String,
         /// The branch.
         branch: Option<String>,
@@ -32,7 +32,7 @@ pub enum Source {
 }
 
 impl ManualAt {
-    /// Where its files come from: an absolute path without a branch is a folder, with one a
+    /// The source of its files: an absolute path without a branch is a folder, with a branch a
     /// repository in that folder.
     #[must_use]
     pub fn source(&self) -> Source {
@@ -54,7 +54,7 @@ impl ManualAt {
         }
     }
 
-    /// What git would take for an option, or run as a program, is refused.
+    /// Refuses what git would interpret as an option or run as a program.
     pub(super) fn checked(&self) -> Result<(), String> {
         check_url(&self.address()).map_err(|why| format!("`source`: {why}"))?;
         let branch = self.branch.as_deref().map_or(Ok(()), check_ref);

@@ -1,5 +1,5 @@
-//! What may be configured, and what holds where nothing is. `gateway.toml` in the state folder,
-//! or the file that `--config` names. Each file of this folder is what one purpose says there.
+//! The configuration and its defaults: `gateway.toml` in the state folder, or the file of
+//! `--config`. Each file of this module contains the settings for one purpose.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,40 +39,40 @@ pub use versions::Versions;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The name of the gateway; the machine's where it is absent.
+    /// The name of the gateway; default: the machine's name.
     pub name: Option<String>,
-    /// Where it listens beside the socket.
+    /// Where it listens besides the socket.
     pub listen: Listen,
-    /// Where it keeps what was ordered.
+    /// Where it stores orders.
     pub store: StoreAt,
-    /// Where it keeps output.
+    /// Where it stores output.
     pub blobs: BlobsAt,
-    /// By what it tells other gateways that something may have changed.
+    /// How it notifies other gateways of changes.
     pub doorbell: Option<Doorbell>,
-    /// Which clients it serves.
+    /// Which client versions it serves.
     pub version: Versions,
-    /// What runners of other machines get.
+    /// Settings for runners on other machines.
     pub runners: Runners,
-    /// How people log in, beside the ways that need no configuration.
+    /// How people log in, besides the ways that need no configuration.
     pub login: Login,
     /// Whose approvals count.
     pub approval: Approval,
-    /// The log of all that has ended.
+    /// The log of all ended runs.
     pub record: Recorded,
-    /// How runners log in at nodes, by the name of their segment.
+    /// How runners log in to nodes, by segment.
     pub segments: Segments,
-    /// The manuals, by their names, where it has several, or one that it gets from git; the one of
-    /// the folder in which it is started where there are none.
+    /// The manuals by name, if there are several or one from git; default: the one of the current
+    /// folder.
     pub manuals: BTreeMap<String, ManualAt>,
-    /// What is done again and again, by its name.
+    /// Scheduled work, by name.
     pub schedules: BTreeMap<String, Schedule>,
-    /// Who is told what fails, again and again while it fails.
+    /// Receivers of repeated alerts about failures.
     pub alerts: BTreeMap<String, Alerts>,
-    /// Who is told what happens, once.
+    /// Receivers of single messages about events.
     pub hooks: BTreeMap<String, Hook>,
-    /// Who knows tickets, and is asked before each run.
+    /// The ticket tool, which is asked before each run.
     pub ticket: Option<Ticket>,
-    /// Who knows nodes, by names.
+    /// Tools that provide nodes, by name.
     pub inventory: Inventories,
 }
 
@@ -84,26 +84,26 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
-    /// It says something that nobody understands.
+    /// It contains something unknown.
     #[error("`{}`: {why}", path.display())]
     Wrong {
         /// The file.
         path: PathBuf,
-        /// What and where.
+        /// The error and its place.
         why: String,
     },
 }
 
 impl Config {
-    /// Reads a file; where it was not named and is not there, nothing is configured. What stands in
-    /// the `*.toml` of the folder beside it (`gateway.d`) is added, in the order of their names: a
-    /// value takes the place of an earlier one, a table is added to it.
+    /// Reads a file. If it was not named and does not exist, the defaults apply. Adds the `*.toml`
+    /// files of the folder next to it (`gateway.d`), sorted by name: a value replaces an earlier
+    /// one, a table is merged.
     ///
     /// # Errors
-    /// Where it cannot be read or says something unknown.
+    /// If it cannot be read or contains something unknown.
     pub fn read(path: &Path, named: bool) -> Result<Config, ConfigError> {
         let path = path.to_owned();
         let text = match std::fs::read_to_string(&path) {
@@ -138,10 +138,10 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether what it says goes together.
+    /// Checks that the settings are consistent.
     ///
     /// # Errors
-    /// What does not.
+    /// The conflict.
     pub fn checked(&self) -> Result<(), String> {
         self.login.checked()?;
         segments::checked(&self.segments)?;
@@ -153,21 +153,21 @@ impl Config {
         self.life().map(|_| ())
     }
 
-    /// Whether the address speaks TLS.
+    /// Whether the address uses TLS.
     #[must_use]
     pub fn speaks_tls(&self) -> bool {
         self.listen.speaks_tls()
     }
 
-    /// How long a runner's certificate is good.
+    /// The lifetime of a runner's certificate.
     ///
     /// # Errors
-    /// Where it is no time, or an odd one.
+    /// If it is not a valid time.
     pub fn life(&self) -> Result<Duration, String> {
         self.runners.life()
     }
 
-    /// Whether the manuals can be found, and each schedule says of which one it is.
+    /// Checks that the manuals can be found, and that each schedule names one.
     fn of_manuals(&self) -> Result<(), String> {
         for (name, manual) in &self.manuals {
             if !limit::is_name(name) || name.len() > 64 || name.starts_with('.') {
@@ -192,7 +192,7 @@ impl Config {
         Ok(())
     }
 
-    /// Whether names and addresses can be used.
+    /// Checks names and addresses.
     fn targets(&self) -> Result<(), String> {
         let names = [
             ("schedules", self.schedules.keys().collect::<Vec<_>>()),
@@ -231,7 +231,7 @@ impl Config {
     /// Which versions are served.
     ///
     /// # Errors
-    /// The text that is no version.
+    /// The text that is not a version.
     pub fn rule(&self) -> Result<Rule, String> {
         self.version.rule()
     }
@@ -312,7 +312,7 @@ mod tests {
             "gateway.d/10-a.toml",
             "[listen]\naddress = \"127.0.0.1:2\"\n[login.oidc]\nscopes = [\"openid\"]\n",
         );
-        // These are none.
+        // Files that are skipped.
         write("gateway.d/.30-c.toml", "nothing");
         write("gateway.d/30-c.toml~", "nothing");
         let config = Config::read(&path, true).unwrap();
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(config.listen.url.as_deref(), Some("https://ops.example"));
         let oidc = config.login.oidc.unwrap();
         assert_eq!((oidc.client.as_str(), oidc.scopes.len()), ("ops", 1));
-        // What is wrong is told with the file, also where only all of them show it.
+        // Errors name the file, even if only the merged result shows them.
         write("gateway.d/40-d.toml", "[listen\n");
         let said = Config::read(&path, true).unwrap_err().to_string();
         assert!(said.contains("40-d.toml"), "{said}");
@@ -330,7 +330,7 @@ mod tests {
             said.contains("40-d.toml") && said.contains("adress"),
             "{said}"
         );
-        // Without the file itself, the folder holds all.
+        // Without the main file, the folder contains everything.
         std::fs::remove_file(&path).unwrap();
         std::fs::remove_file(folder.path().join("gateway.d/40-d.toml")).unwrap();
         std::fs::remove_file(folder.path().join("gateway.d/10-a.toml")).unwrap();

@@ -1,11 +1,11 @@
-//! What runners of other machines get.
+//! Settings for runners on other machines.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// How long a runner's certificate is good, where nobody says it.
+/// The default lifetime of a runner's certificate.
 const LIFE: Duration = Duration::from_hours(7 * 24);
 const LONGEST_LIFE: Duration = Duration::from_hours(366 * 24);
 
@@ -16,18 +16,18 @@ pub const HERE: &str = "here";
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Runners {
-    /// The folder of the authority that vouches for them; `tls` in the state folder where it is
-    /// absent. Gateways on one store share it.
+    /// The folder of the certificate authority; default: `tls` in the state folder. Gateways with a
+    /// common store share it.
     pub authority: Option<PathBuf>,
-    /// How long a certificate is good, `7d`. A runner gets another one long before.
+    /// The lifetime of a certificate, `7d`. A runner renews it long before.
     pub certificate: Option<String>,
 }
 
 impl Runners {
-    /// How long a runner's certificate is good.
+    /// The lifetime of a runner's certificate.
     ///
     /// # Errors
-    /// Where it is no time, or an odd one.
+    /// If it is not a valid time.
     pub fn life(&self) -> Result<Duration, String> {
         let Some(text) = &self.certificate else {
             return Ok(LIFE);

@@ -1,4 +1,4 @@
-//! What is done again and again: checks, or a procedure.
+//! Scheduled work: checks, or a procedure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenSchedule")]
 pub struct Schedule {
-    /// Of which manual, where there are several.
+    /// The manual, if there are several.
     pub manual: Option<String>,
-    /// What is done.
+    /// The work.
     pub task: Task,
-    /// On which nodes.
+    /// The nodes.
     pub nodes: String,
-    /// Between two ticks; they are counted from midnight of 1970, UTC.
+    /// The interval; ticks are counted from 1970-01-01 00:00 UTC.
     pub every: Duration,
-    /// So much later than that.
+    /// The delay after each tick.
     pub offset: Duration,
 }
 
-/// What a schedule does.
+/// The work of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Asks checks.
+    /// Evaluates checks.
     Checks {
-        /// `GROUP::CHECK` with `*` and `?`.
+        /// Patterns of `GROUP::CHECK` with `*` and `?`.
         checks: Vec<String>,
     },
     /// Runs a procedure.
@@ -51,7 +51,7 @@ struct WrittenSchedule {
     offset: Option<String>,
 }
 
-/// One text, or several.
+/// One text or several.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Texts {
@@ -103,7 +103,7 @@ impl TryFrom<WrittenSchedule> for Schedule {
 }
 
 impl Schedule {
-    /// `every`, as the store counts.
+    /// The interval in milliseconds.
     #[must_use]
     pub fn every_milliseconds(&self) -> i64 {
         i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX)

@@ -1,4 +1,4 @@
-//! Who is told what happens: alerts and hooks, and the addresses where they listen.
+//! Receivers of messages: alerts and hooks, and their addresses.
 
 use serde::Deserialize;
 
@@ -9,17 +9,17 @@ use crate::client::Address;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alerts {
-    /// Who listens there.
+    /// The kind of receiver.
     pub kind: AlertsKind,
-    /// Where: `https://HOST/api/v2/alerts`.
+    /// Its address: `https://HOST/api/v2/alerts`.
     pub url: String,
 }
 
-/// Who is told what fails.
+/// A kind of receiver for alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AlertsKind {
-    /// Alertmanager, or what speaks its interface (version 2).
+    /// Alertmanager, or a tool with its API (version 2).
     Alertmanager,
 }
 
@@ -27,18 +27,18 @@ pub enum AlertsKind {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenHook")]
 pub struct Hook {
-    /// Who listens.
+    /// The receiver.
     pub to: To,
-    /// What is told.
+    /// The events to send.
     pub on: Vec<Event>,
 }
 
-/// Who listens.
+/// The receiver of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum To {
-    /// A POST with a JSON object goes to this address.
+    /// A POST with a JSON object to this address.
     Webhook(String),
-    /// The same goes to a program's standard input.
+    /// The same object on a program's standard input.
     Program(Adapter),
 }
 
@@ -69,7 +69,7 @@ impl TryFrom<WrittenHook> for Hook {
     }
 }
 
-/// What is told.
+/// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
@@ -77,18 +77,18 @@ pub enum Event {
     RunHalted,
     /// A run waits for an approval.
     ApprovalWanted,
-    /// A run has ended.
+    /// A run ended.
     RunEnded,
-    /// A check has begun to fail, or does so no more.
+    /// A check begins to fail, or holds again.
     Drift,
-    /// Somebody has run something without the gateway, and reports it.
+    /// Somebody ran something without the gateway, and reports it.
     BreakGlass,
-    /// A node has a trace of a run that nobody knows.
+    /// A node has a trace of an unknown run.
     UnknownRun,
 }
 
 impl Event {
-    /// Its word.
+    /// Its name.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -105,7 +105,7 @@ impl Event {
 /// The address and the path of a URL.
 ///
 /// # Errors
-/// Where it is none.
+/// If it is invalid.
 pub fn split(url: &str) -> Result<(Address, String), String> {
     let after = url.find("://").map_or(0, |at| at + 3);
     let end = url[after..].find('/').map_or(url.len(), |at| at + after);

@@ -1,4 +1,4 @@
-//! Which clients the gateway serves, and the command that brings a newer one.
+//! Which client versions the gateway serves, and the command that installs a newer one.
 
 use serde::Deserialize;
 
@@ -8,11 +8,11 @@ use crate::wire::version::{Rule, Upgrade};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Versions {
-    /// The oldest version that is served; `0.0.0` where it is absent.
+    /// The oldest version that is served; default `0.0.0`.
     pub oldest: Option<String>,
-    /// The version that clients should have; the gateway's own where it is absent.
+    /// The version that clients should have; default: the gateway's own.
     pub wants: Option<String>,
-    /// The commands that bring it.
+    /// The commands that install it.
     pub upgrade: Upgrade,
 }
 
@@ -20,7 +20,7 @@ impl Versions {
     /// Which versions are served.
     ///
     /// # Errors
-    /// The text that is no version.
+    /// The text that is not a version.
     pub fn rule(&self) -> Result<Rule, String> {
         let oldest = self.oldest.as_deref().unwrap_or("0.0.0");
         let mut rule = Rule::new(oldest, env!("CARGO_PKG_VERSION"), self.upgrade.clone())?;

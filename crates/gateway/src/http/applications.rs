@@ -1,4 +1,4 @@
-//! What runs where, and in which version: the applications that the manuals name.
+//! Which version of each application runs where.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,8 +53,8 @@ pub(super) async fn application(
     ))
 }
 
-/// Those of a manual that somebody sees, each on the hosts where they may read one of its
-/// procedures.
+/// The applications of a manual that a person may see, each on the nodes where the person may read
+/// one of its procedures.
 async fn of_manual(
     gateway: &Gateway,
     manual: Arc<Manual>,
@@ -82,7 +82,7 @@ async fn of_manual(
         let hosts = place.nodes.iter().map(|node| {
             let value = newest.get(node.as_str());
             let run = value.map(|value| value.run.clone());
-            // Times of the store are written so that they sort.
+            // The store's time format sorts chronologically.
             let bad = last.iter().filter(|bad| {
                 bad.node == *node
                     && fits(&bad.procedure)

@@ -1,5 +1,5 @@
-//! Approvals: a signature of a person over all that will be done. The gateway verifies it before
-//! it keeps it; a runner verifies it again, and believes nothing of this.
+//! Approvals: a person's signature over everything that will be done. The gateway verifies it
+//! before storing it; a runner verifies it again and does not trust the gateway.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::store::approvals::{Given, Wanted};
 use crate::wire::approve::{LONGEST, Statement, namespace};
 use crate::wire::{Approve, Kind, RunState, RunView, Verb, limit};
 
-/// Parts that are approved at a time.
+/// The most parts that are approved at a time.
 const MOST: usize = 500;
 
 pub(super) async fn approve(
@@ -83,7 +83,7 @@ pub(super) async fn approve(
     changed(&gateway, &run, segments).await
 }
 
-/// When the approval ends, in milliseconds.
+/// When the approval expires, in milliseconds.
 fn end(approve: &Approve) -> Answer<i64> {
     let wrong = |detail: &str| Refusal::new(Kind::Malformed, detail);
     if approve.parts.is_empty() || approve.parts.len() > MOST {
@@ -111,7 +111,7 @@ fn end(approve: &Approve) -> Answer<i64> {
     Ok(end.as_millisecond())
 }
 
-/// For what somebody's approval counts; refused where it is nothing.
+/// What the person's approval counts for; refused if nothing.
 async fn counts(
     gateway: &Gateway,
     view: &RunView,

@@ -1,4 +1,4 @@
-//! What may be run where, and asks.
+//! What may run where, and orders of runs.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) struct Select {
     select: Option<String>,
 }
 
-/// The manuals that are meant: the one of this name, or all.
+/// The selected manuals: the one with this name, or all.
 pub(super) fn meant(gateway: &Gateway, manual: Option<&str>) -> Answer<Vec<Arc<Manual>>> {
     match manual {
         Some(_) => Ok(vec![Arc::clone(gateway.manuals.one(manual)?)]),
@@ -45,7 +45,7 @@ pub(super) async fn hosts(
         let nodes = tokio::task::spawn_blocking(move || {
             let read = of.read()?;
             let nodes = match read.hosts(select.as_deref()) {
-                // A selector may mean something in another manual.
+                // The selector may be valid in another manual.
                 Err(_) if !alone => Vec::new(),
                 nodes => nodes?,
             };
@@ -66,7 +66,7 @@ pub(super) async fn hosts(
     Ok(axum::Json(hosts))
 }
 
-/// `run web.deploy`, for each procedure that may be run there.
+/// `run web.deploy`, for each procedure that the person may run there.
 fn may(read: &Read, who: &Person, node: &str) -> Vec<String> {
     let all = read.project.manual.procedures.values();
     let nodes = [node.to_owned()];
@@ -123,7 +123,7 @@ pub(super) async fn explain(
     Query(asked): Query<Whose>,
 ) -> Answer<axum::Json<Explained>> {
     let wish = Wish {
-        // Of somebody else it is not known what their provider says.
+        // The provider's groups of another person are unknown.
         groups: match &asked.person {
             Some(person) if *person != caller.person => Vec::new(),
             _ => caller.groups,
@@ -152,13 +152,14 @@ pub(super) async fn ask(
     bounded(&gateway, &ask)?;
     let key = key(&headers)?;
     let ask_sha256 = sum(&ask);
-    // Asked again, perhaps because the answer was lost: whatever the manual says by now.
+    // A repeated order, perhaps because the answer was lost: return the same run, whatever the
+    // manual says now.
     let before = gateway.store.known(&caller.person, key.as_deref()).await?;
     if let Some((run, sum)) = before {
         return known(&gateway, &run, sum == ask_sha256).await;
     }
     let run = run(&headers)?;
-    // An ask that is made again is the same ask, under the same key.
+    // A repeated order must have the same key.
     if run.is_some() && key.is_none() {
         let (run, key) = (header::RUN, header::IDEMPOTENCY_KEY);
         let detail = format!("the header `{run}` goes with `{key}`");
@@ -179,7 +180,7 @@ pub(super) async fn ask(
     }
 }
 
-/// The answer to an ask that was answered before.
+/// The answer to a repeated order.
 async fn known(gateway: &Gateway, run: &str, same: bool) -> Answer<Response> {
     if !same {
         let detail = format!("the `{}` was used for another ask", header::IDEMPOTENCY_KEY);
@@ -189,7 +190,7 @@ async fn known(gateway: &Gateway, run: &str, same: bool) -> Answer<Response> {
     Ok((StatusCode::OK, axum::Json(asked)).into_response())
 }
 
-/// What an ask has become.
+/// The state of an ordered run.
 async fn asked(gateway: &Gateway, run: &str) -> Answer<Asked> {
     let view = gateway.store.run(run).await?;
     let view = view.ok_or_else(|| Refusal::new(Kind::Internal, "a run without a row"))?;
@@ -219,7 +220,7 @@ fn key(headers: &HeaderMap) -> Answer<Option<String>> {
     }
 }
 
-/// The name that the run had, where the ask is made again.
+/// The run's earlier name, in a repeated order.
 fn run(headers: &HeaderMap) -> Answer<Option<String>> {
     let Some(run) = headers.get(header::RUN) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Certificates with which runners log in at nodes: for what a runner holds, and nothing else.
+//! Certificates with which runners log in to nodes: only for work that a runner holds.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! Checks that are asked on a schedule: what they are and since when; and what runners say of
-//! them.
+//! Scheduled checks: their outcomes and since when; and the results that runners send.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,12 +52,12 @@ pub(super) async fn checks(
         for manual in here.manuals.all() {
             match manual.read() {
                 Ok(of) => drop(read.insert(manual.id.clone(), of)),
-                // The others have rules.
+                // Other manuals have readable rules.
                 Err(_) if here.manuals.alone().is_none() => {}
                 Err(problem) => return Err(problem.into()),
             }
         }
-        // Who may read something on a node sees what fails there; a rule's `procedures` are
+        // Whoever may read something on a node sees its failing checks; a rule's `procedures` are
         // compared with `GROUP::CHECK`.
         let may = |check: &CheckView| {
             let wish = Wish {
@@ -80,14 +79,14 @@ pub(super) async fn checks(
     Ok(axum::Json(seen.await??))
 }
 
-/// Those of which somebody may read the procedure, or one of the checks, on one of the nodes.
+/// Schedules of which a person may read the procedure, or one of the checks, on one of the nodes.
 async fn seen_by(gateway: &Arc<Gateway>, caller: &Caller) -> Answer<Vec<String>> {
     let (here, who) = (Arc::clone(gateway), caller.who());
     let seen = tokio::task::spawn_blocking(move || {
         let mut seen = Vec::new();
         for (name, schedule) in &here.schedules {
             let read = here.manuals.one(schedule.manual.as_deref())?.read()?;
-            // A selector that is wrong selects nothing; who may read anything is told of it.
+            // An invalid selector selects nothing; whoever may read anything sees that error.
             let nodes = read.hosts(Some(&schedule.nodes)).unwrap_or_default();
             let nodes: Vec<String> = nodes.into_iter().map(|node| node.name).collect();
             let names = match &schedule.task {

@@ -1,4 +1,4 @@
-//! Before any request: is the program new enough, is the request this site's own, and who asks.
+//! Checks every request: the program's version, the request's origin, and the caller.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,36 +22,36 @@ use crate::wire;
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub enum Peer {
-    /// A process of this machine, of this user.
+    /// A process of this user on this machine; the kernel reports the user id.
     User(u32),
-    /// Nobody that the kernel could name.
+    /// A TCP connection without TLS.
     Address(SocketAddr),
     /// The same over TLS.
     Tls {
-        /// The other end.
+        /// The remote address.
         address: SocketAddr,
-        /// This end.
+        /// The local address.
         local: SocketAddr,
-        /// SHA-256 of the certificate that it has shown: of this gateway's authority.
+        /// SHA-256 of its client certificate, issued by this gateway's authority.
         certificate: Option<String>,
     },
-    /// The kernel did not say.
+    /// The kernel did not report the user.
     Unknown,
 }
 
-/// A person who asks.
+/// The calling person.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) person: String,
-    /// Their groups, as an identity provider has said them.
+    /// Their groups from an identity provider.
     pub(super) groups: Vec<String>,
     pub(super) way: LoginWay,
-    /// What they proved it with, where that can be given back.
+    /// Their token, if they can log out of it.
     pub(super) token: Option<String>,
 }
 
 impl Caller {
-    /// Who asks, for the manual's rules.
+    /// The person, for the manual's rules.
     pub(super) fn who(&self) -> Person {
         Person {
             person: self.person.clone(),
@@ -60,8 +60,8 @@ impl Caller {
     }
 }
 
-/// The name of the cookie. Over TLS a browser takes one of the second name only from this host,
-/// and sends it by TLS alone.
+/// The name of the cookie. With TLS it has a prefix that makes browsers accept it only from this
+/// host and send it only with TLS.
 pub(super) fn cookie_name(gateway: &Gateway) -> &'static str {
     if gateway.is_secure() {
         "__Host-opsbook-login"
@@ -70,7 +70,7 @@ pub(super) fn cookie_name(gateway: &Gateway) -> &'static str {
     }
 }
 
-/// A cookie that no script reads, and that no other site's page sends.
+/// A cookie that no script can read and no other site's page sends.
 pub(super) fn cookie_of(gateway: &Gateway, value: &str, seconds: i64) -> String {
     let secure = if gateway.is_secure() { "; Secure" } else { "" };
     let name = cookie_name(gateway);
@@ -104,7 +104,7 @@ pub(super) async fn guard(
     response
 }
 
-/// A person in front of a browser, who reads text.
+/// A page request of a person's browser.
 fn is_page(request: &Request<Body>) -> bool {
     let accept = request
         .headers()
@@ -162,7 +162,7 @@ async fn admitted(
     Ok(())
 }
 
-/// The version rule. A runner that is too old may end what it has: it only gets nothing new.
+/// Applies the version rule. A runner that is too old may finish its parts, and gets no new ones.
 fn served(gateway: &Gateway, headers: &HeaderMap, path: &str, verdict: &Verdict) -> Answer<()> {
     match verdict {
         Verdict::Serve | Verdict::Older { .. } => Ok(()),
@@ -197,7 +197,8 @@ fn served(gateway: &Gateway, headers: &HeaderMap, path: &str, verdict: &Verdict)
     }
 }
 
-/// A name that somebody else made lead to this machine is not this gateway's.
+/// Refuses host names that are not the gateway's: somebody may have made a name point to this
+/// machine.
 fn own_host(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<()> {
     let this = match peer {
         Peer::Address(_) => None,
@@ -209,7 +210,7 @@ fn own_host(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<()> {
         .and_then(|host| host.to_str().ok());
     let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
     let own = ["127.0.0.1", "localhost", "[::1]"];
-    // Nobody can make an address lead elsewhere, as they can a name.
+    // An address, unlike a name, cannot be made to point elsewhere.
     let is_this = |name: &str| {
         let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
         this.is_some() && address.ok() == this
@@ -221,9 +222,8 @@ fn own_host(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<()> {
     Err(Refusal::new(Kind::CrossSite, detail))
 }
 
-/// What changes something, and what belongs to a person, is asked for by a program or by a page
-/// of this site: a page of another site cannot set our header, and a browser says where a request
-/// comes from.
+/// Changes and personal data require a request from a program or from a page of this site: a page
+/// of another site cannot set our header, and browsers report a request's origin.
 fn own_page(request: &Request<Body>) -> Answer<()> {
     let headers = request.headers();
     let path = request.uri().path();
@@ -281,7 +281,7 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str
         .find_map(|(name, value)| (name == wanted).then_some(value))
 }
 
-/// Whether these are the gateway's own user or root.
+/// The gateway's user or root, if the caller is one of them.
 fn own_user(gateway: &Gateway, peer: &Peer) -> Option<String> {
     match peer {
         Peer::User(uid) if *uid == gateway.local.uid => Some(gateway.local.person.clone()),
@@ -291,11 +291,11 @@ fn own_user(gateway: &Gateway, peer: &Peer) -> Option<String> {
 }
 
 fn local_token(gateway: &Gateway, token: &str) -> bool {
-    // Hashes are compared: how long that takes says nothing of the token.
+    // Comparing hashes reveals nothing about the token by its timing.
     gateway.local.token_sha256 == sha256(token)
 }
 
-/// Whoever asks, by whichever way they have proved it.
+/// The caller, however it was authenticated.
 async fn caller(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<Caller> {
     let caller = proved(gateway, peer, headers).await?;
     if schedule::is_kept(&caller.person) {
@@ -379,7 +379,7 @@ async fn runner(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<R
     Err(Refusal::new(Kind::NotLoggedIn, "no runner has logged in"))
 }
 
-/// Over TLS a runner is who its certificate says, for as long as the store knows it.
+/// With TLS, the certificate identifies a runner as long as the store knows it.
 async fn by_certificate(gateway: &Gateway, certificate: Option<&str>) -> Answer<Runner> {
     let Some(sum) = certificate else {
         let detail = "at this address a runner proves itself by its certificate: `opsbook runner enroll` gets one";

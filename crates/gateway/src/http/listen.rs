@@ -1,5 +1,5 @@
-//! Connections: accepted up to a bound, each with a time for its first words, until the gateway
-//! stops. What comes in the clear to the address with TLS is told so.
+//! Accepts connections, limited in number and in the time for their first bytes, until the gateway
+//! stops. Plain HTTP on the TLS address gets an explanation.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,20 +22,20 @@ use tower::ServiceExt as _;
 use super::guard::Peer;
 use crate::tls::{ServerTls, sum};
 
-/// Connections at a time, of each listener.
+/// The most connections of each listener.
 const MOST: usize = 4096;
 /// For a handshake, and for the head of a request.
 const FIRST_WORDS: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_mins(1);
-/// Where nothing can be accepted: no more files may be open, for example.
+/// The pause when no connection can be accepted, for example because of the limit of open files.
 const AGAIN: Duration = Duration::from_secs(1);
-/// The first byte of TLS.
+/// The first byte of a TLS connection.
 const HANDSHAKE: u8 = 0x16;
-/// What comes in the clear gets it, and nothing else.
+/// The answer to plain HTTP.
 const CLEAR: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
                      content-length: 45\r\n\r\nthis address speaks TLS: it is `https://...`\n";
 
-/// Where connections come from.
+/// A listening socket.
 pub(super) enum Listener {
     Unix(UnixListener),
     Tcp(TcpListener),
@@ -43,7 +43,7 @@ pub(super) enum Listener {
 }
 
 impl Listener {
-    /// Until `stop`; requests that are under way then come to their end.
+    /// Serves until `stop`; requests in progress are completed.
     pub(super) async fn serve(self, app: Router, mut stop: watch::Receiver<()>) {
         let room = Arc::new(Semaphore::new(MOST));
         let mut all = JoinSet::new();
@@ -52,7 +52,7 @@ impl Listener {
                 break;
             };
             let accepted = tokio::select! {
-                // Who could say it is gone: that is a stop, too.
+                // If the sender is gone, stop as well.
                 _ = stop.changed() => break,
                 accepted = self.accept() => accepted,
             };
@@ -158,7 +158,7 @@ async fn requests(
             .header_read_timeout(HEAD)
             .serve_connection(TokioIo::new(stream), service)
     );
-    // How a connection ends is the other side's affair.
+    // How a connection ends does not matter here.
     tokio::select! {
         _ = connection.as_mut() => {}
         _ = stop.changed() => {

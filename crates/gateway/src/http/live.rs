@@ -1,5 +1,5 @@
-//! What happens in a run: as a stream that goes on from any place, or as lines; and what a step
-//! printed. Who reads slowly is waited for by nobody: each reader reads the store.
+//! The events of a run, as a stream that continues from any position or as lines; and the output of
+//! steps. A slow reader delays nobody: each reads the store itself.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -23,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::store::events::{Away, From, Line};
 use crate::wire::{Cursor, Kind, Verb, header as names};
 
-/// Rows that are read at once.
+/// The number of rows to read at once.
 const ROWS: i64 = 200;
 
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ async fn number(gateway: &Gateway, run: &str, text: &str) -> Answer<i64> {
         .ok_or_else(unknown)
 }
 
-/// Lines, up to where the store ends.
+/// The lines that are in the store now.
 fn lines(gateway: Arc<Gateway>, run: String, from: From) -> Response {
     let state = (gateway, run, from);
     let pieces = stream::unfold(state, |(gateway, run, mut from)| async move {
@@ -116,7 +116,7 @@ struct Reader {
     from: From,
     ring: Waiting,
     ready: VecDeque<Event>,
-    /// What was said of the run last.
+    /// The last state that was sent.
     said: String,
 }
 
@@ -135,7 +135,7 @@ fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
             match reader.read().await {
                 Ok(true) if reader.ready.is_empty() => reader.ring.ring().await,
                 Ok(true) => {}
-                // The reader comes back, and goes on where it was.
+                // The reader reconnects and continues at its position.
                 Ok(false) | Err(_) => return None,
             }
         }
@@ -147,7 +147,8 @@ fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
 }
 
 impl Reader {
-    /// False where the store has less than was read from it: it is another one, after a loss.
+    /// Returns false if the store has less than was read from it: it was restored from an older
+    /// state.
     async fn read(&mut self) -> Result<bool, crate::store::StoreError> {
         if self.read_lines().await? {
             return Ok(true);
@@ -159,11 +160,11 @@ impl Reader {
         if lines < self.from.n {
             return Ok(false);
         }
-        // What the run is follows from lines: nobody hears of it before them.
+        // The run's state follows from its lines: send all lines first.
         if self.read_lines().await? {
             return Ok(true);
         }
-        // `seen` changes with each word of the runner: that is no news.
+        // `seen` changes with each message of the runner and is no news.
         let mut state = serde_json::to_value(&view).unwrap_or_default();
         if let Some(parts) = state["parts"].as_array_mut() {
             for part in parts {
@@ -211,10 +212,10 @@ pub(super) struct Window {
     to: Option<usize>,
 }
 
-/// The most that is sent at once.
+/// The most bytes that are sent at once.
 const WINDOW: usize = 64 * 1024;
 
-/// What a step printed, as text, a window at a time.
+/// A step's output as text, one window at a time.
 pub(super) async fn output(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,

@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::store::written;
 use crate::wire::{Kind, Linked, LoginWay, Me};
 
-/// How long a browser is logged in.
+/// How long a browser stays logged in, in seconds.
 pub(super) const SESSION: i64 = 12 * 3600;
 
 pub(super) async fn me(Extension(caller): Extension<Caller>) -> axum::Json<Me> {
@@ -25,7 +25,7 @@ pub(super) async fn me(Extension(caller): Extension<Caller>) -> axum::Json<Me> {
     })
 }
 
-/// An address for a browser; only for who has shown more than a cookie.
+/// A login link for a browser; a cookie alone is not enough to get one.
 pub(super) async fn link(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -37,7 +37,7 @@ pub(super) async fn link(
     Ok(axum::Json(gateway.link(&caller.person).await?))
 }
 
-/// Leads to the book, from a page of this site.
+/// A page of this site that leads to the book.
 const ENTERED: &str = "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
     <meta http-equiv=\"refresh\" content=\"0; url=/\"><title>Logged in</title></head>\
     <body><p>You are logged in: <a href=\"/\">to the book</a></p></body></html>";
@@ -61,7 +61,7 @@ pub(super) async fn by_link(
     entered(&gateway, &token)
 }
 
-/// A browser is logged in from now on.
+/// Logs a browser in.
 pub(super) fn entered(gateway: &Gateway, token: &str) -> Answer<Response> {
     let cookie = cookie_of(gateway, token, SESSION);
     // No redirect: a browser that came from another site's link would follow it without the cookie.
@@ -90,10 +90,10 @@ pub(super) async fn logout(
 }
 
 impl Gateway {
-    /// An address that logs a browser in, once.
+    /// A link that logs a browser in once.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn link(&self, person: &str) -> Result<Linked, crate::store::StoreError> {
         let (key, until) = self.store.new_ticket("link", person, 15 * 60).await?;
         Ok(Linked {

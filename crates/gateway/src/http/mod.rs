@@ -1,4 +1,4 @@
-//! The interface over HTTP: who asks, what they may, and one file for each kind of request.
+//! The HTTP interface: authentication, permissions, and one file for each kind of request.
 
 mod applications;
 mod approvals;
@@ -39,7 +39,7 @@ use listen::Listener;
 pub use guard::Peer;
 pub use openapi::document;
 
-/// Everything that is served.
+/// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route(endpoint::ABOUT, get(ops::about))
@@ -100,7 +100,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-/// What a runner sends may be longer than what a person does.
+/// A runner's requests may be longer than a person's.
 fn large<H, T>(handler: H) -> MethodRouter<Arc<Gateway>>
 where
     H: Handler<T, Arc<Gateway>>,
@@ -109,7 +109,7 @@ where
     post(handler).layer(DefaultBodyLimit::max(wire::limit::LINES_BODY))
 }
 
-/// Serves on the socket and on the address until `stop`: with TLS where there is any.
+/// Serves on the socket and on the address until `stop`, with TLS if configured.
 pub async fn serve(
     gateway: Arc<Gateway>,
     unix: UnixListener,

@@ -1,5 +1,5 @@
-//! Logging in at an identity provider: a browser by code and PKCE, a program without one by the
-//! device flow, a program of a CI by a token that its provider has signed.
+//! Logins at an identity provider: a browser by code and PKCE, a command-line program by the device
+//! flow, a CI program by a token that its provider has signed.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use crate::token::new_token;
 use crate::wire::login::{CiLogin, DeviceLogin, DevicePoll, DevicePolled};
 use crate::wire::{Kind, LoggedIn, LoginWay, limit};
 
-/// How long a person may take at the provider.
+/// How long a person may take at the provider, in seconds.
 const ATTEMPT: i64 = 600;
-/// How long a program of a CI is logged in.
+/// How long a CI program stays logged in, in seconds.
 const CI: i64 = 3600;
 
 impl From<NoLogin> for Refusal {
@@ -46,7 +46,7 @@ fn people(gateway: &Gateway) -> Answer<&(OidcLogin, Provider)> {
     gateway.providers.people.as_ref().ok_or_else(none)
 }
 
-/// It goes to the provider and comes back with the code: whoever brings it has begun it.
+/// This cookie accompanies the code: whoever brings the code back must have begun the login.
 fn attempt_cookie(gateway: &Gateway) -> &'static str {
     if gateway.is_secure() {
         "__Host-opsbook-oidc"
@@ -55,7 +55,7 @@ fn attempt_cookie(gateway: &Gateway) -> &'static str {
     }
 }
 
-/// From the provider's page it is a navigation from another site, so it is not `Strict`.
+/// Returning from the provider's page is a navigation from another site, so it cannot be `Strict`.
 fn set_attempt(gateway: &Gateway, value: &str, seconds: i64) -> Answer<HeaderValue> {
     let secure = if gateway.is_secure() { "; Secure" } else { "" };
     let name = attempt_cookie(gateway);
@@ -111,7 +111,7 @@ pub(super) async fn back(
         let detail = format!("the identity provider says `{}`", outside::line(error));
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     }
-    // Another provider's code is none of this one's.
+    // A code of another provider is invalid here.
     if back.iss.as_ref().is_some_and(|iss| *iss != login.issuer) || back.code.len() > TOKEN {
         let detail = "the answer is not of this gateway's identity provider";
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
@@ -133,7 +133,7 @@ fn attempt(value: &str) -> Option<Attempt> {
         nonce: parts.next()?,
         verifier: parts.next()?,
     };
-    // Of our own making: nobody else chooses one that is easily guessed.
+    // Only values that we generated: nobody else can choose one that is easy to guess.
     let ours = |text: &String| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     let all = [&attempt.state, &attempt.nonce, &attempt.verifier];
     (parts.next().is_none() && all.into_iter().all(ours)).then_some(attempt)

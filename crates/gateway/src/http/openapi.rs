@@ -1,4 +1,4 @@
-//! The `OpenAPI` document: the types of `wire`, and one line for each request.
+//! The `OpenAPI` document: the types of `wire`, and one row for each request.
 
 use utoipa::OpenApi;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
@@ -114,7 +114,7 @@ use crate::wire;
 )]
 struct Schemas;
 
-/// Path, method, what is sent, what comes back, and what it is for.
+/// Path, method, request type, response type, and description.
 type Row = (
     &'static str,
     HttpMethod,
@@ -123,7 +123,7 @@ type Row = (
     &'static str,
 );
 
-/// Every request. `[X]` is an array of X; other words than names of types are content types.
+/// Every request. `[X]` is an array of X; words that are not type names are content types.
 const ROWS: &[Row] = &[
     (
         at::ABOUT,
@@ -440,10 +440,10 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// The document, JSON.
+/// The document as JSON.
 ///
 /// # Panics
-/// Never: what it is made of can be written.
+/// Never: the document can always be serialised.
 #[must_use]
 pub fn document() -> String {
     let mut document = Schemas::openapi();
@@ -505,7 +505,7 @@ fn content(name: &str) -> utoipa::openapi::Content {
 mod tests {
     use super::*;
 
-    /// `opsbook schema gateway` prints it; a change of it is seen in the change of that file.
+    /// `opsbook schema gateway` prints it; the file shows every change.
     #[test]
     fn the_document_of_the_client_is_this_one() {
         let path = concat!(

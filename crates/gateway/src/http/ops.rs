@@ -1,4 +1,4 @@
-//! What a gateway says of itself: to everybody, to a supervisor, to Prometheus.
+//! The gateway's own state: for everybody, for a supervisor, for Prometheus.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Not whether the process is up: whether it can write.
+/// Reports not whether the process runs, but whether it can write.
 pub(super) async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
     match tokio::time::timeout(Duration::from_secs(5), gateway.store.write()).await {
         Ok(Ok(())) => "ok\n".into_response(),
@@ -149,7 +149,7 @@ async fn measured(gateway: &Gateway) -> Result<String, StoreError> {
     Ok(text)
 }
 
-/// The value of a label.
+/// Escapes a label's value.
 fn quoted(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"");
     format!("\"{}\"", text.replace('\n', "\\n"))

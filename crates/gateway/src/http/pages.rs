@@ -1,4 +1,4 @@
-//! The books, the page beside them, and the few files that make them the console.
+//! The books, the overview page, and the files that turn them into the console.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ const STYLE: &str = include_str!("../console/console.css");
 const OVERVIEW_SCRIPT: &str = include_str!("../console/overview.js");
 const OVERVIEW_STYLE: &str = include_str!("../console/overview.css");
 
-/// Below it stands the book of each manual.
+/// The path of the manuals' books.
 const BOOKS: &str = "manuals";
-/// Of the page beside the books.
+/// The content security policy of the overview page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
@@ -56,7 +56,8 @@ pub(super) async fn console(
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
-/// What runs where, and who was here; with several manuals it is what stands before them.
+/// The overview: which versions run where, and who worked on nodes. With several manuals it also
+/// lists them.
 fn overview(gateway: &Gateway) -> Response {
     let name = escaped(&gateway.name);
     let mut books = String::new();
@@ -92,13 +93,13 @@ fn overview(gateway: &Gateway) -> Response {
     (StatusCode::OK, headers, page).into_response()
 }
 
-/// What a path means that is none of the interface's.
+/// The meaning of a path outside the interface.
 enum Meant {
     /// A page of a manual's book.
     Page(Arc<Manual>, String),
-    /// What stands beside the books.
+    /// The overview page.
     Overview,
-    /// The book of this manual, whose pages name each other from its folder.
+    /// The book of this manual, whose links are relative to its folder.
     Folder(String),
     /// Nothing.
     Nothing,
@@ -157,14 +158,14 @@ pub(super) async fn book(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Respo
     (StatusCode::OK, headers, page.bytes).into_response()
 }
 
-/// A problem, for a person in front of a browser.
+/// A problem as a page for a browser.
 pub(super) fn told(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     (status, kind, format!("{}\n", problem.detail)).into_response()
 }
 
-/// A path without `%xx`; nothing where that is no text.
+/// A path without `%xx`; `None` if it is not text.
 fn decoded(path: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();

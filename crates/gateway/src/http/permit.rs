@@ -1,4 +1,4 @@
-//! Whether a person may do something, by the manual as it is now.
+//! Whether a person may do something, according to the current manual.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::refusal::Answer;
 use crate::gateway::Gateway;
 use crate::manuals::Wish;
 
-/// Whether the rules of the manual grant it.
+/// Checks that the manual's rules grant it.
 pub(super) async fn permit(gateway: &Gateway, manual: &str, wish: Wish) -> Answer<()> {
     let manual = Arc::clone(gateway.manuals.of(manual)?);
     let permitted = tokio::task::spawn_blocking(move || manual.read()?.permit(&wish));

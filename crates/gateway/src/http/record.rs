@@ -1,4 +1,4 @@
-//! The record of a run, for who verifies it elsewhere; and the log.
+//! The record of a run, for verification elsewhere; and the log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::store::events::From;
 use crate::wire::record::{Approved, Head, Log, Record, Thread};
 use crate::wire::{Kind, RunView, Verb};
 
-/// Bytes of the lines of a record.
+/// The most bytes of a record's lines.
 const MOST: usize = 48 << 20;
 
 pub(super) async fn record(
@@ -37,7 +37,7 @@ pub(super) async fn record(
             let of = threads.get_mut(&(leaf.node.clone(), leaf.epoch));
             if let Some(thread) = of {
                 let number = usize::try_from(leaf.number).unwrap_or(usize::MAX);
-                // A thread that went on has a later leaf.
+                // A thread that was continued has a later leaf.
                 thread.earlier.extend(thread.head.take());
                 thread.head = Some(Head {
                     number: leaf.number,
@@ -118,7 +118,7 @@ pub(super) struct Since {
     from: u64,
 }
 
-/// How much was run says something of it: the log is for those who may read a part of it.
+/// The amount of work is itself information: the log is for those who may read a part of it.
 pub(super) async fn log(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,

@@ -1,4 +1,4 @@
-//! A request that is not served: RFC 9457 problems. And what every answer carries.
+//! Refused requests as RFC 9457 problems, and the headers of every answer.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -15,7 +15,7 @@ use crate::wire::{Kind, Problem, header::PROBLEM_JSON};
 #[derive(Debug)]
 pub(super) struct Refusal(pub(super) Box<Problem>);
 
-/// What handlers answer.
+/// The result type of handlers.
 pub(super) type Answer<T> = Result<T, Refusal>;
 
 impl Refusal {
@@ -80,7 +80,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A body that is JSON of this type, within its bound.
+/// A JSON body of this type, limited in size.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
@@ -112,11 +112,11 @@ pub(super) async fn method() -> Refusal {
     Refusal::new(Kind::Method, "the path is there, and this method is not")
 }
 
-/// What holds for every answer, whoever made it.
+/// Headers of every answer, whichever code made it.
 pub(super) async fn headers(request: Request<Body>, next: Next) -> Response {
     let api = request.uri().path().starts_with("/v1");
     let mut response = next.run(request).await;
-    // axum's own refusals, of a path or a query, are plain text.
+    // axum's own errors about paths and queries are plain text.
     let plain = response
         .headers()
         .get(header::CONTENT_TYPE)

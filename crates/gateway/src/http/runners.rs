@@ -1,4 +1,4 @@
-//! Runners: enrolled, given work, heard.
+//! Requests of runners: enrolment, work, reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use crate::wire::{
     Acked, Enroll, Enrolled, Hello, Kind, Lines, News, PartKey, Source, Work, header, limit,
 };
 
-/// Bytes of a journal that go with the work.
+/// The most bytes of a journal that accompany the work.
 const JOURNAL: usize = 4 * 1024 * 1024;
 
 pub(super) async fn enroll(
@@ -54,7 +54,7 @@ pub(super) async fn enroll(
         }
         _ => Proof::Secret,
     };
-    // It is good once, whatever becomes of the rest.
+    // It is valid once, even if the rest fails.
     let segment = gateway.store.take_ticket("enroll", &enroll.token).await?;
     let Some(segment) = segment else {
         let detail =
@@ -82,11 +82,11 @@ pub(super) async fn enroll(
     Ok(axum::Json(with_certificate(runner, issued, life)))
 }
 
-/// What a runner proves itself with from now on.
+/// How a runner authenticates from now on.
 enum Proof<'a> {
-    /// Where TLS ends elsewhere: something that goes along with each request.
+    /// With a secret in each request, if something else terminates TLS.
     Secret,
-    /// For the key that has signed this request.
+    /// With a certificate for the key that has signed this request.
     Certificate(&'a str),
 }
 
@@ -166,7 +166,7 @@ pub(super) async fn work(
     if let Some(held) = &hello.rounds {
         gateway.store.hear_rounds(&runner, held).await?;
     }
-    // What has ended is acknowledged at once: the runner's next words are shorter.
+    // Confirm ends at once: the runner's next requests become shorter.
     let at_once = !news.ended.is_empty();
     loop {
         let claimed = gateway.store.claim(&runner, &hello.boot, room).await?;
@@ -190,17 +190,17 @@ pub(super) async fn work(
     }
 }
 
-/// Where a runner of this machine reads a manual: in this gateway's folder of it.
+/// The folder of a manual for a runner on this machine.
 fn folder(gateway: &Gateway, runner: &Runner, manual: &str) -> Option<Source> {
     let manual = gateway.manuals.of(manual).ok()?;
     let path = manual.folder().filter(|_| runner.segment == HERE)?;
     Some(Source::Folder { path })
 }
 
-/// Rounds of checks at a time.
+/// The most rounds of checks at a time.
 const ROUNDS: usize = 4;
 
-/// Rounds of checks, as many as it may have; none for a runner that knows of none.
+/// Rounds of checks, as many as it may have; none for a runner that does not support them.
 async fn rounds(gateway: &Gateway, runner: &Runner, hello: &Hello, news: &mut News) -> Answer<()> {
     let Some(held) = &hello.rounds else {
         return Ok(());
@@ -228,7 +228,7 @@ pub(super) async fn beat(
     Ok(axum::Json(news))
 }
 
-/// A runner that is too old gets nothing new.
+/// A runner that is too old gets no new work.
 fn is_served(gateway: &Gateway, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let (have, api) = (text(header::VERSION), text(header::API));
@@ -257,7 +257,7 @@ async fn heard(gateway: &Gateway, runner: &Runner, hello: &Hello, heard: Heard) 
     })
 }
 
-/// What its parts are to do, and the answers to their questions; of those that it has.
+/// What its parts should do, and answers to their questions.
 async fn more_news(
     gateway: &Gateway,
     runner: &Runner,
@@ -295,7 +295,7 @@ fn bounded(hello: &Hello) -> Answer<()> {
     Ok(())
 }
 
-/// A part, with the lines that an earlier controller of it has written.
+/// A part, with the lines that an earlier controller has written.
 async fn with_journal(gateway: &Gateway, key: &PartKey) -> Answer<Work> {
     let mut work = gateway.store.work(key).await?;
     if key.epoch == 1 {
@@ -312,7 +312,7 @@ async fn with_journal(gateway: &Gateway, key: &PartKey) -> Answer<Work> {
         let more = gateway.store.lines(&gateway.blobs, &key.run, &from, 1_000);
         let more = match more.await {
             Ok(more) => more,
-            // Without the lines, the node says all that has to be known.
+            // Without the lines, the node has all necessary information.
             Err(StoreError::Io(_)) => {
                 lines.clear();
                 work.journal_lines = 0;
@@ -364,7 +364,7 @@ pub(super) async fn lines(
     Ok(axum::Json(acked))
 }
 
-/// Where there is no room for lines, they wait in the journals of their runners.
+/// If the store is full, lines wait in the journals of their runners.
 fn later(error: StoreError) -> Refusal {
     if error.is_full() {
         return Refusal::new(Kind::TooMuch, "the store is full: send the lines later");
@@ -372,7 +372,7 @@ fn later(error: StoreError) -> Refusal {
     error.into()
 }
 
-/// The archive of a manual: what an ask has made, or the manual as it is where that is the same.
+/// The archive of a manual: the one made for an order, or the current manual if it is the same.
 pub(super) async fn manual(
     State(gateway): State<Arc<Gateway>>,
     Path((manual, archive)): Path<(String, String)>,

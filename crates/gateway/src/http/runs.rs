@@ -1,4 +1,4 @@
-//! Runs: listed, shown, and what people do with them.
+//! Runs: lists, details, and actions of people.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) struct Wanted {
     after: Option<String>,
 }
 
-/// Texts that a store can have: bounded, and without what a database refuses.
+/// Checks texts for the store: limited length, and no characters that a database refuses.
 pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Answer<()> {
     for text in texts {
         if text.len() > limit::TEXT || text.contains('\0') {
@@ -69,7 +69,7 @@ pub(super) async fn list(
         let wish = wish(&gateway, &caller, &run, Verb::Read).await?;
         match permit(&gateway, &run.manual, wish).await {
             Ok(()) => runs.push(run),
-            // Nobody's rules judge a run of a manual that the gateway does not have any more.
+            // No rules apply to a run whose manual the gateway no longer has.
             Err(refusal) if matches!(refusal.0.kind, Kind::NotAllowed | Kind::NotFound) => {}
             Err(refusal) => return Err(refusal),
         }
@@ -80,7 +80,7 @@ pub(super) async fn list(
     }))
 }
 
-/// A run, for somebody who wants to do this with it.
+/// A run, if the caller may do this with it.
 pub(super) async fn granted(
     gateway: &Gateway,
     caller: &Caller,
@@ -90,13 +90,13 @@ pub(super) async fn granted(
     let view = view(gateway, run).await?;
     let wish = wish(gateway, caller, &view.summary, verb).await?;
     match permit(gateway, &view.summary.manual, wish).await {
-        // What it waits for is where its journal is.
+        // A reported run is controlled where its journal is.
         Ok(()) if verb != Verb::Read && view.summary.origin == Origin::Laptop => {
             let detail = "this run is one of a laptop, reported later: it is gone on with there";
             Err(Refusal::new(Kind::State, detail))
         }
         Ok(()) => Ok(view),
-        // Who may not see a run is not told that there is one.
+        // Do not reveal a run to somebody who may not see it.
         Err(refusal) if verb == Verb::Read && refusal.0.kind == Kind::NotAllowed => Err(none(run)),
         Err(refusal) if refusal.0.kind == Kind::NotFound => Err(none(run)),
         Err(refusal) => Err(refusal),
@@ -268,7 +268,7 @@ pub(super) async fn resume(
     changed(&gateway, &run, segments).await
 }
 
-/// A run goes on with the text that it was asked for: a runner would refuse another one.
+/// A run continues with the text that was ordered: a runner would refuse another one.
 async fn same_text(gateway: &Gateway, run: &RunView, nodes: &[String]) -> Answer<()> {
     let halted = run
         .parts
@@ -287,7 +287,7 @@ async fn same_text(gateway: &Gateway, run: &RunView, nodes: &[String]) -> Answer
             arguments: work.arguments,
             ..Ask::default()
         };
-        // What it needs by way of approvals is settled; only its text is compared.
+        // The approvals are settled; only the text is compared.
         let by = Person {
             person: work.asked_by,
             groups: Vec::new(),

@@ -1,6 +1,5 @@
-//! Logging in by a signature with an ssh key: over a nonce that is good once, in a namespace that
-//! names this gateway, so that what was signed elsewhere is worth nothing here. `ssh-keygen`
-//! verifies it.
+//! Logins with an ssh key: a signature over a nonce that is valid once, in a namespace with this
+//! gateway's name, so that signatures made for others are invalid here. `ssh-keygen` verifies it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,11 +14,11 @@ use crate::store::written;
 use crate::wire::login::{Nonce, SshLogin};
 use crate::wire::{Kind, LoggedIn, limit};
 
-/// How long a nonce is good.
+/// The lifetime of a nonce, in seconds.
 const NONCE: i64 = 60;
-/// How long a person is logged in.
+/// How long a person stays logged in, in seconds.
 const SESSION: i64 = 12 * 3600;
-/// Nonces at a time: anybody may ask for one.
+/// The most valid nonces: anybody may request one.
 const MOST: i64 = 1_000;
 
 fn signers(gateway: &Gateway) -> Answer<&PathBuf> {
@@ -84,7 +83,7 @@ fn verify(signers: &Path, namespace: &str, login: &SshLogin) -> std::io::Result<
     signature.write_all(login.signature.as_bytes())?;
     let mut keygen = Command::new("ssh-keygen")
         .args(["-Y", "verify", "-n", namespace])
-        // One word: a name that begins with `-` is no option.
+        // One word: a name that begins with `-` is not an option.
         .arg(format!("-I{}", login.signer))
         .arg("-f")
         .arg(signers)
@@ -95,7 +94,7 @@ fn verify(signers: &Path, namespace: &str, login: &SshLogin) -> std::io::Result<
         .stderr(Stdio::null())
         .spawn()?;
     if let Some(mut stdin) = keygen.stdin.take() {
-        // Where it does not read, it refuses.
+        // If it does not read its input, it refuses.
         let _ = stdin.write_all(format!("{}\n", login.nonce).as_bytes());
     }
     Ok(keygen.wait()?.success())

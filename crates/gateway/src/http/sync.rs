@@ -1,4 +1,4 @@
-//! Runs that went past the gateway: reported by people, and found on nodes.
+//! Runs that bypassed the gateway: reports of people, and traces on nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::store::sync::{Believed, NewReport, Taken};
 use crate::wire::sync::{FindingView, Sync, Synced};
 use crate::wire::{Kind, Origin, RunView, Verb, limit};
 
-/// Lines of a request.
+/// The most lines of a request.
 const LINES: usize = 20_000;
 
 pub(super) async fn sync(
@@ -37,7 +37,7 @@ pub(super) async fn sync(
         None => About::new(first(&gateway, &caller, &sync).await?),
     };
     if !sync.lines.is_empty() {
-        // Whoever may only read says nothing of how machines are.
+        // Read permission is not enough to report the state of nodes.
         let may_run = permit(&gateway, &about.manual, about.wish(&caller, Verb::Run)).await;
         let believed = match may_run {
             Ok(()) => Believed::Values,
@@ -77,20 +77,20 @@ fn nothing(run: String) -> Synced {
     }
 }
 
-/// What a report is about.
+/// The run that a report is about.
 struct About {
     manual: String,
     procedure: String,
     arguments: BTreeMap<String, String>,
     machines: Vec<String>,
-    /// Of the one part that a reported run has.
+    /// The node of the only part of a reported run.
     node: String,
-    /// The run, where it is reported for the first time.
+    /// The run, if this is its first report.
     new: Option<NewReport>,
 }
 
 impl About {
-    /// A run that is there already, where it is one that this person has reported.
+    /// A known run, if this person has reported it.
     async fn known(gateway: &Gateway, caller: &Caller, view: RunView) -> Answer<About> {
         if view.summary.origin != Origin::Laptop {
             let detail = "the gateway has the journal of this run from its runners";
@@ -135,8 +135,7 @@ impl About {
     }
 }
 
-/// What the first line of a journal says of its run, within its bounds; of what this person may
-/// read.
+/// The first line of a journal, within limits; only if this person may read the run.
 async fn first(gateway: &Arc<Gateway>, caller: &Caller, sync: &Sync) -> Answer<NewReport> {
     let wrong = |detail: &str| Refusal::new(Kind::Wrong, detail);
     let line = sync.lines.first().map_or("", String::as_str);
@@ -181,7 +180,7 @@ async fn first(gateway: &Arc<Gateway>, caller: &Caller, sync: &Sync) -> Answer<N
     })
 }
 
-/// The machines that a run is about; refused where a journal says more than a run has.
+/// The nodes of a run; refused if there are too many.
 fn bounded(started: &RunStarted) -> Answer<Vec<String>> {
     let wrong = |detail: &str| Refusal::new(Kind::Wrong, detail);
     let roles = started.roles.values().flatten();
@@ -218,7 +217,7 @@ pub(super) struct Wanted {
     node: Option<String>,
 }
 
-/// Runs that nobody knows, on the nodes on which somebody may read something.
+/// Unknown runs on nodes where the person may read something.
 pub(super) async fn findings(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,

@@ -1,24 +1,24 @@
-//! The applications that a manual names, as somebody may see them.
+//! The applications of a manual that a person may see.
 
 use crate::wildcard;
 
 use super::{Person, Read};
 
-/// An application, and the nodes on which somebody may read one of its procedures.
+/// An application, and the nodes on which the person may read one of its procedures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Its name.
     pub id: String,
-    /// Its procedures: a pattern.
+    /// The pattern of its procedures.
     pub procedures: String,
-    /// The captured value that is its version.
+    /// The captured value with its version.
     pub version: Option<String>,
     /// The nodes.
     pub nodes: Vec<String>,
 }
 
 impl Read {
-    /// The applications; one that has no node for this person is left out.
+    /// The applications; leaves out those without a node for this person.
     #[must_use]
     pub fn places(&self, who: &Person) -> Vec<Place> {
         let mut places = Vec::new();
@@ -30,7 +30,7 @@ impl Read {
                 .filter(fits)
                 .cloned()
                 .collect();
-            // What the selector does not select is told by `lint`.
+            // `lint` reports invalid selectors.
             let nodes = self.project.nodes.select_at(&application.nodes);
             let nodes: Vec<String> = { nodes.unwrap_or_default().into_iter() }
                 .map(str::to_owned)

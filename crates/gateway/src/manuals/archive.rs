@@ -1,5 +1,6 @@
-//! A manual as an archive for runners of other machines: the files that git knows or would, else
-//! all; never those that `nodes.yaml` names as secrets. The same files make the same archive.
+//! A manual as an archive for runners on other machines: the files that git tracks or would track,
+//! otherwise all; never those that `nodes.yaml` names as secrets. The same files make the same
+//! archive.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -14,14 +15,14 @@ use crate::project::pack::looks_private;
 use crate::token::sha256;
 use crate::wire::{Kind, Problem, limit};
 
-/// Files of an archive.
+/// The most files of an archive.
 const MOST: usize = 50_000;
 
 impl Manual {
-    /// Makes the archive of the manual as it is now, in this folder; its SHA-256.
+    /// Makes the archive of the current manual in this folder; returns its SHA-256.
     ///
     /// # Errors
-    /// Where it cannot be made, or is too large.
+    /// If it cannot be made, or is too large.
     pub fn archive(&self, folder: &Path) -> Result<String, Box<Problem>> {
         let failed = |why: String| {
             let detail =
@@ -42,7 +43,7 @@ impl Manual {
     }
 }
 
-/// Whole, or not there.
+/// Writes it atomically.
 fn kept(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut part = tempfile::NamedTempFile::new_in(folder)?;
@@ -51,7 +52,7 @@ fn kept(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Where an archive lies.
+/// The path of an archive.
 pub(crate) fn path_of(folder: &Path, sum: &str) -> PathBuf {
     folder.join(format!("{sum}.tar"))
 }
@@ -67,7 +68,7 @@ fn packed(root: &Path, secrets: &BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
         let Ok(real) = root.join(&name).canonicalize() else {
             continue;
         };
-        // What a link leads to outside is not the manual's.
+        // A link's target outside of the manual is not a part of it.
         if !real.starts_with(&real_root) || !real.is_file() || is_secret(&real_root, &real, secrets)
         {
             continue;
@@ -107,7 +108,7 @@ fn is_secret(root: &Path, real: &Path, secrets: &BTreeSet<PathBuf>) -> bool {
     secrets.iter().any(same)
 }
 
-/// The files in which nodes keep secrets.
+/// The files with secrets of nodes.
 fn secrets(read: &Read) -> BTreeSet<PathBuf> {
     let nodes = &read.project.nodes;
     let nodes = nodes
@@ -122,8 +123,8 @@ fn secrets(read: &Read) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// Those that git has, and new ones that it does not ignore. Of these nobody has said yet that
-/// others may see them: what looks private stays here.
+/// Tracked files, and new ones that are not ignored. Nobody has published the new ones yet: those
+/// that look private are left out.
 fn of_git(root: &Path) -> Option<Vec<PathBuf>> {
     let mut files = listed(root, &["--cached"])?;
     let new = listed(root, &["--others", "--exclude-standard"])?;

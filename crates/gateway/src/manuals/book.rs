@@ -1,5 +1,5 @@
-//! The book as it is served: built again where the manual has changed, each page with the words
-//! by which the console finds what it shows.
+//! The served book: rebuilt when the manual has changed; each page contains the data by which the
+//! console recognises it.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::book::{Options, build};
 use crate::token::new_token;
 use crate::wire::{Kind, Problem};
 
-/// Builds whose pages may still be open in a browser.
+/// The number of builds to keep: their pages may still be open in a browser.
 const KEPT: usize = 8;
 
 /// The book of a manual.
@@ -25,13 +25,13 @@ pub struct Book {
 
 #[derive(Debug)]
 struct Built {
-    /// Its name, which its pages carry.
+    /// The id, which its pages contain.
     id: String,
     folder: PathBuf,
     print: Print,
-    /// Of each procedure, SHA-256 of the page that this build shows.
+    /// For each procedure, the SHA-256 of the page in this build.
     pages: BTreeMap<String, String>,
-    /// Pages bring scripts of their own: they get no console, and nothing of the reader's.
+    /// Pages with their own scripts get no console and no data of the reader.
     scripts: Scripts,
 }
 
@@ -46,15 +46,15 @@ enum Scripts {
 pub struct Page {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// What it is.
+    /// Its content type.
     pub content_type: &'static str,
-    /// Its content security policy, beside the one that it carries.
+    /// Its content security policy, in addition to its own.
     pub policy: &'static str,
 }
 
-/// Scripts of the book's own are named by hash in each page's own policy.
+/// The book's own scripts are listed by hash in each page's policy.
 const HELD: &str = "frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'none'";
-/// Whatever the page does, it is nobody's origin.
+/// A page with its own scripts gets an opaque origin.
 const SANDBOX: &str = "sandbox allow-scripts; frame-ancestors 'self'";
 
 impl Book {
@@ -67,7 +67,7 @@ impl Book {
         }
     }
 
-    /// The pages of procedures as a build shows them; none of a build that nobody remembers.
+    /// The page hashes of procedures in a build; `None` if the build is unknown.
     #[must_use]
     pub fn pages(&self, id: &str) -> Option<BTreeMap<String, String>> {
         let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,11 +84,11 @@ impl Book {
 }
 
 impl Manual {
-    /// A file of the book as it is now; nothing where it has none of this name. Takes time where
-    /// the manual has changed.
+    /// A file of the current book; `None` if it does not exist. Takes long if the manual has
+    /// changed.
     ///
     /// # Errors
-    /// Where there is no book.
+    /// If the book cannot be built.
     pub fn page(&self, path: &str) -> Result<Option<Page>, Box<Problem>> {
         let built = self.built()?;
         let Some(file) = below(&built.folder, path) else {
@@ -121,13 +121,13 @@ impl Manual {
             .building
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // Somebody may have built it meanwhile.
+        // Another task may have built it meanwhile.
         let mut print = Print::of(&self.root);
         if let Some(built) = self.book.current().filter(|built| built.print == print) {
             return Ok(built);
         }
-        // What changes while it is read is read again, so that the pages and their hashes are of
-        // one moment.
+        // If the manual changes during the build, build again, so that pages and hashes belong to
+        // the same state.
         for _ in 0..5 {
             let built = self.build(print)?;
             let after = Print::of(&self.root);
@@ -170,17 +170,17 @@ impl Manual {
         all.push(Arc::clone(&built));
         while all.len() > KEPT {
             let old = all.remove(0);
-            // Where it stays, it only takes room.
+            // A leftover only takes space.
             let _ = std::fs::remove_dir_all(&old.folder);
         }
         Ok(built)
     }
 }
 
-/// The page with the console's words in its head, and leave to ask the gateway.
+/// Adds the console's data to the page's head, and allows requests to the gateway.
 fn with_console(html: &[u8], (manual, build): (&str, &str)) -> Vec<u8> {
     let html = String::from_utf8_lossy(html);
-    // The first policy is the page's own: it stands before all that its author wrote.
+    // The first policy is the page's own: it precedes everything that the author wrote.
     let html = html.replacen("connect-src 'none'", "connect-src 'self'", 1);
     let manual = escaped(manual);
     let words = format!(
@@ -192,7 +192,7 @@ fn with_console(html: &[u8], (manual, build): (&str, &str)) -> Vec<u8> {
     html.replacen("</head>", &words, 1).into_bytes()
 }
 
-/// A name as it may stand in HTML.
+/// Escapes a name for HTML.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut safe = String::new();
@@ -209,7 +209,7 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
-/// A file below a folder, whatever its links lead to.
+/// A file below a folder; refuses links that lead out.
 fn below(folder: &Path, path: &str) -> Option<PathBuf> {
     let path = Path::new(path);
     let plain = |part: Component<'_>| matches!(part, Component::Normal(name) if !name.to_string_lossy().starts_with('.'));

@@ -1,5 +1,5 @@
-//! The gateway's own clone of a manual's repository, brought up to the branch again and again.
-//! Whoever reads the manual meanwhile is waited for: nobody plans with half of a revision.
+//! The gateway's clone of a manual's repository, regularly updated to its branch. An update waits
+//! for readers: nobody plans with a mixture of revisions.
 
 use std::sync::PoisonError;
 
@@ -7,14 +7,14 @@ use super::Manual;
 use crate::config::Source;
 use crate::package::git::Clone;
 
-/// What an inventory says stays (`crate::inventory`).
+/// Files of inventories stay (`crate::inventory`).
 const KEPT: &str = "/nodes/*.inventory.yaml";
 
 impl Manual {
-    /// The revision that its branch has now, where it is a clone of ours.
+    /// Updates the clone to the current revision of its branch; does nothing for a folder.
     ///
     /// # Errors
-    /// Where git says no: the revision before is served on.
+    /// git's error: the revision before is still served.
     pub fn bring(&self) -> Result<(), String> {
         let Source::Git { from, branch } = &self.source else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a person may do with a procedure on nodes, as the manual's rules say it.
+//! What a person may do with a procedure on nodes, by the manual's rules.
 
 use std::collections::BTreeMap;
 
@@ -13,29 +13,29 @@ use crate::wire::{Ask, Kind, Problem, Verb};
 
 use super::Read;
 
-/// Somebody, with the groups that an identity provider has said of them.
+/// A person, with their groups from an identity provider.
 #[derive(Clone, Debug, Default)]
 pub struct Person {
-    /// Person.
+    /// The person's name.
     pub person: String,
     /// Their groups.
     pub groups: Vec<String>,
 }
 
-/// What somebody wants to do.
+/// What a person wants to do.
 #[derive(Clone, Debug)]
 pub struct Wish {
-    /// Person.
+    /// The person's name.
     pub person: String,
-    /// Their groups, as an identity provider has said them.
+    /// Their groups from an identity provider.
     pub groups: Vec<String>,
-    /// What.
+    /// The verb.
     pub verb: Verb,
-    /// With which procedure.
+    /// The procedure.
     pub procedure: String,
-    /// On which nodes: all of them have to be granted.
+    /// The nodes, all of which must be granted.
     pub nodes: Vec<String>,
-    /// With which arguments, where a run is asked for.
+    /// The arguments of a run.
     pub arguments: BTreeMap<String, String>,
 }
 
@@ -61,11 +61,11 @@ impl Wish {
 }
 
 impl Read {
-    /// Whether the rules grant it. Without a file everybody who is logged in may do all; with one
-    /// that cannot be read nobody may do anything.
+    /// Checks that the rules grant it. Without a file everybody who is logged in may do everything;
+    /// with an unreadable file nobody may do anything.
     ///
     /// # Errors
-    /// What does not hold, of the rules that come nearest.
+    /// The conditions that do not hold, in the closest rules.
     pub fn permit(&self, wish: &Wish) -> Result<(), Box<Problem>> {
         let access = match &self.access {
             Ok(None) => return Ok(()),
@@ -94,10 +94,10 @@ impl Read {
         Ok(())
     }
 
-    /// The same, with every rule that was looked at; of the first node that decides.
+    /// The same, with every examined rule; for the first node that decides.
     ///
     /// # Errors
-    /// Where the rules cannot be read.
+    /// If the rules cannot be read.
     pub fn explain(&self, wish: &Wish) -> Result<Explained, Box<Problem>> {
         let access = self.access.as_ref().map_err(Clone::clone)?;
         let Some(access) = access else {
@@ -142,10 +142,10 @@ impl Read {
         Ok(access.as_ref())
     }
 
-    /// The approvals that somebody's ask needs on these machines.
+    /// The approvals that a person's order needs on these nodes.
     ///
     /// # Errors
-    /// Where the rules, or the value of a node, cannot be read.
+    /// If the rules or a node's value cannot be read.
     pub fn needs(
         &self,
         ask: &Ask,
@@ -170,10 +170,11 @@ impl Read {
         needs.map_err(|why| Box::new(Problem::new(Kind::Wrong, why)))
     }
 
-    /// For which of these needs somebody counts; who asked never does.
+    /// The needs for which a person's approval counts; never that of the person who ordered the
+    /// run.
     ///
     /// # Errors
-    /// Where the rules cannot be read.
+    /// If the rules cannot be read.
     pub fn counts_for(
         &self,
         needs: &[Need],
@@ -183,7 +184,7 @@ impl Read {
         let arguments = BTreeMap::new();
         let question = Question {
             person: asked_by,
-            // Of one group or another: who asked never counts.
+            // The person who ordered the run never counts, so their groups do not matter.
             groups: &[],
             verb: Verb::Run,
             procedure,
@@ -201,7 +202,7 @@ impl Read {
         Ok(places.collect())
     }
 
-    /// Whether somebody may read anything at all.
+    /// Whether a person may read anything.
     #[must_use]
     pub fn reads_something(&self, who: &Person) -> bool {
         let arguments = BTreeMap::new();
@@ -220,7 +221,7 @@ impl Read {
         }
     }
 
-    /// Whether somebody may read one of these, procedures or `GROUP::CHECK`, on one of these nodes.
+    /// Whether a person may read one of these (procedures or `GROUP::CHECK`) on one of these nodes.
     #[must_use]
     pub fn reads_one(&self, who: &Person, names: &[String], nodes: &[String]) -> bool {
         names.iter().any(|name| {
@@ -238,7 +239,7 @@ impl Read {
         })
     }
 
-    /// Whether somebody may read something on a node: a procedure, or a check.
+    /// Whether a person may read a procedure or a check on a node.
     #[must_use]
     pub fn reads_on(&self, who: &Person, node: &str) -> bool {
         let mut names: Vec<String> = self.project.manual.procedures.keys().cloned().collect();
@@ -246,12 +247,12 @@ impl Read {
         self.reads_one(who, &names, &[node.to_owned()])
     }
 
-    /// The checks of the manual, `GROUP::CHECK`, that one of these patterns names.
+    /// The manual's checks (`GROUP::CHECK`) that match one of these patterns.
     #[must_use]
     pub fn checks_like(&self, patterns: &[String]) -> Vec<String> {
         let groups = self.project.manual.groups.values();
         let names = groups.flat_map(|group| {
-            // Typed assertions have names of their own, which their facts give them.
+            // Typed assertions are named after their facts.
             let checks = group.checks.iter();
             let checks: Vec<String> = checks.map(|check| case_name(&check.name)).collect();
             checks.into_iter().chain([format!("{}::*", group.id)])
@@ -264,7 +265,7 @@ impl Read {
         names.filter(like).collect()
     }
 
-    /// The verbs that somebody has on any of these nodes.
+    /// The verbs that a person has on any of these nodes.
     #[must_use]
     pub fn verbs(&self, who: &Person, procedure: &str, nodes: &[String]) -> Vec<Verb> {
         let any = |verb: &Verb| {
@@ -277,7 +278,7 @@ impl Read {
                     nodes: vec![node.clone()],
                     arguments: BTreeMap::new(),
                 };
-                // Which arguments are allowed is seen once they are given.
+                // The allowed arguments are checked when they are given.
                 self.permit(&wish).is_ok() || *verb == Verb::Run && self.runs_with_some(&wish)
             })
         };

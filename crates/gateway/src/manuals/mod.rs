@@ -1,5 +1,5 @@
-//! The manuals that the gateway serves: each read again where a file of it has changed, planned, shown
-//! as a book.
+//! The manuals of the gateway: each is read again when one of its files has changed, planned, and
+//! shown as a book.
 
 mod applications;
 mod archive;
@@ -38,29 +38,29 @@ pub struct Manual {
     pub id: String,
     /// Its folder, absolute.
     pub root: PathBuf,
-    /// Where its files come from.
+    /// The source of its files.
     source: Source,
-    /// How many approvals every run needs, whatever its rules say.
+    /// How many approvals every run needs, regardless of its rules.
     always: u32,
     read: Mutex<Option<Arc<Read>>>,
     book: Book,
 }
 
-/// A manual as it was at one moment.
+/// A manual at one moment.
 #[derive(Debug)]
 pub struct Read {
     /// The project.
     pub project: Project,
-    /// The git revision, and whether nothing has changed beside it.
+    /// The git revision, and whether there are no other changes.
     pub revision: Option<String>,
     print: Print,
-    /// By the number of the page.
+    /// The hash of each page, by index.
     pages: Vec<String>,
     access: Result<Option<Access>, Box<Problem>>,
 }
 
 impl Manual {
-    /// The manual in this folder; its book is made below `state`.
+    /// The manual in this folder; its book is built below `state`.
     #[must_use]
     pub fn new(root: &Path, state: &Path, always: u32) -> Manual {
         let name = root
@@ -77,7 +77,7 @@ impl Manual {
         }
     }
 
-    /// A manual of this name; a clone and its book are kept below `state`.
+    /// A manual with this name; its clone and its book are below `state`.
     #[must_use]
     pub fn named(id: &str, source: Source, state: &Path, always: u32) -> Manual {
         let root = match &source {
@@ -94,8 +94,8 @@ impl Manual {
         }
     }
 
-    /// The folder in which a runner of this machine reads it. A clone changes by itself: of that
-    /// a runner gets an archive.
+    /// The folder for a runner on this machine. A clone changes by itself, so runners get an
+    /// archive of it.
     #[must_use]
     pub fn folder(&self) -> Option<String> {
         match &self.source {
@@ -104,10 +104,10 @@ impl Manual {
         }
     }
 
-    /// As it is now. Takes time: call it where waiting harms nobody.
+    /// The current state. May take long: do not call it in async code.
     ///
     /// # Errors
-    /// Where it has a mistake that concerns all of it.
+    /// If it has an error that concerns all of it.
     pub fn read(&self) -> Result<Arc<Read>, Box<Problem>> {
         let print = Print::of(&self.root);
         let mut held = self.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,13 +150,13 @@ impl Manual {
 }
 
 impl Read {
-    /// SHA-256 of what the page of a procedure says.
+    /// SHA-256 of the page of a procedure.
     #[must_use]
     pub fn page_of(&self, procedure: &crate::manual::Procedure) -> &str {
         self.pages.get(procedure.page).map_or("", String::as_str)
     }
 
-    /// Of each procedure, SHA-256 of its page.
+    /// For each procedure, the SHA-256 of its page.
     #[must_use]
     pub fn pages(&self) -> BTreeMap<String, String> {
         let all = self.project.manual.procedures.values();
@@ -165,12 +165,12 @@ impl Read {
     }
 }
 
-/// With what it includes, which the text of the page has.
+/// The page's text contains its includes.
 fn page_sha256(page: &crate::manual::Page) -> String {
     sha256(page.text.text.as_bytes())
 }
 
-/// Problems of a manual as one of the interface.
+/// Converts problems of a manual into one of the interface.
 pub(crate) fn wrong(problems: &[source::Problem]) -> Box<Problem> {
     let all: Vec<String> = source::first_of_each(problems)
         .iter()

@@ -1,4 +1,4 @@
-//! An ask, planned: which parts it has, and what each will run. Pure but for the manual's files.
+//! Plans an order: its parts, and what each will run. Pure, apart from reading the manual's files.
 
 use crate::event::PlanRecord;
 use crate::manual::Procedure;
@@ -12,7 +12,7 @@ use crate::wire::{Ask, Kind, Parameter, Problem, ProcedureView, StepView, Verb, 
 use super::may::Person;
 use super::{Manual, Read, wrong};
 
-/// What an ask comes to.
+/// The result of planning.
 #[derive(Debug)]
 pub struct Planned {
     /// The heading over the contract.
@@ -25,7 +25,7 @@ pub struct Planned {
     pub parts: Vec<PlannedPart>,
 }
 
-/// A part of an ask.
+/// A part of an order.
 #[derive(Debug)]
 pub struct PlannedPart {
     /// The node, or `*`.
@@ -34,23 +34,23 @@ pub struct PlannedPart {
     pub segment: String,
     /// Its batch, from 1.
     pub batch: usize,
-    /// The machines that it is about.
+    /// Its nodes.
     pub machines: Vec<String>,
-    /// What names it on a command line.
+    /// Its words on a command line.
     pub words: Vec<String>,
-    /// Of its plan.
+    /// The hash of its plan.
     pub plan_sha256: String,
-    /// The plan of each machine, JSON.
+    /// The plan of each node, as JSON.
     pub plan: String,
-    /// What has to be approved before it begins.
+    /// What must be approved before it begins.
     pub consent: Option<NewConsent>,
 }
 
 impl Manual {
-    /// Plans an ask of this person.
+    /// Plans this person's order.
     ///
     /// # Errors
-    /// Where the page is not the one that was read, or the manual, nodes or arguments are wrong.
+    /// If the page is not the one that was read, or the manual, nodes or arguments are wrong.
     pub fn plan(&self, ask: &Ask, by: &Person) -> Result<Planned, Box<Problem>> {
         let read = self.read()?;
         let procedure = read.procedure(&ask.procedure)?;
@@ -109,7 +109,7 @@ fn problem(kind: Kind, detail: impl Into<String>) -> Box<Problem> {
     Box::new(Problem::new(kind, detail))
 }
 
-/// By the text of its site.
+/// By the text of the site.
 type Records = std::collections::BTreeMap<String, PlanRecord>;
 
 fn each(ask: &Ask, plan: &Plan, records: &Records) -> Result<Vec<PlannedPart>, Box<Problem>> {
@@ -145,7 +145,7 @@ fn each(ask: &Ask, plan: &Plan, records: &Records) -> Result<Vec<PlannedPart>, B
     Ok(parts)
 }
 
-/// A procedure with roles: all of its machines are one part.
+/// A procedure with roles: all its nodes are one part.
 fn whole(ask: &Ask, plan: &Plan, records: &Records) -> Result<PlannedPart, Box<Problem>> {
     let mut segments = Vec::new();
     for node in &plan.nodes {
@@ -220,7 +220,7 @@ impl Read {
     /// A procedure by its id.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If it does not exist.
     pub fn procedure(&self, id: &str) -> Result<&Procedure, Box<Problem>> {
         let found = self.project.manual.procedures.get(id);
         found.ok_or_else(|| {
@@ -231,7 +231,7 @@ impl Read {
         })
     }
 
-    /// What the card of a procedure needs.
+    /// The data for a procedure's card.
     #[must_use]
     pub fn view(&self, manual: &str, procedure: &Procedure, who: &Person) -> ProcedureView {
         let able = able(&self.project, procedure);
@@ -282,7 +282,7 @@ impl Read {
     /// The nodes with their segments and groups.
     ///
     /// # Errors
-    /// Where the selector is wrong.
+    /// If the selector is invalid.
     pub fn hosts(&self, select: Option<&str>) -> Result<Vec<Node>, Box<Problem>> {
         let nodes = &self.project.nodes;
         let names = match select {
@@ -298,13 +298,13 @@ impl Read {
     }
 }
 
-/// The segment of a node, as far as it has one.
+/// The segment of a node.
 #[must_use]
 pub fn segment_of(node: &Node) -> String {
     segment(node).unwrap_or_default()
 }
 
-/// The nodes on which a procedure may be run; none where it has roles.
+/// The nodes where a procedure may run; empty if it has roles.
 fn able(project: &Project, procedure: &Procedure) -> Vec<String> {
     if !procedure.roles.is_empty() {
         return Vec::new();
@@ -316,7 +316,7 @@ fn able(project: &Project, procedure: &Procedure) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// A name from outside, as a sentence may have it.
+/// A name from outside, for use in a sentence.
 fn text(name: &str) -> String {
     let cut = name.floor_char_boundary(limit::NAME);
     crate::outside::line(&name[..cut]).to_string()

@@ -1,10 +1,10 @@
-//! Whether a folder is still what it was: a hash of names, sizes and times of its files.
+//! Detects changes of a folder: a hash of names, sizes and times of its files.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// What is not the manual's own, or is made from it.
+/// Files that are not a part of the manual, or are generated from it.
 const OTHERS: [&str; 7] = [
     ".git",
     ".hg",
@@ -14,7 +14,7 @@ const OTHERS: [&str; 7] = [
     "target",
     "node_modules",
 ];
-/// Files that are looked at; in a larger folder, changes of the others are noticed late.
+/// The most files to examine; in a larger folder, changes of the others are noticed late.
 const MOST: usize = 50_000;
 
 /// A folder at one moment.
@@ -58,13 +58,13 @@ impl Print {
     }
 }
 
-/// What lies in a manual's folder, and is not the manual's own.
+/// Whether a file in a manual's folder is not a part of the manual.
 pub(super) fn is_anothers(entry: &std::fs::DirEntry) -> bool {
     let name = entry.file_name();
     OTHERS.iter().any(|other| name == *other) || is_book(&entry.path())
 }
 
-/// A folder that `opsbook build` made.
+/// Whether `opsbook build` made this folder.
 fn is_book(path: &Path) -> bool {
     path.join("index.html").is_file() && path.join(".nojekyll").is_file()
 }

@@ -1,4 +1,4 @@
-//! The manuals of a gateway, by their names. One is as simple as ever: nobody has to name it.
+//! The manuals of a gateway by name. A single manual need not be named.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::wire::{Kind, Problem, limit};
 
 use super::Manual;
 
-/// All manuals of a gateway; there is one at least.
+/// All manuals of a gateway; at least one.
 #[derive(Debug)]
 pub struct Manuals(BTreeMap<String, Arc<Manual>>);
 
@@ -19,12 +19,12 @@ impl Manuals {
         Manuals(all.map(|one| (one.id.clone(), Arc::new(one))).collect())
     }
 
-    /// All of them, in the order of their names.
+    /// All of them, sorted by name.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Manual>> {
         self.0.values()
     }
 
-    /// The only one, where there is one alone.
+    /// The only manual, if there is one.
     #[must_use]
     pub fn alone(&self) -> Option<&Arc<Manual>> {
         let mut all = self.0.values();
@@ -37,10 +37,10 @@ impl Manuals {
         self.0.keys().cloned().collect::<Vec<_>>().join(", ")
     }
 
-    /// The manual of this name; without a name, the only one.
+    /// The manual with this name; without a name, the only one.
     ///
     /// # Errors
-    /// Where there is none of this name, or several and no name.
+    /// If it does not exist, or there are several and no name.
     pub fn one(&self, id: Option<&str>) -> Result<&Arc<Manual>, Box<Problem>> {
         let Some(id) = id else {
             return self.alone().ok_or_else(|| {
@@ -56,11 +56,11 @@ impl Manuals {
         })
     }
 
-    /// The manual by whose rules what belongs to this one is judged: where there is one alone, it
-    /// is that, whatever it was called when something was asked for.
+    /// The manual whose rules apply to data of this one: if there is only one manual, that one,
+    /// even if it had another name at the time.
     ///
     /// # Errors
-    /// Where it is none of several.
+    /// If it is none of several.
     pub fn of(&self, id: &str) -> Result<&Arc<Manual>, Box<Problem>> {
         match self.alone() {
             Some(alone) => Ok(alone),
@@ -68,10 +68,10 @@ impl Manuals {
         }
     }
 
-    /// The manual of this name; without a name, the only one that has the procedure. Takes time.
+    /// The manual with this name; without a name, the only one with the procedure. May take long.
     ///
     /// # Errors
-    /// Where there is none, or more than one.
+    /// If there is none, or more than one.
     pub fn with(&self, id: Option<&str>, procedure: &str) -> Result<&Arc<Manual>, Box<Problem>> {
         if id.is_some() || self.0.len() == 1 {
             return self.one(id);

@@ -1,5 +1,5 @@
-//! Identity providers: people log in there, and programs of a CI are known there. What a provider
-//! says of itself is asked when it is needed, and believed for a while.
+//! Identity providers, where people and CI programs are known. A provider's description is fetched
+//! when needed and cached for a while.
 
 mod verify;
 
@@ -20,27 +20,27 @@ use verify::{Untrue, claims};
 
 pub(crate) use verify::LONGEST as TOKEN;
 
-/// How long a provider is believed to be the same.
+/// How long a provider's description is cached.
 const BELIEVED: Duration = Duration::from_mins(15);
-/// A token with a key that nobody knows makes us ask for the keys, at most so often.
+/// The least time between two fetches of keys because of a token with an unknown key.
 const KEYS_ANEW: Duration = Duration::from_secs(10);
-/// Requests to providers at a time: anybody may begin to log in.
+/// The most parallel requests to providers: anybody may begin a login.
 const AT_ONCE: usize = 16;
-/// Groups of a person.
+/// The most groups of a person.
 const GROUPS: usize = 500;
 
-/// Why somebody is not logged in.
+/// Why a login failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoLogin {
-    /// The provider, or its token, says no.
+    /// The provider refuses, or its token is invalid.
     Refused(String),
-    /// The provider cannot be asked, or answers what nobody understands.
+    /// The provider cannot be reached, or its answer is invalid.
     Unknown(String),
-    /// Not now.
+    /// Too many logins at the moment.
     TooMuch,
 }
 
-/// Somebody whom a provider knows.
+/// A person or program that a provider knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Somebody {
     pub(crate) person: String,
@@ -55,7 +55,7 @@ pub struct Provider {
     room: tokio::sync::Semaphore,
 }
 
-/// What a provider says of itself.
+/// A provider's description.
 #[derive(Debug)]
 struct Known {
     about: About,
@@ -75,17 +75,17 @@ struct About {
     device_authorization_endpoint: Option<String>,
 }
 
-/// The ways by which identity providers let in.
+/// The identity providers for logins.
 #[derive(Debug, Default)]
 pub struct Providers {
-    /// Of people.
+    /// For people.
     pub(crate) people: Option<(OidcLogin, Provider)>,
-    /// Of programs, by the names of the configuration.
+    /// For programs, by their names in the configuration.
     pub(crate) ci: Vec<(String, CiLogin, Provider)>,
 }
 
 impl Providers {
-    /// As the configuration says.
+    /// From the configuration.
     #[must_use]
     pub fn of(login: &crate::config::Login) -> Providers {
         let people = login.oidc.clone();
@@ -101,9 +101,9 @@ impl Providers {
         }
     }
 
-    /// Who a token of a CI is.
+    /// The program that a CI token belongs to.
     pub(crate) async fn program(&self, token: &str) -> Result<Somebody, NoLogin> {
-        // Whose it says it is, is not yet believed: it only chooses whose keys verify it.
+        // The token's issuer is not trusted yet: it only selects the keys for verification.
         let issuer = issuer_of(token).ok_or_else(|| refused("the token cannot be read"))?;
         let mut said = refused("the token is of no issuer that this gateway knows");
         for (name, ci, provider) in &self.ci {
@@ -131,7 +131,7 @@ impl Providers {
 }
 
 impl crate::config::CiMap {
-    /// Whether each claim that it names is there, with its value.
+    /// Whether each named claim exists with its value.
     fn fits(&self, claims: &Value) -> bool {
         self.claims.iter().all(|(name, pattern)| {
             let said = match &claims[name] {
@@ -190,7 +190,7 @@ impl Provider {
         })
     }
 
-    /// What it says of itself, no older than this.
+    /// Its description, at most this old.
     async fn known(&self, oldest: Duration) -> Result<Arc<Known>, NoLogin> {
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -206,7 +206,7 @@ impl Provider {
             self.issuer.trim_end_matches('/')
         );
         let about: About = self.get(&place).await?;
-        // Its own name is what tokens are compared with: who answers for another is not believed.
+        // Tokens are compared with its own name: a provider cannot answer for another.
         if about.issuer != self.issuer {
             let said = outside::line(&about.issuer);
             return Err(unknown(format!(
@@ -241,7 +241,7 @@ impl Provider {
     }
 }
 
-/// What a browser brings back, beside the code.
+/// Data that a browser brings back in addition to the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
     pub(crate) state: String,
@@ -249,7 +249,7 @@ pub(crate) struct Attempt {
     pub(crate) verifier: String,
 }
 
-/// `POST` to the device endpoint.
+/// The answer of the device endpoint.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Device {
     pub(crate) device_code: String,
@@ -262,9 +262,9 @@ pub(crate) struct Device {
     pub(crate) interval: Option<u64>,
 }
 
-/// What becomes of a device's login.
+/// The state of a device's login.
 pub(crate) enum Polled {
-    /// Nobody has said yes yet; how many seconds more are to lie between two questions.
+    /// Nobody has confirmed yet; the required seconds between two questions.
     Pending(u64),
     Somebody(Somebody),
 }
@@ -282,7 +282,7 @@ struct Failed {
 }
 
 impl OidcLogin {
-    /// Where a browser is sent to.
+    /// The address to send a browser to.
     pub(crate) async fn place(
         &self,
         provider: &Provider,
@@ -292,7 +292,7 @@ impl OidcLogin {
         let known = provider.known(BELIEVED).await?;
         let place = { known.about.authorization_endpoint.clone() }
             .ok_or_else(|| unknown("the provider lets no browser log in"))?;
-        // A place that a browser is sent to is one of the web.
+        // A browser may only be sent to a web address.
         let _: Url = place.parse().map_err(|error| unknown(format!("{error}")))?;
         let challenge = base64url(ring::digest::digest(
             &ring::digest::SHA256,
@@ -312,7 +312,7 @@ impl OidcLogin {
         Ok(format!("{place}{joint}{query}"))
     }
 
-    /// Who has come back with this code.
+    /// The person who has come back with this code.
     pub(crate) async fn by_code(
         &self,
         provider: &Provider,
@@ -335,7 +335,7 @@ impl OidcLogin {
         self.somebody(&claims)
     }
 
-    /// A person confirms in any browser what a program without one has begun.
+    /// Begins a login in a program without a browser; a person confirms it in any browser.
     pub(crate) async fn device(&self, provider: &Provider) -> Result<Device, NoLogin> {
         let known = provider.known(BELIEVED).await?;
         let place = { known.about.device_authorization_endpoint.clone() }
@@ -355,7 +355,7 @@ impl OidcLogin {
         Ok(device)
     }
 
-    /// Whether they have.
+    /// Whether the person has confirmed.
     pub(crate) async fn poll(
         &self,
         provider: &Provider,
@@ -376,7 +376,7 @@ impl OidcLogin {
         }
     }
 
-    /// The token that the provider gives, or the word with which it gives none.
+    /// The provider's token, or its error code.
     async fn token(
         &self,
         provider: &Provider,
@@ -428,20 +428,20 @@ impl OidcLogin {
         provider.ask(place, ask).await
     }
 
-    /// Who the claims are about.
+    /// The person in the claims.
     fn somebody(&self, claims: &Value) -> Result<Somebody, NoLogin> {
         let claim = self.person.as_str();
         let person = claims[claim].as_str().unwrap_or_default();
         if !limit::is_name(person) {
             return Err(refused(format!("the token: its `{claim}` is no name")));
         }
-        // The rules name schedules so.
+        // The rules use such names for schedules.
         if person.starts_with("schedule.") {
             return Err(refused(format!(
                 "the token: its `{claim}` is the name of a schedule"
             )));
         }
-        // Who may write any address into their account is not yet its owner.
+        // Somebody who can enter any address into their account need not own it.
         if claim == "email" && claims["email_verified"] != true {
             return Err(refused("the token: nobody has verified its `email`"));
         }

@@ -1,5 +1,5 @@
-//! Whether a token is what a provider has signed for us, and is good now. The form and the claims
-//! are the affair of `jsonwebtoken`; signatures are verified by `ring`, as all of TLS is.
+//! Verifies that a provider has signed a token for us, and that it is valid now. `jsonwebtoken`
+//! parses the token and its claims; `ring` verifies signatures, as for TLS.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use jsonwebtoken::{decode, decode_header};
 use ring::signature as by;
 use serde_json::Value;
 
-/// Bytes of a token.
+/// The most bytes of a token.
 pub(crate) const LONGEST: usize = 16 << 10;
-/// Clocks differ.
+/// Tolerance for different clocks.
 const LEEWAY: Duration = Duration::from_secs(30);
-/// Nothing that is signed with a secret that both sides know, and nothing that is not signed.
+/// No algorithms with a shared secret, and none without a signature.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -29,12 +29,12 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
-/// Why a token is not taken.
+/// Why a token is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Untrue {
-    /// None of the keys that we have: the provider may have others by now.
+    /// It was signed with none of the known keys: the provider may have new ones.
     Key,
-    /// For good, in a few words.
+    /// It is invalid; a short reason.
     Token(String),
 }
 
@@ -42,7 +42,7 @@ fn untrue(why: impl Into<String>) -> Untrue {
     Untrue::Token(why.into())
 }
 
-/// The claims of a token of this issuer for this audience.
+/// The claims of this issuer's token for this audience.
 pub(crate) fn claims(
     token: &str,
     keys: &JwkSet,
@@ -69,7 +69,7 @@ pub(crate) fn claims(
     rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     let decoded = decode::<Value>(token, &key, &rules);
     let claims = decoded.map_err(|error| untrue(told(&error)))?.claims;
-    // Of several audiences, the one that it was made for has a claim of its own.
+    // With several audiences, a separate claim names the one that it was made for.
     let several = claims["aud"].as_array().is_some_and(|all| all.len() > 1);
     if (several || claims.get("azp").is_some()) && claims["azp"] != audience {
         return Err(untrue("it was made for another client"));
@@ -77,7 +77,7 @@ pub(crate) fn claims(
     Ok(claims)
 }
 
-/// The key of this name. Where the token names none, the only one of its kind.
+/// The key with this name. If the token names none, the only key of its type.
 fn key<'a>(keys: &'a JwkSet, name: Option<&str>, algorithm: Algorithm) -> Option<&'a Jwk> {
     let mut fitting = keys.keys.iter().filter(|key| fits(key, algorithm));
     match name {
@@ -92,7 +92,7 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
         AlgorithmParameters::RSA(_) => !matches!(algorithm, ES256 | ES384 | EdDSA),
         AlgorithmParameters::EllipticCurve(_) => matches!(algorithm, ES256 | ES384),
         AlgorithmParameters::OctetKeyPair(_) => algorithm == EdDSA,
-        // A secret that a provider shows to everybody is none.
+        // A published secret is not a secret.
         _ => false,
     };
     let signs = !matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption));
@@ -126,7 +126,7 @@ fn install() {
         },
         key_utils: KeyUtils::new_unimplemented(),
     };
-    // It was installed already, by this function.
+    // This function has already installed it.
     let _ = PROVIDER.install_default();
 }
 

@@ -1,5 +1,5 @@
-//! Signs a runner's key: `ssh-keygen` does it, with a key that is read when it is needed and goes
-//! through a pipe, or with one that an agent has.
+//! Signs a runner's key with `ssh-keygen`, using a key that is read when needed and passed through
+//! a pipe, or one in an agent.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use tokio::sync::Semaphore;
 use super::{Ca, Certificates, NODE, Permit};
 use crate::wire::CertificateOut;
 
-/// At a time: a thousand parts may begin at once.
+/// The most parallel signatures: a thousand parts may begin at once.
 const ROOM: usize = 8;
 static SIGNERS: Semaphore = Semaphore::const_new(ROOM);
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A node's clock may be so much behind.
+/// How far a node's clock may be behind.
 const GRACE: &str = "-1m";
-/// Bytes of a public key, of what names a certificate, of its principals.
+/// The most bytes of a public key, of a certificate's id, and of its principals.
 const LONGEST_KEY: usize = 200;
 const LONGEST_ID: usize = 512;
 const LONGEST_PRINCIPALS: usize = 16 << 10;
 
-/// A public key that a runner has made: of one kind, on one line.
+/// A runner's public key: of one type, on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey(String);
 
@@ -37,12 +37,12 @@ impl std::str::FromStr for PublicKey {
     }
 }
 
-/// For what a certificate is.
+/// The purpose of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct For {
-    /// What the log of `sshd` says of it.
+    /// The id that `sshd` writes to its log.
     pub id: String,
-    /// On which nodes.
+    /// The nodes.
     pub nodes: Vec<String>,
 }
 
@@ -68,7 +68,7 @@ impl For {
     }
 }
 
-/// A name as one word of a log, that does not look like the next one.
+/// A name as one word of a log, without separators.
 fn plain(name: &str) -> String {
     let good = |letter: char| letter.is_ascii_graphic() && !":,\\\"".contains(letter);
     let letters = name.chars();
@@ -78,7 +78,7 @@ fn plain(name: &str) -> String {
 }
 
 impl Certificates {
-    /// Signs it.
+    /// Signs the key.
     ///
     /// # Errors
     /// Why it cannot, in a sentence.
@@ -116,7 +116,7 @@ impl Certificates {
         })
     }
 
-    /// As whom it lets in, on these nodes.
+    /// The principals for these nodes.
     fn principals(&self, nodes: &[String]) -> Result<String, String> {
         let mut all: Vec<String> = Vec::new();
         for principal in &self.principals {
@@ -137,7 +137,7 @@ impl Certificates {
         Ok(all)
     }
 
-    /// What signs, and the key that it reads from its standard input.
+    /// The signing command, and the key for its standard input.
     async fn command(&self) -> Result<(Command, Option<String>), String> {
         let mut command = Command::new("ssh-keygen");
         command.arg("-q");
@@ -150,7 +150,7 @@ impl Certificates {
             }
             return Ok((command, None));
         };
-        // Nobody is asked for a passphrase.
+        // Never ask for a passphrase.
         command.args(["-P", "", "-s", "/dev/stdin"]);
         let text = secret.text().await;
         Ok((command, Some(text.map_err(|why| format!("no key: {why}"))?)))
@@ -166,7 +166,7 @@ async fn signed(mut command: Command, secret: Option<String>) -> Result<(), Stri
         .spawn()
         .map_err(|error| format!("`ssh-keygen`: {error}"))?;
     if let (Some(mut stdin), Some(secret)) = (child.stdin.take(), secret) {
-        // Where it does not read, it fails and says why.
+        // If it does not read its input, it fails with a message.
         let _ = stdin.write_all(secret.as_bytes()).await;
     }
     let output = child.wait_with_output().await;

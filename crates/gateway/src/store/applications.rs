@@ -1,20 +1,20 @@
-//! What runs have captured: of each run that is under way, and of the last one that ended OK, by
-//! machine and procedure. The newest value is all that is kept.
+//! Captured values: of each running run, and of the last run that ended OK, by node and procedure.
+//! Only the latest value is kept.
 
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Tx, written};
 use crate::wire;
 
-/// Bytes of a value that is kept: a version is short.
+/// The most bytes of a value: a version is short.
 const VALUE: usize = 256;
-/// Values that are kept of one part.
+/// The most values of one part.
 const MOST: i64 = 1_000;
 
-/// A value that the last run that ended OK has captured.
+/// A value that the last OK run has captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The machine.
+    /// The node.
     pub machine: String,
     /// The procedure.
     pub procedure: String,
@@ -22,13 +22,13 @@ pub struct Seen {
     pub value: String,
     /// The run.
     pub run: String,
-    /// When it ended.
+    /// The end of the run.
     pub at: String,
 }
 
 impl Store {
-    /// A run that is under way has captured a value on a machine of its part: whoever reports it
-    /// says nothing of other machines.
+    /// Stores a captured value of a running run on a node of its part: a reporter cannot make
+    /// statements about other nodes.
     pub(super) async fn captured(
         &self,
         tx: &mut Tx,
@@ -59,7 +59,7 @@ impl Store {
         Ok(())
     }
 
-    /// A part has ended: where that is OK, what it has captured is how its machines are now.
+    /// A part has ended: if it is OK, its captured values describe its nodes.
     pub(super) async fn keep_captured(
         &self,
         tx: &mut Tx,
@@ -87,10 +87,10 @@ impl Store {
         Ok(())
     }
 
-    /// The newest values of this name, by machine and procedure, the newest first.
+    /// The latest values of this name, by node and procedure, newest first.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn seen_values(&self, manual: &str, name: &str) -> Result<Vec<Seen>, StoreError> {
         let rows = sqlx::query(
             "select machine, procedure_id, value, run, at from seen_value \
@@ -113,11 +113,11 @@ impl Store {
         Ok(all)
     }
 
-    /// The last part of each procedure on each node that has begun and did not end OK, with its
-    /// run's end: now, where it has none.
+    /// The last part of each procedure on each node that began and did not end OK, with the end of
+    /// its run, or now if it has not ended.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn not_ok(&self, manual: &str) -> Result<Vec<NotOk>, StoreError> {
         let rows = sqlx::query(self.sql(
             "select p.node, r.procedure_id, p.run, coalesce(r.ended, {now}) as at \
@@ -152,6 +152,6 @@ pub struct NotOk {
     pub procedure: String,
     /// The run.
     pub run: String,
-    /// When it ended; now, where it has not.
+    /// The end of the run, or now if it has not ended.
     pub at: String,
 }

@@ -1,4 +1,4 @@
-//! Approvals: what a part needs before it may begin, who has given one, and until when it holds.
+//! Approvals: what a part needs before it may begin, who has approved, and until when it is valid.
 
 use std::collections::BTreeMap;
 
@@ -10,52 +10,52 @@ use wire::ask::Approvals;
 use super::{Store, StoreError, Tx, json, parsed, written};
 use crate::wire;
 
-/// Groups that are kept with an approval.
+/// The most groups stored with an approval.
 const MOST_GROUPS: usize = 50;
 
-/// What of a part has to be approved.
+/// The parts of a run that need approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewConsent {
-    /// The document that is signed.
+    /// The document to sign.
     pub document: String,
-    /// Of the document.
+    /// The hash of the document.
     pub sha256: String,
-    /// How many people, and whose word counts.
+    /// How many people must approve, and who counts.
     pub needs: Vec<Need>,
 }
 
-/// What is known of the approval of a part.
+/// The state of a part's approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The part.
     pub node: String,
-    /// Its machines.
+    /// Its nodes.
     pub machines: Vec<String>,
-    /// Of the document.
+    /// The hash of the document.
     pub sha256: String,
-    /// How it was asked for.
+    /// The options of the order.
     pub manner: String,
-    /// What it needs.
+    /// The required approvals.
     pub needs: Vec<Need>,
-    /// Until when it may begin, in milliseconds; none where too few have approved.
+    /// Until when it may begin, in milliseconds; `None` without enough approvals.
     pub until: Option<i64>,
-    /// Who has approved, with the needs for which each counts.
+    /// The approvals, with the needs for which each counts.
     pub given: Vec<(ApprovalView, Vec<String>)>,
 }
 
-/// An approval that was verified.
+/// A verified approval.
 #[derive(Clone, Debug)]
 pub struct Given {
     /// The part.
     pub node: String,
     /// The signature.
     pub signature: String,
-    /// The places of the needs for which it counts.
+    /// The indexes of the needs for which it counts.
     pub counts: Vec<String>,
 }
 
 impl Store {
-    /// Writes down what of a part of a new run has to be approved.
+    /// Stores what must be approved for a part of a new run.
     pub(super) async fn add_consent(
         &self,
         tx: &mut Tx,
@@ -79,10 +79,10 @@ impl Store {
         Ok(())
     }
 
-    /// What of a run has to be approved, and who has approved it.
+    /// The required approvals of a run, and those given.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn wanted(&self, run: &str) -> Result<Vec<Wanted>, StoreError> {
         let rows = sqlx::query(
             "select node, sha256, manner, needs, machines, until from consent \
@@ -128,10 +128,10 @@ impl Store {
         Ok(wanted)
     }
 
-    /// The documents of a run, by the part.
+    /// The documents of a run, by part.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn documents(&self, run: &str) -> Result<BTreeMap<String, String>, StoreError> {
         let rows = sqlx::query("select node, document from consent where run = $1")
             .bind(run)
@@ -142,10 +142,10 @@ impl Store {
             .collect()
     }
 
-    /// What a runner verifies of a part.
+    /// The data of a part that a runner verifies.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn consent(&self, run: &str, node: &str) -> Result<Option<Consent>, StoreError> {
         let row = sqlx::query("select sha256, manner from consent where run = $1 and node = $2")
             .bind(run)
@@ -191,10 +191,11 @@ impl Store {
         }))
     }
 
-    /// Somebody, of these groups by the word of a provider, approves parts until `ends`. Returns the segments in which parts wait now.
+    /// Stores a person's approval of parts until `ends`, with their groups from a provider. Returns
+    /// the segments in which parts now wait for a runner.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn approve(
         &self,
         run: &str,
@@ -245,7 +246,7 @@ impl Store {
         Ok(segments.into_iter().collect())
     }
 
-    /// Keeps for which groups of the needs somebody counts by the word of an identity provider.
+    /// Stores for which of the needs' groups a person counts, according to an identity provider.
     async fn add_groups(
         &self,
         tx: &mut Tx,
@@ -265,7 +266,7 @@ impl Store {
             .await?;
         let needs: Vec<Need> = parsed(row.try_get(0)?)?;
         let named = |group: &&String| {
-            // Without `by`, a rule that grants `approve` may name any of them.
+            // Without `by`, a rule that grants `approve` may name any group.
             wire::limit::is_name(group)
                 && needs.iter().any(|need| {
                     need.by.is_empty()
@@ -290,8 +291,8 @@ impl Store {
         Ok(())
     }
 
-    /// A halted part is gone on with at this step, to that one. Where that is not what was
-    /// approved, it is approved again before: whether it waits for that.
+    /// A halted part continues at this step and up to that one. If that was not approved, it needs
+    /// a new approval: returns whether it waits for one.
     pub(super) async fn consent_again(
         &self,
         tx: &mut Tx,
@@ -330,7 +331,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Until when enough people have approved a part: the earliest end of what its needs need.
+    /// Until when enough people have approved a part: the earliest end of the necessary approvals.
     async fn until(&self, tx: &mut Tx, run: &str, node: &str) -> Result<Option<i64>, StoreError> {
         let row = sqlx::query("select needs from consent where run = $1 and node = $2")
             .bind(run)
@@ -353,8 +354,7 @@ impl Store {
     }
 }
 
-/// The end of the approvals that are needed, where there are as many; `given` has the latest end
-/// first.
+/// The end of the necessary approvals, if there are enough; `given` is sorted by end, latest first.
 fn enough(needs: &[Need], given: &[(i64, Vec<String>)]) -> Option<i64> {
     let ends = needs.iter().map(|need| {
         let counts = given.iter().filter(|(_, of)| of.contains(&need.place));
@@ -365,7 +365,7 @@ fn enough(needs: &[Need], given: &[(i64, Vec<String>)]) -> Option<i64> {
     ends.min_by_key(|end| end.unwrap_or(i64::MIN)).flatten()
 }
 
-/// What is missing, for people: of the first part that may not begin at this time.
+/// What is missing, for people: for the first part that may not begin at this time.
 #[must_use]
 pub fn missing(wanted: &[Wanted], now: i64) -> Option<Approvals> {
     let open = wanted

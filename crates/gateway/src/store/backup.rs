@@ -1,4 +1,4 @@
-//! A copy of the store as it is at one moment, while it is written on.
+//! A consistent copy of the store while it is in use.
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -6,11 +6,10 @@ use std::path::Path;
 use super::{Database, Store, StoreError};
 
 impl Store {
-    /// Copies all of it into a new file, for this user alone.
+    /// Copies everything into a new private file.
     ///
     /// # Errors
-    /// Where there is a file already, where it cannot be written, and on PostgreSQL, which has its
-    /// own tools.
+    /// If the file exists or cannot be written; and on PostgreSQL, which has its own tools.
     pub async fn backup(&self, file: &Path) -> Result<(), StoreError> {
         if self.database != Database::Sqlite {
             let why = "a store on PostgreSQL is backed up by `pg_dump`, or by its standby";
@@ -28,7 +27,7 @@ impl Store {
             .execute(self.pool())
             .await;
         if let Err(error) = copied {
-            // Half of a copy is none.
+            // An incomplete copy is useless.
             let _ = std::fs::remove_file(file);
             return Err(error.into());
         }

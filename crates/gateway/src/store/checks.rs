@@ -1,5 +1,5 @@
-//! Schedules and their rounds of checks, and of each check what it is and since when: a row is
-//! written only where something has changed.
+//! Schedules and their rounds of checks, and each check's outcome with the time since when it
+//! holds: a row is written only when the outcome changes.
 
 use std::collections::BTreeMap;
 
@@ -13,51 +13,51 @@ use crate::wire::{self, NodeLogin};
 /// How long a round may take, in milliseconds.
 #[expect(clippy::cast_possible_wrap, reason = "ten minutes")]
 const LIMIT: i64 = wire::check::LIMIT as i64 * 1000;
-/// Checks of an answer.
+/// The most checks of an answer.
 pub const MOST: i64 = 1_000;
 
-/// A schedule, as far as it has been.
+/// The state of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// When the first gateway has seen it: what was due before is not done.
+    /// When a gateway first saw it: earlier ticks are not executed.
     pub since: i64,
-    /// The last tick that was done.
+    /// The last executed tick.
     pub last: Option<i64>,
-    /// Why that came to nothing.
+    /// Why that tick failed.
     pub error: Option<String>,
 }
 
-/// A round that is about to be written down.
+/// A round to be stored.
 #[derive(Clone, Debug)]
 pub struct NewRound {
-    /// Whose runners ask.
+    /// The segment whose runners evaluate it.
     pub segment: String,
-    /// Its number among those of the segment.
+    /// Its number within the segment.
     pub slice: i64,
-    /// What is asked; its name is given by the store.
+    /// The round; the store gives it a name.
     pub round: Round,
 }
 
-/// What is looked for among the checks.
+/// A filter for checks.
 #[derive(Clone, Debug, Default)]
 pub struct ChecksFilter {
-    /// On this node.
+    /// Only this node.
     pub node: Option<String>,
-    /// Of this name.
+    /// Only this name.
     pub check: Option<String>,
-    /// With this outcome.
+    /// Only this outcome.
     pub outcome: Option<Outcome>,
-    /// Also what is not so any more.
+    /// Also past outcomes.
     pub history: bool,
 }
 
-/// What is known of a check now.
+/// The current outcome of a check.
 struct Span {
     outcome: String,
     evidence: String,
 }
 
-/// What a round says of a check.
+/// A round's result for a check.
 struct Said<'a> {
     outcome: Outcome,
     evidence: &'a str,
@@ -65,10 +65,10 @@ struct Said<'a> {
 }
 
 impl Store {
-    /// What is known of a schedule, which is seen for the first time perhaps.
+    /// The state of a schedule; stores it if it is new.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn schedule(&self, name: &str) -> Result<Seen, StoreError> {
         sqlx::query(self.sql(
             "insert into schedule (name, since) values ($1, {now}) on conflict (name) do nothing",
@@ -87,7 +87,7 @@ impl Store {
         })
     }
 
-    /// Notes that a tick is done. False where it, or a later one, was done before.
+    /// Notes that a tick was executed. Returns false if it, or a later one, was executed before.
     async fn tick(
         &self,
         tx: &mut Tx,
@@ -106,10 +106,10 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// A tick that came to nothing, or to a run that has a name of its own.
+    /// Notes a tick that failed, or that caused a run with its own name.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn ticked(&self, tick: (&str, i64), error: Option<&str>) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let first = self.tick(&mut tx, tick, error).await?;
@@ -120,7 +120,7 @@ impl Store {
     /// Whether a run of the schedule has not ended.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn open_run_of(&self, person: &str) -> Result<Option<String>, StoreError> {
         let row = sqlx::query(
             "select id from run where asked_by = $1 and state not in ('ended', 'refused') limit 1",
@@ -131,11 +131,11 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Writes the rounds of a tick down: once, whichever gateway is first. Rounds of earlier ticks
-    /// that nobody has taken go. Nothing is written while a round is being asked.
+    /// Stores the rounds of a tick, once, by whichever gateway is first. Removes unclaimed rounds
+    /// of earlier ticks. Does nothing while a round is in progress.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn add_rounds(
         &self,
         (schedule, due): (&str, i64),
@@ -192,10 +192,10 @@ impl Store {
         Ok(true)
     }
 
-    /// Rounds that a runner was given and does not know of are offered again.
+    /// Offers rounds again that a runner was given and does not know.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn hear_rounds(&self, runner: &Runner, held: &[String]) -> Result<(), StoreError> {
         let rows = sqlx::query("select id from round where runner = $1 and state = 'leased'")
             .bind(&runner.id)
@@ -220,7 +220,7 @@ impl Store {
     /// Gives a runner a round of its segment.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn claim_round(&self, runner: &Runner) -> Result<Option<Round>, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query(self.sql(
@@ -247,10 +247,10 @@ impl Store {
         }))
     }
 
-    /// Takes the results of a round in. False where it is not this runner's any more.
+    /// Stores the results of a round. Returns false if the round no longer belongs to this runner.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn take_checked(
         &self,
         runner: &Runner,
@@ -343,7 +343,7 @@ impl Store {
                 }
             }
         }
-        // What the manual does not ask any more is neither so nor otherwise.
+        // Checks that the manual no longer contains have no outcome.
         for name in gone {
             self.close_span(tx, (manual, node, &name)).await?;
         }
@@ -383,7 +383,7 @@ impl Store {
         schedule: &str,
         said: &Said<'_>,
     ) -> Result<(), StoreError> {
-        // Two changes within a millisecond are one.
+        // Two changes within a millisecond count as one.
         sqlx::query(self.sql(
             "insert into span (manual, node, name, since, seen, outcome, run_before, evidence, \
                place, schedule) \
@@ -425,7 +425,7 @@ impl Store {
         Ok(())
     }
 
-    /// A check that has begun to fail, or holds again, is told to whoever wants to know.
+    /// Notifies receivers that a check begins to fail or holds again.
     async fn drift(
         &self,
         tx: &mut Tx,
@@ -453,7 +453,7 @@ impl Store {
     /// Checks, those that do not hold first.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn checks(&self, filter: &ChecksFilter) -> Result<Vec<CheckView>, StoreError> {
         let outcome = filter.outcome.map_or("", Outcome::word);
         let rows = sqlx::query(
@@ -472,10 +472,10 @@ impl Store {
         rows.iter().map(view).collect()
     }
 
-    /// The checks that do not hold, and those that did not a moment ago.
+    /// The checks that do not hold, and those that recovered recently.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn not_held(&self, lately: i64) -> Result<Vec<CheckView>, StoreError> {
         let rows = sqlx::query(self.sql(
             "select * from span where outcome <> 'held' \

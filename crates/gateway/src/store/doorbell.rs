@@ -1,5 +1,5 @@
-//! Rings from one gateway to the next, by PostgreSQL's NOTIFY: gathered for a moment, and sent
-//! beside the transactions, never in one, because commits with a NOTIFY wait for each other.
+//! Carries rings between gateways with PostgreSQL's NOTIFY: collected for a moment, and sent
+//! outside of the transactions, because commits with a NOTIFY wait for each other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::bell::{Bell, GATHER, payloads};
 const CHANNEL: &str = "opsbook";
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Tells the other gateways of rings, and rings where they do, until `stop`.
+/// Sends this gateway's rings to others and receives theirs, until `stop`.
 pub(crate) async fn carry(
     store: Store,
     url: String,
@@ -37,7 +37,7 @@ async fn tell(store: &Store, bell: &Bell) {
 }
 
 async fn notify(store: &Store, payload: &str) {
-    // A ring that is lost costs its waiters some seconds.
+    // A lost ring costs its waiters some seconds.
     let _ = sqlx::query("select pg_notify($1, $2)")
         .bind(CHANNEL)
         .bind(payload.to_owned())
@@ -46,7 +46,7 @@ async fn notify(store: &Store, payload: &str) {
 }
 
 async fn hear(url: &str, bell: &Bell) {
-    // As the store itself: an address that it cannot read has no store.
+    // As in the store itself: an invalid address has no store.
     let Ok(url) = &super::verified(url) else {
         return std::future::pending().await;
     };

@@ -1,8 +1,9 @@
-//! Lines of journals: taken in once each, in their order, and read again from any place.
+//! Lines of journals: each is stored once, in order, and can be read from any position.
 //!
-//! A line is a row, except `output`: its lines are pieces among the blobs, and a row says which.
-//! Until a piece is there, it waits in the spool. `n` counts the lines of a run in the order in which they came; a row of the run is
-//! locked while it is given out, so that a reader who has seen `n` has seen all before it.
+//! A line is a row, except `output`: its lines are blobs, and a row names each blob. Until a blob
+//! is written, it waits in the spool. `n` numbers the lines of a run in the order of their arrival.
+//! The run's row is locked while `n` is assigned, so a reader who has seen `n` has seen all lines
+//! before it.
 
 use std::collections::BTreeMap;
 
@@ -19,17 +20,17 @@ use crate::outside::Outside;
 use crate::token::sha256;
 use crate::wire;
 
-/// Bytes that are kept of all lines of a run.
+/// The most bytes stored for all lines of a run.
 const MOST_BYTES: i64 = 256 * 1024 * 1024;
 
-/// A line as it is read again.
+/// A stored line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Its number in the run.
     pub n: i64,
-    /// Its place.
+    /// Its position.
     pub cursor: Cursor,
-    /// What happened, in a word; `output` for all output.
+    /// The kind of event; `output` for all output.
     pub kind: String,
     /// The step.
     pub step: Option<i64>,
@@ -37,28 +38,28 @@ pub struct Line {
     pub text: String,
 }
 
-/// Where one reads on.
+/// Where to continue reading.
 #[derive(Clone, Debug, Default)]
 pub struct From {
     /// After this number.
     pub n: i64,
-    /// Of this part alone.
+    /// Only this part.
     pub node: Option<String>,
-    /// What becomes of output that cannot be read now.
+    /// What to do if output cannot be read now.
     pub away: Away,
 }
 
-/// What becomes of output that cannot be read now.
+/// What to do if output cannot be read now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Away {
-    /// Nothing is read then.
+    /// Return nothing.
     #[default]
     Refuse,
-    /// All else is read: who looks on sees what happens, and what was printed later.
+    /// Return everything else: a viewer sees the events now and the output later.
     LeaveOut,
 }
 
-/// A line of a request that can be read.
+/// A valid line of a request.
 pub(super) struct Incoming<'a> {
     pub text: &'a str,
     pub event: Event,
@@ -66,11 +67,11 @@ pub(super) struct Incoming<'a> {
 }
 
 impl Store {
-    /// Takes lines in. Those that are there already are passed over; those after a gap are not
-    /// taken, and what is said to be stored ends before it.
+    /// Stores lines. Skips those that exist. Stops at a gap: the acknowledged position is before
+    /// it.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn take_lines(
         &self,
         blobs: &Blobs,
@@ -126,7 +127,7 @@ impl Store {
         Ok(new)
     }
 
-    /// Takes lines in of a run that is reported, which were verified to follow each other.
+    /// Stores lines of a reported run, whose hash chain has been verified.
     pub(super) async fn take_chained(
         &self,
         blobs: &Blobs,
@@ -154,10 +155,11 @@ impl Store {
         taking.all(lines).await
     }
 
-    /// Lines of a run after a place, at most so many rows; a row of output may be many lines.
+    /// Lines of a run after a position, at most this many rows; a row of output may contain many
+    /// lines.
     ///
     /// # Errors
-    /// Where the store or a blob cannot be read.
+    /// If the store or a blob cannot be read.
     pub async fn lines(
         &self,
         blobs: &Blobs,
@@ -186,7 +188,7 @@ impl Store {
                 text: row.try_get("line")?,
             });
         }
-        // Beyond the last event that was read, its output waits for the next time.
+        // Output after the last event read is returned next time.
         let end = match lines.last() {
             Some(last) if stored::<usize>(lines.len()) == most => last.n,
             _ => i64::MAX,
@@ -230,17 +232,17 @@ impl Store {
             }
         }
         lines.sort_by_key(|line| line.n);
-        // Beyond the last piece of output that was read, all waits for the next time.
+        // Everything after the last output read is returned next time.
         if let Some(last) = last.filter(|_| cut) {
             lines.retain(|line| line.n <= last);
         }
         Ok(lines)
     }
 
-    /// How many lines of a run there are.
+    /// The number of lines of a run.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn count_lines(&self, run: &str) -> Result<i64, StoreError> {
         let row = sqlx::query("select events from run where id = $1")
             .bind(run)
@@ -252,7 +254,7 @@ impl Store {
     /// The number of a line in its run.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn number_of(&self, run: &str, cursor: &Cursor) -> Result<Option<i64>, StoreError> {
         let row = sqlx::query(
             "select n from event where run = $1 and node = $2 and epoch = $3 and seq = $4 \
@@ -270,7 +272,7 @@ impl Store {
     }
 }
 
-/// A piece of output, where it waits or where it has been brought.
+/// A piece of output, from the spool or the blob store.
 async fn text_of(row: &sqlx::any::AnyRow, blobs: &Blobs) -> Result<String, StoreError> {
     if let Some(waits) = row.try_get::<Option<String>, _>("body")? {
         return Ok(waits);
@@ -288,7 +290,7 @@ fn cursor(row: &sqlx::any::AnyRow) -> Result<Cursor, StoreError> {
     })
 }
 
-/// Reads the lines, each bounded, of this run, and of an epoch that the lease may speak for.
+/// Parses the lines: limited in size, of this run, and of an epoch covered by the lease.
 fn read(part: &LinesOfPart) -> Result<Vec<Incoming<'_>>, String> {
     let mut lines = Vec::new();
     for (place, text) in (1..).zip(&part.lines) {
@@ -318,20 +320,20 @@ struct Thread {
     last_sha256: String,
 }
 
-/// The taking in of one request for one part.
+/// The storing of one request for one part.
 struct Taking<'a> {
     store: &'a Store,
     blobs: &'a Blobs,
     tx: &'a mut Tx,
     key: PartKey,
-    /// Whose lease counts; nobody's where a run is reported.
+    /// The runner whose lease counts; `None` for a reported run.
     runner: Option<&'a Runner>,
     threads: BTreeMap<u64, Thread>,
     n: i64,
     bytes: i64,
-    /// Lines of output that are not written yet: of one epoch and step, one after the other.
+    /// Lines of output not written yet: of one epoch and step, in order.
     output: Vec<(u64, u64, Option<usize>, String)>,
-    /// No more output may wait for the blobs: it waits on the runner, with all that comes after it.
+    /// The spool is full: this output and everything after it waits on the runner.
     full: bool,
     new: bool,
 }
@@ -431,7 +433,7 @@ impl Taking<'_> {
         Ok(Ok(Step::Taken))
     }
 
-    /// Up to where an epoch is stored, where this runner had it.
+    /// The stored position of an epoch, if this runner had it.
     async fn thread(&mut self, epoch: u64) -> Result<Option<Thread>, StoreError> {
         let row = sqlx::query(
             "select acked, last_sha256 from thread where run = $1 and node = $2 and epoch = $3",
@@ -505,7 +507,7 @@ impl Taking<'_> {
         self.read_event(line).await
     }
 
-    /// What an event changes beside the journal.
+    /// The effects of an event outside the journal.
     async fn read_event(&mut self, line: &Incoming<'_>) -> Result<(), StoreError> {
         let event = &line.event;
         let key = PartKey {
@@ -560,7 +562,7 @@ impl Taking<'_> {
         }
     }
 
-    /// Writes the output that waits, where `ahead` lines have been counted after it.
+    /// Writes the pending output; `ahead` lines have been counted after it.
     async fn write_before(&mut self, ahead: i64) -> Result<(), StoreError> {
         self.n -= ahead;
         let written = self.write_output().await;
@@ -607,7 +609,7 @@ enum Step {
     Gap,
 }
 
-/// The word of an event, also of one that this gateway does not know.
+/// The kind of an event, even if this gateway does not know it.
 fn kind(line: &str) -> String {
     #[derive(serde::Deserialize)]
     struct Kind {
@@ -622,7 +624,7 @@ fn kind(line: &str) -> String {
         .collect()
 }
 
-/// The words that are answers to a question. An older opsbook does not say them.
+/// The valid answers to a question. Older versions of opsbook do not send them.
 fn choices(line: &str) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Choices {

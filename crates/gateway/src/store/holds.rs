@@ -1,4 +1,4 @@
-//! What a runner holds at this moment, and what it may therefore log in for.
+//! What a runner currently holds, and may therefore log in for.
 
 use sqlx::Row as _;
 
@@ -10,11 +10,11 @@ use crate::wire::{Held, PartKey};
 /// Whether a runner holds something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holds {
-    /// It does, and may log in for it.
+    /// Yes, and it may log in for it.
     Now(For),
-    /// Its lease has run out, and nobody else has it yet.
+    /// Its lease has expired, and nobody else has the part yet.
     Unseen,
-    /// It does not.
+    /// No.
     Not,
 }
 
@@ -22,7 +22,7 @@ impl Store {
     /// Whether a runner holds it, by the database's clock.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn holds(&self, runner: &Runner, held: &Held) -> Result<Holds, StoreError> {
         match held {
             Held::Part(key) => self.holds_part(runner, key).await,

@@ -1,4 +1,4 @@
-//! All that one store has, copied into an empty one: from SQLite to PostgreSQL, or back.
+//! Copies a whole store into an empty one: from SQLite to PostgreSQL, or back.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use sqlx::Row as _;
 
 use super::{Store, StoreError};
 
-/// A column, and whether it holds numbers.
+/// A column, and whether it contains numbers.
 struct Column {
     name: String,
     kind: Kind,
@@ -18,10 +18,10 @@ enum Kind {
     Number,
 }
 
-/// Copies everything, in one transaction of the target. Returns how many rows each table had.
+/// Copies everything in one transaction of the target. Returns the number of rows per table.
 ///
 /// # Errors
-/// Where the target has runs already, or one of the two fails: the target is as it was then.
+/// If the target already has runs, or one of the two fails: then the target is unchanged.
 pub async fn copy(from: &Store, to: &Store) -> Result<BTreeMap<String, usize>, StoreError> {
     let mut tx = to.begin().await?;
     let (runs,): (i64,) = sqlx::query_as("select count(*) from run")
@@ -38,7 +38,7 @@ pub async fn copy(from: &Store, to: &Store) -> Result<BTreeMap<String, usize>, S
         let places: Vec<String> = (1..=columns.len())
             .map(|place| format!("${place}"))
             .collect();
-        // What the target has by itself (`pulse`) gives way.
+        // Replace the rows that every new store has (`pulse`).
         sqlx::query(to.sql(&format!("delete from {table}")))
             .execute(&mut *tx)
             .await?;
@@ -66,7 +66,7 @@ pub async fn copy(from: &Store, to: &Store) -> Result<BTreeMap<String, usize>, S
     Ok(counts)
 }
 
-/// The tables in the order in which they name each other, with their columns.
+/// The tables in the order of their references, with their columns.
 fn tables() -> Vec<(String, Vec<Column>)> {
     let mut tables: Vec<(String, Vec<Column>)> = Vec::new();
     for statement in super::schema::statements() {

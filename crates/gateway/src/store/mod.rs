@@ -1,8 +1,8 @@
-//! What was ordered, by whom, and what became of it: SQLite on one machine, PostgreSQL where
-//! several gateways share it. Each statement is written once and is taken by both; where they
-//! differ, the text has a word in braces, which [`Store::sql`] fills in.
+//! The orders and their state: in SQLite on one machine, in PostgreSQL if several gateways share
+//! it. Each statement is written once for both; where they differ, the text contains a word in
+//! braces, which [`Store::sql`] replaces.
 //!
-//! Times are milliseconds since 1970 by the database's clock alone.
+//! Times are milliseconds since 1970, by the database's clock only.
 
 pub mod applications;
 pub mod approvals;
@@ -32,28 +32,28 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 
-/// How long a lease lasts after each word of its runner, in milliseconds.
+/// The duration of a lease after each message of its runner, in milliseconds.
 const LEASE: i64 = 30_000;
 
 /// A transaction of the store.
 pub type Tx = Transaction<'static, Any>;
 
-/// Why the store did not do something.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database said no, or cannot be reached.
+    /// The database refused or is unreachable.
     #[error("the store: {0}")]
     Database(#[from] sqlx::Error),
-    /// What it holds cannot be read, or is of a newer gateway.
+    /// Its contents are invalid or belong to a newer gateway.
     #[error("the store: {0}")]
     Unreadable(String),
-    /// A file beside the database.
+    /// An error with a file next to the database.
     #[error("the store: {0}")]
     Io(#[from] std::io::Error),
 }
 
 impl StoreError {
-    /// The same row is there already.
+    /// Whether the row already exists.
     #[must_use]
     pub fn is_double(&self) -> bool {
         matches!(self, StoreError::Database(error)
@@ -62,7 +62,7 @@ impl StoreError {
 }
 
 impl StoreError {
-    /// There is no room for more: PostgreSQL's `53100`, SQLite's `SQLITE_FULL` of each kind.
+    /// Whether the store is full: PostgreSQL's `53100`, SQLite's `SQLITE_FULL` in all variants.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let StoreError::Database(error) = self else {
@@ -77,7 +77,7 @@ impl StoreError {
     }
 }
 
-/// Which database it is.
+/// The kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
     /// A file of this machine.
@@ -90,17 +90,17 @@ pub enum Database {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: AnyPool,
-    /// When the database could not be reached the last time.
+    /// When the database was last unreachable.
     away: Arc<Mutex<Option<Instant>>>,
-    /// Which database it is.
+    /// The kind of database.
     pub database: Database,
 }
 
 impl Store {
-    /// Opens `sqlite:///path` or `postgres://…`, and brings its tables up to this version.
+    /// Opens `sqlite:///path` or `postgres://…`, and upgrades its tables to this version.
     ///
     /// # Errors
-    /// Where it cannot be reached, or is of a newer gateway.
+    /// If it is unreachable, or belongs to a newer gateway.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
         sqlx::any::install_default_drivers();
         let database = if url.starts_with("sqlite:") {
@@ -117,8 +117,8 @@ impl Store {
         };
         let options: AnyConnectOptions = url.parse()?;
         let pool = AnyPoolOptions::new()
-            // One writer at a time is what SQLite has anyway; one connection needs no waiting for
-            // locks between statements of one process.
+            // SQLite has only one writer anyway; with one connection, statements of this process
+            // never wait for locks.
             .max_connections(match database {
                 Database::Sqlite => 1,
                 Database::Postgres => 16,
@@ -150,16 +150,16 @@ impl Store {
         Ok(store)
     }
 
-    /// SQLite in this file, which is made where it is missing, for this user alone.
+    /// SQLite in this file, which is created private if it does not exist.
     ///
     /// # Errors
-    /// As those of [`Store::open`].
+    /// The same as for [`Store::open`].
     pub async fn open_file(path: &Path) -> Result<Store, StoreError> {
         use std::os::unix::fs::OpenOptionsExt;
         let mut options = std::fs::OpenOptions::new();
         let options = options.create(true).append(true).mode(0o600);
         options.open(path)?;
-        // `?`, `#` and `%` mean something in an address.
+        // `?`, `#` and `%` have a meaning in an address.
         let path = path.to_string_lossy();
         let path = path
             .replace('%', "%25")
@@ -168,7 +168,7 @@ impl Store {
         Store::open(&format!("sqlite://{path}")).await
     }
 
-    /// A statement for this database.
+    /// The statement for this database.
     #[must_use]
     pub fn sql(&self, text: &str) -> AssertSqlSafe<String> {
         let (now, lock, skip) = match self.database {
@@ -183,13 +183,13 @@ impl Store {
         AssertSqlSafe(text.replace("{skip}", skip))
     }
 
-    /// Begins to write.
+    /// Begins a write transaction.
     ///
     /// # Errors
-    /// Where the database cannot be reached.
+    /// If the database is unreachable.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let begun = match self.database {
-            // A reader that becomes a writer later may find that somebody was faster.
+            // A transaction that begins as a reader may lose to another writer.
             Database::Sqlite => self.pool.begin_with("begin immediate").await,
             Database::Postgres => self.pool.begin().await,
         };
@@ -200,16 +200,16 @@ impl Store {
         self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For statements that stand alone.
+    /// For single statements.
     #[must_use]
     pub fn pool(&self) -> &AnyPool {
         &self.pool
     }
 
-    /// A write that is committed: what `/readyz` asks.
+    /// Commits a write, for `/readyz`.
     ///
     /// # Errors
-    /// Where it could not be.
+    /// If it failed.
     pub async fn write(&self) -> Result<(), StoreError> {
         let text = "insert into pulse (id, at) values (1, {now}) \
                     on conflict (id) do update set at = excluded.at";
@@ -221,7 +221,7 @@ impl Store {
     /// The database's time.
     ///
     /// # Errors
-    /// Where it cannot be reached.
+    /// If it is unreachable.
     pub async fn now(&self) -> Result<i64, StoreError> {
         let (now,): (i64,) = sqlx::query_as(self.sql("select {now}"))
             .fetch_one(&self.pool)
@@ -230,8 +230,8 @@ impl Store {
     }
 }
 
-/// The same address. Where it leads to another machine and says nothing of TLS, the server has to
-/// prove that it is the one that is meant: what goes there is who may do what.
+/// The same address. If it is on another machine and sets no TLS mode, the server's certificate
+/// must be verified, because this data controls permissions.
 fn verified(url: &str) -> Result<String, StoreError> {
     let options: PgConnectOptions = url.parse()?;
     let host = options.get_host();
@@ -254,7 +254,7 @@ fn verified(url: &str) -> Result<String, StoreError> {
     Ok(format!("{url}{joint}sslmode=verify-full"))
 }
 
-/// A time as the interface writes it.
+/// A time in the format of the interface.
 #[must_use]
 pub fn written(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map_or_else(
@@ -263,20 +263,20 @@ pub fn written(milliseconds: i64) -> String {
     )
 }
 
-/// A number of the interface as the store keeps it.
+/// Converts a number of the interface for the store.
 #[must_use]
 pub fn stored<T: TryInto<i64>>(number: T) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-/// A number of the store as the interface has it.
+/// Converts a number of the store for the interface.
 #[must_use]
 pub fn counted<T: TryFrom<i64> + Default>(number: i64) -> T {
     number.try_into().unwrap_or_default()
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {
-    // Strings, numbers and maps with string keys are all that is kept so.
+    // Only strings, numbers and maps with string keys are stored this way.
     serde_json::to_string(value).unwrap_or_default()
 }
 

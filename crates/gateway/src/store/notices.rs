@@ -1,33 +1,33 @@
-//! What people and other programs are told: written down with what it is about, in one
-//! transaction, and sent by whichever gateway comes first. Bounded: it never keeps a run waiting.
+//! Notices for people and programs: stored in the same transaction as their cause, and sent by
+//! whichever gateway is first. Limited: a run never waits for them.
 
 use serde_json::Value;
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Tx, counted};
 
-/// Notices that wait to be sent; what comes beyond is left out.
+/// The most waiting notices; further ones are dropped.
 const MOST: i64 = 10_000;
-/// After so many tries a notice is given up: about a day.
+/// A notice is dropped after this many tries: about a day.
 const TRIES: i64 = 150;
-/// A gateway that has taken a notice has so long to send it, in milliseconds.
+/// How long a gateway may take to send a notice that it has claimed, in milliseconds.
 const SENDING: i64 = 60_000;
 
-/// A notice on its way to one target.
+/// A notice for one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// Its name.
     pub id: String,
-    /// To whom.
+    /// The target.
     pub target: String,
-    /// What is said, JSON.
+    /// The message, as JSON.
     pub body: String,
-    /// How often it was tried, this time included.
+    /// The number of tries, including this one.
     pub tries: u32,
 }
 
 impl Store {
-    /// Tells those who want to know it. The same again before it was sent replaces it.
+    /// Creates a notice. A newer one with the same key replaces one that was not sent yet.
     pub(super) async fn notify(
         &self,
         tx: &mut Tx,
@@ -49,10 +49,10 @@ impl Store {
         Ok(())
     }
 
-    /// Addresses the notices that were written down: `wants` names the targets of a kind.
+    /// Creates one notice per target: `wants` returns the targets of a kind.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn address(
         &self,
         gateway: &str,
@@ -97,10 +97,10 @@ impl Store {
         Ok(())
     }
 
-    /// Takes what is due to be sent: nobody else sends it for a minute.
+    /// Claims due notices: nobody else sends them for a minute.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreError> {
         let (due,): (i64,) =
             sqlx::query_as(self.sql("select count(*) from outbox where not_before <= {now}"))
@@ -139,10 +139,10 @@ impl Store {
         Ok(all)
     }
 
-    /// What became of it: sent, or tried again later, at most for a day.
+    /// Notes the result: sent, or tried again later, at most for a day.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn sent(&self, notice: &Outgoing, arrived: bool) -> Result<(), StoreError> {
         let statement = if arrived || i64::from(notice.tries) >= TRIES {
             "delete from outbox where id = $1 and target = $2 and $3 = $3"
@@ -159,11 +159,11 @@ impl Store {
         Ok(())
     }
 
-    /// Whether this gateway is the one that tells a target now what it is told every `pause`
+    /// Whether it is this gateway's turn to send a message that a target gets every `pause`
     /// milliseconds.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn is_turn(&self, target: &str, pause: i64) -> Result<bool, StoreError> {
         let done = sqlx::query(self.sql(
             "insert into outbox (id, target, body, not_before, tries) \

@@ -1,23 +1,23 @@
-//! Logins, and tickets that are good once: of enrolment, of a browser's link, of a nonce. The
-//! store has hashes of them alone.
+//! Logins, and one-time tickets: for enrolments, browser links, nonces. The store contains only
+//! their hashes.
 
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Tx};
 use crate::token::{new_token, sha256};
 
-/// Somebody who is logged in.
+/// A logged-in person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
-    /// Who.
+    /// The name.
     pub person: String,
-    /// How, as [`opsbook_wire::LoginWay`] writes it.
+    /// The way of the login, as written by [`opsbook_wire::LoginWay`].
     pub way: String,
-    /// Their groups, as an identity provider has said them.
+    /// Their groups from an identity provider.
     pub groups: Vec<String>,
 }
 
-/// A runner that is known.
+/// A known runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runner {
     /// Its id.
@@ -26,16 +26,16 @@ pub struct Runner {
     pub segment: String,
 }
 
-/// A runner, for whoever looks after them.
+/// A runner, for administrators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownRunner {
-    /// Which.
+    /// The runner.
     pub runner: Runner,
-    /// When it was heard of last.
+    /// When it last sent a message.
     pub seen: i64,
     /// Whether it has a secret.
     pub secret: bool,
-    /// When its certificate ends, where it has one.
+    /// When its certificate expires, if it has one.
     pub until: Option<i64>,
 }
 
@@ -46,8 +46,8 @@ fn runner_of(row: &sqlx::any::AnyRow) -> Result<Runner, StoreError> {
     })
 }
 
-/// `a.b` and `c` make the same id as `a` and `b.c`: a token of one segment gives no runner of
-/// another.
+/// `a.b` and `c` make the same id as `a` and `b.c`: a token of one segment must not give a runner
+/// of another.
 fn of_segment(rows: u64, id: &str) -> Result<(), StoreError> {
     if rows > 0 {
         return Ok(());
@@ -57,10 +57,10 @@ fn of_segment(rows: u64, id: &str) -> Result<(), StoreError> {
 }
 
 impl Store {
-    /// A ticket that is good once, for so long.
+    /// Creates a one-time ticket with this lifetime.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn new_ticket(
         &self,
         kind: &str,
@@ -83,10 +83,10 @@ impl Store {
         Ok((token, row.try_get(0)?))
     }
 
-    /// How many tickets of a kind are good.
+    /// The number of valid tickets of a kind.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn tickets(&self, kind: &str) -> Result<i64, StoreError> {
         let text = "select count(*) from ticket where kind = $1 and until > {now}";
         let row = sqlx::query(self.sql(text))
@@ -96,10 +96,10 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
-    /// Takes a ticket: its subject, where it is still good.
+    /// Uses up a ticket; returns its subject if it was valid.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn take_ticket(&self, kind: &str, token: &str) -> Result<Option<String>, StoreError> {
         let text = "delete from ticket where token_sha256 = $1 and kind = $2 and until > {now} \
                     returning subject";
@@ -111,10 +111,10 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Somebody is logged in from now on, for so long.
+    /// Logs a person in for this time.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn new_login(
         &self,
         person: &str,
@@ -127,7 +127,7 @@ impl Store {
     /// The same, with groups.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn new_login_in(
         &self,
         (person, way): (&str, &str),
@@ -164,12 +164,12 @@ impl Store {
         Ok((token, row.try_get(0)?))
     }
 
-    /// Who has this token.
+    /// The person with this token.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn login(&self, token: &str) -> Result<Option<Login>, StoreError> {
-        // A row for each group, or one without.
+        // One row for each group, or one without.
         let text = "select l.person, l.way, g.name from login l \
                     left join login_group g on g.token_sha256 = l.token_sha256 \
                     where l.token_sha256 = $1 and l.until > {now} order by g.name";
@@ -189,10 +189,10 @@ impl Store {
         }))
     }
 
-    /// A login ends.
+    /// Ends a login.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn log_out(&self, token: &str) -> Result<(), StoreError> {
         sqlx::query("delete from login where token_sha256 = $1")
             .bind(sha256(token))
@@ -201,10 +201,10 @@ impl Store {
         Ok(())
     }
 
-    /// A runner is known from now on; one of the same name has another secret from now on.
+    /// Registers a runner; one with the same name gets a new secret.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn enroll(&self, segment: &str, name: &str) -> Result<(Runner, String), StoreError> {
         let secret = new_token();
         let id = format!("{segment}.{name}");
@@ -230,11 +230,11 @@ impl Store {
         Ok((Runner { id, segment }, secret))
     }
 
-    /// A runner is known by this certificate from now on, for so long. One of the same name is
-    /// known by nothing else any more.
+    /// Registers a runner with this certificate and lifetime. All earlier credentials of a runner
+    /// with the same name become invalid.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn enroll_with(
         &self,
         (segment, name): (&str, &str),
@@ -259,10 +259,10 @@ impl Store {
         Ok(Runner { id, segment })
     }
 
-    /// A runner has another certificate, too; of those before, only the one that it shows stays.
+    /// Adds a certificate to a runner; of the earlier ones, only the one in use stays valid.
     ///
     /// # Errors
-    /// Where the store cannot be written, or the certificate that it shows was revoked meanwhile.
+    /// If the store cannot be written, or the certificate in use was revoked meanwhile.
     pub async fn renew(
         &self,
         runner: &Runner,
@@ -275,7 +275,7 @@ impl Store {
             .bind(present)
             .execute(&mut *tx)
             .await?;
-        // The row is held: who revokes comes before or after.
+        // This locks the row: a revocation happens before or after.
         let text = "update runner_certificate set until = until where sha256 = $1";
         let held = sqlx::query(text).bind(present).execute(&mut *tx).await?;
         if held.rows_affected() == 0 {
@@ -305,10 +305,10 @@ impl Store {
         Ok(())
     }
 
-    /// Whose certificate this is.
+    /// The runner with this certificate.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn runner_of_certificate(&self, sum: &str) -> Result<Option<Runner>, StoreError> {
         let text = "select r.id, r.segment from runner_certificate c join runner r on r.id = c.runner \
                     where c.sha256 = $1 and c.until > {now}";
@@ -319,10 +319,10 @@ impl Store {
         row.as_ref().map(runner_of).transpose()
     }
 
-    /// A runner is known by nothing any more; false where there is none of this id.
+    /// Revokes all credentials of a runner; false if it does not exist.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn revoke(&self, id: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query("delete from runner_certificate where runner = $1")
@@ -335,10 +335,10 @@ impl Store {
         Ok(known.rows_affected() > 0)
     }
 
-    /// All runners, with what they prove themselves by.
+    /// All runners with their credentials.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn runners(&self) -> Result<Vec<KnownRunner>, StoreError> {
         let text = "select r.id, r.segment, r.seen, cast(case when r.secret_sha256 is null then 0 else 1 end as bigint), \
                     (select max(c.until) from runner_certificate c where c.runner = r.id and c.until > {now}) \
@@ -356,10 +356,10 @@ impl Store {
             .collect()
     }
 
-    /// The runner of this machine, which the socket names.
+    /// The runner of this machine, identified by the socket.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn runner_here(&self, segment: &str, name: &str) -> Result<Runner, StoreError> {
         let id = format!("{segment}.{name}");
         let text = "insert into runner (id, segment, name, version, boot, seen, room) \
@@ -374,10 +374,10 @@ impl Store {
         Ok(Runner { id, segment })
     }
 
-    /// Whose secret this is.
+    /// The runner with this secret.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn runner(&self, secret: &str) -> Result<Option<Runner>, StoreError> {
         let row = sqlx::query("select id, segment from runner where secret_sha256 = $1")
             .bind(sha256(secret))
@@ -386,10 +386,10 @@ impl Store {
         row.as_ref().map(runner_of).transpose()
     }
 
-    /// The segments that have a runner.
+    /// The segments with a runner.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn segments(&self) -> Result<Vec<String>, StoreError> {
         let rows = sqlx::query("select distinct segment from runner order by segment")
             .fetch_all(self.pool())

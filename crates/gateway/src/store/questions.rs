@@ -7,7 +7,7 @@ use super::queue::bounded;
 use super::{Store, StoreError, Tx, counted, stored};
 use crate::wire;
 
-/// A question as the journal has it.
+/// A question in the journal.
 pub(super) struct NewQuestion<'a> {
     pub(super) run: &'a str,
     pub(super) node: &'a str,
@@ -20,31 +20,31 @@ pub(super) struct NewQuestion<'a> {
     pub(super) asked: &'a str,
 }
 
-/// What became of an answer.
+/// The result of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Won {
-    /// It is the answer now.
+    /// It is now the answer.
     This,
-    /// Another one was there before.
+    /// There was an earlier one.
     Other {
         /// The answer.
         answer: String,
-        /// Who gave it.
+        /// The person who gave it.
         by: String,
     },
-    /// It is none of the words that the question has.
+    /// It is none of the valid words.
     NoChoice(Vec<String>),
-    /// Nobody waits for an answer any more.
+    /// The question is no longer open.
     Closed,
-    /// There is no such question.
+    /// The question does not exist.
     None,
 }
 
 impl Store {
-    /// Takes an answer, where it is the first.
+    /// Stores an answer if it is the first.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn answer(&self, run: &str, answer: &AnswerIn, by: &str) -> Result<Won, StoreError> {
         let mut tx = self.begin().await?;
         self.lock_run(&mut tx, run).await?;
@@ -102,10 +102,10 @@ impl Store {
         Ok(Won::This)
     }
 
-    /// Which runner has a part now.
+    /// The runner that currently has a part.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn runner_of(&self, run: &str, node: &str) -> Result<Option<String>, StoreError> {
         let row = sqlx::query("select runner from part where run = $1 and node = $2")
             .bind(run)
@@ -115,11 +115,10 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?.flatten())
     }
 
-    /// Answers that the parts of a runner wait for. They are told again until the journal shows
-    /// them.
+    /// Answers for the parts of a runner. They are repeated until the journal shows them.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn answers(&self, runner: &str) -> Result<Vec<AnswerOut>, StoreError> {
         let rows = sqlx::query(
             "select q.run, q.node, q.epoch, q.seq, q.answer, q.note, q.answered_by \
@@ -187,7 +186,7 @@ impl Store {
         Ok(())
     }
 
-    /// The journal shows an answer: to the question that it names, or to all before it.
+    /// The journal shows an answer: to the named question, or to all earlier ones.
     pub(super) async fn answered(
         &self,
         tx: &mut Tx,

@@ -1,5 +1,5 @@
-//! The queue: claim, beat, sweep, end. No statement of it ever starts a run again; a part that
-//! was leased once is offered as `adopt`, and the node's own lock decides.
+//! The queue: claim, renew, sweep, end. No statement ever starts a run again: a part that was
+//! leased once is offered as `adopt`, and the node's lock decides.
 
 use std::collections::BTreeSet;
 
@@ -11,44 +11,44 @@ use super::set_back::Held;
 use super::{LEASE, Store, StoreError, Tx, counted, stored};
 use crate::wire;
 
-/// How long after the end of its lease a part is offered to others.
+/// How long after the end of its lease a part is offered to others, in milliseconds.
 pub const ADOPT_AFTER: i64 = 60_000;
-/// So many ends of its process within [`CRASH_WINDOW`], and a part waits for a person.
+/// After this many crashes within [`CRASH_WINDOW`], a part waits for a person.
 const MOST_CRASHES: i64 = 5;
 const CRASH_WINDOW: i64 = 60_000;
 /// How long after its end an approval covers a part that has begun, in milliseconds.
 const AFTER_BEGIN: i64 = wire::approve::AFTER_BEGIN * 1000;
 
-/// Whether a runner that does not name one of its leases can be believed not to have it.
+/// Whether a runner that does not name one of its leases certainly does not have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// `work`: the answers before have arrived, or never will.
+    /// `work`: all earlier answers have arrived or never will.
     InOrder,
     /// `beat`: an answer with new parts may be on its way.
     Beside,
 }
 
-/// What a runner's word changed.
+/// What a runner's message changed.
 #[derive(Debug, Default)]
 pub struct Renewed {
-    /// Parts that are not this runner's any more.
+    /// Parts that no longer belong to this runner.
     pub lost: Vec<PartKey>,
-    /// Ends that were taken in, or came too late.
+    /// Ends that were stored or came too late.
     pub ended: Vec<PartKey>,
     /// Runs whose state may have changed.
     pub runs: BTreeSet<String>,
-    /// Segments in which parts are waiting now.
+    /// Segments in which parts now wait.
     pub segments: BTreeSet<String>,
 }
 
 /// What the sweep changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Runs of parts whose runner was not seen.
+    /// Runs with parts whose runner is unseen.
     pub unseen: Vec<String>,
-    /// Runs of parts that are offered again, with their segments.
+    /// Runs with parts that are offered again, and their segments.
     pub offered: Vec<(String, String)>,
-    /// Runs of parts whose approval has ended before they began.
+    /// Runs with parts whose approval expired before they began.
     pub expired: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ impl Store {
     /// Gives a runner parts of its segment, as many as it has room for.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn claim(
         &self,
         runner: &Runner,
@@ -104,7 +104,7 @@ impl Store {
             .fetch_all(&mut *tx)
             .await;
         let rows = match rows.map_err(StoreError::from) {
-            // Another gateway has just given a part of the same node away.
+            // Another gateway has just assigned a part of the same node.
             Err(error) if error.is_double() => return Ok(Vec::new()),
             rows => rows?,
         };
@@ -129,10 +129,10 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Hears a runner: its leases are renewed, its ends taken in.
+    /// Handles a runner's message: renews its leases, stores ends.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn hear(
         &self,
         runner: &Runner,
@@ -161,7 +161,7 @@ impl Store {
             let key = key_of(row)?;
             let boot: Option<String> = row.try_get("boot")?;
             let state: String = row.try_get("state")?;
-            // A part that is offered again, and that nobody has taken yet, is still this runner's.
+            // A part that is offered again and not yet taken still belongs to this runner.
             if named.contains(&key) {
                 if state != "leased" {
                     renewed.runs.insert(key.run.clone());
@@ -193,7 +193,7 @@ impl Store {
         Ok(renewed)
     }
 
-    /// Notes that a runner was heard; whether it is another process than before.
+    /// Notes the runner's message; returns whether it is a new process.
     async fn greet(&self, tx: &mut Tx, runner: &Runner, hello: &Hello) -> Result<bool, StoreError> {
         let row = sqlx::query("select boot from runner where id = $1")
             .bind(&runner.id)
@@ -240,7 +240,7 @@ impl Store {
                 return Ok(());
             }
         };
-        // A part that was offered again, and that nobody has taken yet, is still this one's.
+        // A part that was offered again and not yet taken still belongs to this runner.
         let done = sqlx::query(
             "update part set state = $5, status = $6, cause = $7, wants = null, \
                lease_until = null, not_before = null \
@@ -322,7 +322,7 @@ impl Store {
         Ok(())
     }
 
-    /// Offers a part again, to be adopted, after so many milliseconds.
+    /// Offers a part again, for adoption, after this many milliseconds.
     async fn offer_again(&self, tx: &mut Tx, key: &PartKey, wait: i64) -> Result<(), StoreError> {
         sqlx::query(self.sql(
             "update part set state = 'queued', lease_until = null, not_before = {now} + $4, \
@@ -339,11 +339,11 @@ impl Store {
         Ok(())
     }
 
-    /// A lease that has run out means that the part is *unseen*, never that it failed. After
-    /// [`ADOPT_AFTER`] it is offered to the other runners of the segment, if there is one.
+    /// An expired lease means that the part is *unseen*, never that it failed. After
+    /// [`ADOPT_AFTER`] it is offered to the other runners of the segment, if any.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn sweep(&self, adopt_after: i64) -> Result<Swept, StoreError> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(self.sql(
@@ -380,8 +380,8 @@ impl Store {
         Ok(swept)
     }
 
-    /// Runs with a part that no runner may take, because its approval has ended: one that has not
-    /// begun waits again, one that has begun waits for a person.
+    /// Runs with a part that no runner may take, because its approval has expired: one that has not
+    /// begun waits for approval again, one that has begun waits for a person.
     async fn expired(&self, tx: &mut Tx) -> Result<Vec<String>, StoreError> {
         let rows = sqlx::query(self.sql(
             "update part set state = case when epoch > 0 then 'halted' else 'waiting' end, \
@@ -399,8 +399,8 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// One writer at a time decides what its parts make of a run. False where there is no such
-    /// run.
+    /// Locks the run's row, so that one writer at a time decides about its parts. Returns false if
+    /// the run does not exist.
     pub(super) async fn lock_run(&self, tx: &mut Tx, run: &str) -> Result<bool, StoreError> {
         let row = sqlx::query(self.sql("select id from run where id = $1 {lock}"))
             .bind(run)
@@ -409,8 +409,8 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// What the parts make of their run: the next batch is queued where the one before went well,
-    /// and the run's own state follows. Returns segments in which parts wait now.
+    /// Derives the run's state from its parts, and queues the next batch if the one before went
+    /// well. Returns segments in which parts now wait.
     pub(super) async fn settle(
         &self,
         tx: &mut Tx,
@@ -437,7 +437,7 @@ impl Store {
         }
         let begun = parts.iter().any(Standing::has_begun);
         if !begun && parts.iter().any(Standing::waits_for_approval) {
-            // Nothing begins before all that has to be approved is.
+            // Nothing begins before everything required is approved.
             sqlx::query("update part set state = 'waiting' where run = $1 and state = 'queued'")
                 .bind(run)
                 .execute(&mut **tx)
@@ -497,7 +497,7 @@ impl Store {
         Ok(segments)
     }
 
-    /// A run that waits for a person, or has ended, is told to whoever wants to know.
+    /// Notifies receivers of a run that waits for a person or has ended.
     async fn tell_state(
         &self,
         tx: &mut Tx,
@@ -557,7 +557,7 @@ impl Store {
     }
 }
 
-/// What is told of a run beside its state.
+/// Further data in messages about a run.
 struct About<'a> {
     procedure: &'a str,
     title: &'a str,
@@ -565,7 +565,7 @@ struct About<'a> {
     ticket: Option<&'a str>,
 }
 
-/// A part as its run counts it.
+/// A part, for the state of its run.
 struct Standing {
     node: String,
     batch: i64,
@@ -573,7 +573,7 @@ struct Standing {
     status: Option<Ended>,
     segment: String,
     epoch: i64,
-    /// It needs an approval, and has none that holds.
+    /// It needs an approval and has no valid one.
     unapproved: bool,
 }
 
@@ -585,7 +585,7 @@ impl Standing {
 
     fn waits_for_approval(&self) -> bool {
         let open = match self.state {
-            // One that has begun waits for an approval where it is gone on with in another manner.
+            // A begun part waits for approval if it is continued with other options.
             PartState::Waiting => true,
             PartState::Queued => self.epoch == 0,
             _ => false,
@@ -594,7 +594,7 @@ impl Standing {
     }
 }
 
-/// What the parts make of their run.
+/// The state of a run, from its parts.
 fn state_of_run(parts: &[Standing]) -> RunState {
     let states: Vec<PartState> = parts.iter().map(|part| part.state).collect();
     let state = RunState::of_parts(&states);
@@ -602,7 +602,7 @@ fn state_of_run(parts: &[Standing]) -> RunState {
     let next = next.map(|part| part.batch).min();
     let due = parts.iter().filter(|part| Some(part.batch) == next);
     let approval = due.into_iter().any(Standing::waits_for_approval);
-    // Where a batch before has ended badly, it is that which a person decides about first.
+    // If an earlier batch failed, a person must first decide about that.
     let bad = |part: &Standing| {
         part.state == PartState::Halted
             || part.state == PartState::Ended && part.status.is_some_and(|status| !status.goes_on())
@@ -613,8 +613,8 @@ fn state_of_run(parts: &[Standing]) -> RunState {
     state
 }
 
-/// The batch that is due: the first that waits, where nothing of those before it is under way and
-/// not more than `max_fail` of their parts ended badly.
+/// The due batch: the first waiting one, if no earlier part is running and at most `max_fail` of
+/// the earlier parts failed.
 fn next_batch(parts: &[Standing], max_fail: usize) -> Option<i64> {
     let waiting = parts.iter().filter(|part| part.state == PartState::Waiting);
     let next = waiting.map(|part| part.batch).min()?;
@@ -646,7 +646,7 @@ async fn renew(store: &Store, tx: &mut Tx, key: &PartKey, boot: &str) -> Result<
     Ok(())
 }
 
-/// Nobody waits for the answers to a part's questions any more.
+/// Closes the open questions of a part.
 async fn close_questions(tx: &mut Tx, run: &str, node: &str) -> Result<(), StoreError> {
     sqlx::query(
         "update question set state = 'closed' where run = $1 and node = $2 and state <> 'closed'",
@@ -671,7 +671,7 @@ pub(super) fn state_of(word: &str) -> Result<PartState, StoreError> {
         .ok_or_else(|| StoreError::Unreadable(format!("`{word}` is no state of a part")))
 }
 
-/// A text of a runner, cut where it is longer than a text may be.
+/// A runner's text, cut to the longest allowed text.
 pub(super) fn bounded(text: &str) -> String {
     let cut = text.floor_char_boundary(wire::limit::TEXT);
     text[..cut].replace('\0', "\u{fffd}")

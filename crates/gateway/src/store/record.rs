@@ -1,4 +1,4 @@
-//! The log of all that has ended: a leaf for the end of each journal, in a tree that only grows.
+//! The log of all ended journals: a leaf for the end of each journal, in an append-only tree.
 
 use sqlx::Row as _;
 use wire::record::{Checkpoint, leaf as text_of};
@@ -7,16 +7,16 @@ use super::{Database, Store, StoreError, Tx, counted, json, parsed, stored};
 use crate::project::merkle::{Frontier, Hash, hex, leaf, unhex};
 use crate::wire;
 
-/// Which journals are looked at.
+/// Which journals to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Those of parts that have ended or halted.
+    /// Those of ended or halted parts.
     Ended,
-    /// Also those of parts that are under way.
+    /// Also those of running parts.
     All,
 }
 
-/// Leaves that are added at a time.
+/// The most leaves that are added at a time.
 const MOST: i64 = 500;
 
 /// A leaf of the log.
@@ -32,7 +32,7 @@ pub struct Leaf {
     pub epoch: u64,
     /// `seq` of the last line.
     pub last: u64,
-    /// Of the last line.
+    /// The hash of the last line.
     pub last_sha256: String,
 }
 
@@ -52,7 +52,7 @@ impl Leaf {
 }
 
 impl Store {
-    /// Notes that a journal has lines that the log does not have.
+    /// Notes that a journal has lines that the log lacks.
     pub(super) async fn to_record(
         &self,
         tx: &mut Tx,
@@ -70,11 +70,11 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the ends of journals to the log. Returns the size and the root, where there are leaves
+    /// Adds the ends of journals to the log. Returns the size and the root if there are leaves
     /// without a checkpoint.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn record(&self, which: Which) -> Result<Option<(u64, Hash)>, StoreError> {
         let mut tx = self.begin().await?;
         if self.database == Database::Postgres {
@@ -151,10 +151,10 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a checkpoint; that of another gateway for the same size stays.
+    /// Stores a checkpoint; an existing one of the same size by another gateway stays.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn add_checkpoint(&self, new: &Checkpoint) -> Result<(), StoreError> {
         sqlx::query(
             "insert into checkpoint (size, root, at, gateway, signature, key) \
@@ -171,10 +171,10 @@ impl Store {
         Ok(())
     }
 
-    /// The newest checkpoint.
+    /// The latest checkpoint.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         let row = sqlx::query("select * from checkpoint order by size desc limit 1")
             .fetch_optional(self.pool())
@@ -190,10 +190,10 @@ impl Store {
         }))
     }
 
-    /// The first so many leaves of the log.
+    /// The first `size` leaves of the log.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn leaves(&self, size: u64) -> Result<Vec<Leaf>, StoreError> {
         let rows = sqlx::query(
             "select n, run, node, epoch, last, last_sha256 from head where n < $1 order by n",

@@ -1,4 +1,4 @@
-//! Runs: asked for, listed, shown, stopped, gone on with, handed over, given up.
+//! Runs: ordered, listed, shown, stopped, resumed, handed over, released.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::queue::{bounded, state_of};
 use super::{Store, StoreError, Tx, counted, json, parsed, stored, written};
 use crate::wire;
 
-/// A run that is about to be written down.
+/// A run to be stored.
 #[derive(Clone, Debug)]
 pub struct NewRun {
     /// Its name.
@@ -31,23 +31,23 @@ pub struct NewRun {
     pub title: String,
     /// SHA-256 of the page.
     pub page_sha256: String,
-    /// What was given.
+    /// The arguments.
     pub arguments: BTreeMap<String, String>,
-    /// Who asks.
+    /// The person who orders it.
     pub asked_by: String,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
     /// The ticket.
     pub ticket: Option<String>,
-    /// Where it was asked for.
+    /// The origin of the order.
     pub origin: Origin,
-    /// The client's name for this ask.
+    /// The client's key of this order.
     pub ask_key: Option<String>,
-    /// SHA-256 of the ask, so that another ask under the same name is noticed.
+    /// SHA-256 of the order, to detect another order with the same key.
     pub ask_sha256: String,
-    /// What becomes of confirmations.
+    /// How confirmations are answered.
     pub confirm: Confirm,
-    /// Parts that may end badly.
+    /// How many parts may fail.
     pub max_fail: u32,
     /// First step.
     pub start_at: Option<usize>,
@@ -57,7 +57,7 @@ pub struct NewRun {
     pub parts: Vec<NewPart>,
 }
 
-/// A part of a run that is about to be written down.
+/// A part of a run to be stored.
 #[derive(Clone, Debug)]
 pub struct NewPart {
     /// The node, or `*`.
@@ -66,33 +66,33 @@ pub struct NewPart {
     pub segment: String,
     /// Its batch, from 1.
     pub batch: usize,
-    /// The machines that it is about.
+    /// Its nodes.
     pub machines: Vec<String>,
-    /// What names the node on a command line.
+    /// Its words on a command line.
     pub words: Vec<String>,
-    /// Of its plan.
+    /// The hash of its plan.
     pub plan_sha256: String,
     /// The plan's record, JSON.
     pub plan: String,
-    /// What has to be approved before it begins.
+    /// What must be approved before it begins.
     pub consent: Option<NewConsent>,
 }
 
-/// What became of an ask.
+/// The result of an order.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It is a run.
+    /// A new run.
     New,
-    /// It was one already.
+    /// A repeated order.
     Known {
         /// The run.
         run: String,
-        /// Of the ask as it was then.
+        /// The hash of the original order.
         ask_sha256: String,
     },
 }
 
-/// What is listed.
+/// A filter for runs.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of this manual.
@@ -101,11 +101,11 @@ pub struct Filter {
     pub node: Option<String>,
     /// Of this procedure.
     pub procedure: Option<String>,
-    /// In this state.
+    /// Only this state.
     pub state: Option<RunState>,
-    /// Asked for by this person.
+    /// Ordered by this person.
     pub by: Option<String>,
-    /// Older than this one.
+    /// Older than this run.
     pub after: Option<String>,
 }
 
@@ -114,10 +114,10 @@ const SUMMARY: &str = "id, manual, procedure_id, title, asked_by, owner, reason,
                        (select g.reason from glass g where g.run = run.id) as glass";
 
 impl Store {
-    /// Writes a run down. The same name of the same person makes one run.
+    /// Stores a run. The same key of the same person makes one run.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn add_run(&self, new: &NewRun) -> Result<Written, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query(self.sql(
@@ -195,10 +195,10 @@ impl Store {
         Ok(Written::New)
     }
 
-    /// The run that somebody has asked for under this name, and the sum of that ask.
+    /// The run that a person ordered with this key, and the hash of that order.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn known(
         &self,
         person: &str,
@@ -216,10 +216,10 @@ impl Store {
         })
     }
 
-    /// Whether there is a run of this name.
+    /// Whether a run of this name exists.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn has_run(&self, run: &str) -> Result<bool, StoreError> {
         let row = sqlx::query("select 1 from run where id = $1")
             .bind(run)
@@ -228,10 +228,10 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// A page of runs, the newest first, and whether there are more.
+    /// A page of runs, newest first, and whether there are more.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn runs(&self, filter: &Filter) -> Result<(Vec<RunSummary>, bool), StoreError> {
         let mut text = format!("select {SUMMARY} from run where 1 = 1");
         let mut values: Vec<&str> = Vec::new();
@@ -248,7 +248,7 @@ impl Store {
         let state = filter.state.map(|state| state.word().to_owned());
         add(" and state = $?", &state);
         add(
-            // A part of several machines has all their names.
+            // A part with several nodes is found by each of them.
             " and exists (select 1 from part where part.run = run.id and (part.node = $? \
                or replace(part.machines, $?, '') <> part.machines))",
             &filter.node,
@@ -286,10 +286,10 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// All that is shown of a run.
+    /// The details of a run.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn run(&self, run: &str) -> Result<Option<RunView>, StoreError> {
         let text = format!("select {SUMMARY} from run where id = $1");
         let row = sqlx::query(self.sql(&text))
@@ -334,10 +334,10 @@ impl Store {
         }))
     }
 
-    /// The plans of a run, JSON, by node.
+    /// The plans of a run as JSON, by node.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn plans(&self, run: &str) -> Result<Vec<(String, String)>, StoreError> {
         let rows = sqlx::query("select node, plan from part where run = $1 order by node")
             .bind(run)
@@ -348,10 +348,10 @@ impl Store {
             .collect()
     }
 
-    /// Every machine that a run is about.
+    /// Every node of a run.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn machines(&self, run: &str) -> Result<Vec<String>, StoreError> {
         let rows = sqlx::query("select machines from part where run = $1")
             .bind(run)
@@ -366,10 +366,10 @@ impl Store {
         Ok(machines)
     }
 
-    /// A claimed part as its runner needs it, without its journal.
+    /// The data of a claimed part for its runner, without its journal.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn work(&self, key: &PartKey) -> Result<Work, StoreError> {
         let row = sqlx::query(
             "select p.mode, p.words, p.plan_sha256, p.start_at, p.stop_after, r.manual, r.source, \
@@ -411,10 +411,10 @@ impl Store {
         })
     }
 
-    /// What the parts of a runner are to do.
+    /// What the parts of a runner should do.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn wants(&self, runner: &str) -> Result<Vec<wire::WantOut>, StoreError> {
         let rows = sqlx::query(
             "select run, node, epoch, wants from part \
@@ -439,11 +439,10 @@ impl Store {
         Ok(wants)
     }
 
-    /// Stops parts: those under way are told, those that nobody has are over. Returns the runners
-    /// that have to be told.
+    /// Stops parts: running ones are told, unclaimed ones end. Returns the runners to notify.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn stop(
         &self,
         run: &str,
@@ -460,7 +459,7 @@ impl Store {
                     runners.extend(part.runner);
                     "update part set wants = $3 where run = $1 and node = $2 and $4 = $4"
                 }
-                // Nothing of it was begun.
+                // Nothing of it has begun.
                 PartState::Waiting | PartState::Queued if part.epoch == 0 => {
                     "update part set state = 'ended', status = 'STOPPED', cause = $4 \
                      where run = $1 and node = $2 and $3 = $3"
@@ -485,10 +484,10 @@ impl Store {
         Ok(runners)
     }
 
-    /// Halted parts go on, and the batches that waited for them. Returns the segments.
+    /// Resumes halted parts, and the batches waiting for them. Returns the segments.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn resume(
         &self,
         run: &str,
@@ -511,7 +510,7 @@ impl Store {
         for part in &parts {
             let due = match part.state {
                 PartState::Halted => true,
-                // A person goes on in spite of what ended badly before it.
+                // A person continues in spite of earlier failures.
                 PartState::Waiting => !busy && !halted && Some(part.batch) == next,
                 _ => false,
             };
@@ -544,10 +543,10 @@ impl Store {
         Ok(segments)
     }
 
-    /// Halted parts are given up: a runner removes their bundles. What waits for them is over.
+    /// Releases halted parts: a runner removes their bundles. Waiting parts end.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn release(
         &self,
         run: &str,
@@ -585,10 +584,10 @@ impl Store {
         Ok(segments)
     }
 
-    /// Somebody else looks after a run from now on.
+    /// Hands a run over to another person.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn hand_over(
         &self,
         run: &str,
@@ -609,7 +608,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down what a person did with a run.
+    /// Records a person's action on a run.
     pub(super) async fn note(
         &self,
         tx: &mut Tx,
@@ -661,10 +660,10 @@ impl Store {
         Ok(parts)
     }
 
-    /// Which run has each node now.
+    /// The run that currently holds each node.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn holders(&self, manual: &str) -> Result<BTreeMap<String, String>, StoreError> {
         let rows = sqlx::query(
             "select node, run from part where manual = $1 and (state in ('leased', 'unseen') \

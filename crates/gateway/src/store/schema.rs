@@ -1,8 +1,9 @@
-//! The tables, by versions. Each version only adds: a gateway of the version before works on.
+//! The tables, by version. Each version only adds, so a gateway of the previous version continues
+//! to work.
 
 use super::{Database, Store, StoreError};
 
-/// What each version adds to the one before.
+/// The additions of each version.
 const VERSIONS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("schema_logins.sql"),
@@ -15,7 +16,7 @@ const VERSIONS: &[&str] = &[
     include_str!("sync.sql"),
 ];
 
-/// Brings the tables up to this version. Gateways that start together do it one after the other.
+/// Upgrades the tables to this version. Gateways that start together do this one after the other.
 pub(super) async fn upgrade(store: &Store) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     if store.database == Database::Postgres {

@@ -1,5 +1,5 @@
-//! A store that was set back: a standby that was late, or a backup, has taken its place. What it
-//! has forgotten of parts, their runners tell.
+//! A store that went back in time: a late standby or a backup has replaced it. The runners restore
+//! the forgotten state of their parts.
 
 use std::time::{Duration, Instant};
 
@@ -10,27 +10,27 @@ use super::people::Runner;
 use super::{LEASE, Store, StoreError, Tx, stored};
 use crate::wire;
 
-/// So many leases of a part a store may have forgotten.
+/// How many leases of a part a store may have forgotten.
 const MOST_FORGOTTEN: i64 = 64;
-/// After the database was away, runners say so long what they hold before anything is given out:
-/// longer than they wait between two tries.
+/// After the database was unreachable, runners have this long to report what they hold before
+/// anything is assigned: longer than their pause between two tries.
 const RUNNERS_FIRST: Duration = Duration::from_secs(6);
 
-/// What the store knows of a part that a runner says it holds.
+/// What the store knows of a part that a runner reports to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
-    /// It has forgotten the lease, and has it again.
+    /// It had forgotten the lease, and has restored it.
     Again,
-    /// It has forgotten the run, or that people have approved it, or another part has the node by
-    /// now. Whoever holds the part goes on with it.
+    /// It has forgotten the run or its approvals, or has given the node to another part by now.
+    /// Whoever holds the part continues with it.
     Beyond,
-    /// Somebody else has it, or it has ended.
+    /// The part belongs to another runner, or has ended.
     Lost,
 }
 
 impl Store {
-    /// A part that is not this runner's, as far as the store knows. Where the runner has a number
-    /// that the store has not given out, the store is the one that has forgotten.
+    /// Handles a part that does not belong to this runner according to the store. If the runner has
+    /// an epoch that the store has not assigned, the store has forgotten it.
     pub(super) async fn held_after_all(
         &self,
         tx: &mut Tx,
@@ -60,7 +60,7 @@ impl Store {
             return Ok(Held::Lost);
         }
         let of_run: &str = row.try_get("of_run")?;
-        // A runner's word is no approval: that of people is waited for, whatever it does.
+        // A runner's word does not replace an approval: the run waits for people.
         if row.try_get::<i64, _>("taken")? == 1 || of_run == RunState::WaitingApproval.word() {
             return Ok(Held::Beyond);
         }
@@ -89,12 +89,12 @@ impl Store {
         Ok(Held::Again)
     }
 
-    /// The database could not be reached.
+    /// Notes that the database was unreachable.
     pub(super) fn note_away(&self) {
         *self.away() = Some(Instant::now());
     }
 
-    /// What is in the store may be older than what runners hold, and they have not said so yet.
+    /// Whether the store may be older than what runners hold, and they have not reported yet.
     pub(super) fn waits_for_runners(&self) -> bool {
         self.away().is_some_and(|at| at.elapsed() < RUNNERS_FIRST)
     }

@@ -1,17 +1,17 @@
-//! Pieces of output that wait until the blobs can be written: in the same transaction as the rows
-//! that name them, so that none is lost, and bounded.
+//! Pieces of output that wait for the blob store: written in the same transaction as the rows that
+//! name them, so none is lost; limited in size.
 
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Tx, stored};
 
-/// Bytes that wait; then output waits on the runners.
+/// The most waiting bytes; further output waits on the runners.
 pub const MOST: i64 = 64 * 1024 * 1024;
-/// Pieces at once.
+/// How many pieces are moved at once.
 const AT_ONCE: i64 = 16;
 
 impl Store {
-    /// Whether no more may wait.
+    /// Whether the limit is reached.
     pub(super) async fn is_full(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         let row = sqlx::query("select cast(coalesce(sum(bytes), 0) as bigint) from spool")
             .fetch_one(&mut **tx)
@@ -19,7 +19,7 @@ impl Store {
         Ok(row.try_get::<i64, _>(0)? >= MOST)
     }
 
-    /// A piece waits.
+    /// Adds a piece.
     pub(super) async fn to_spool(
         &self,
         tx: &mut Tx,
@@ -38,10 +38,10 @@ impl Store {
         Ok(())
     }
 
-    /// Pieces that wait, the oldest first: their names and texts.
+    /// Waiting pieces, oldest first: names and texts.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn spooled(&self) -> Result<Vec<(String, String)>, StoreError> {
         let rows = sqlx::query("select blob, body from spool order by at, blob limit $1")
             .bind(AT_ONCE)
@@ -51,10 +51,10 @@ impl Store {
         rows.iter().map(piece).collect()
     }
 
-    /// It was written.
+    /// Removes a piece that was written.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn unspool(&self, blob: &str) -> Result<(), StoreError> {
         sqlx::query("delete from spool where blob = $1")
             .bind(blob)

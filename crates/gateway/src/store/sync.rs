@@ -1,5 +1,5 @@
-//! Runs that went past the gateway: their journals, taken in as they are reported; and what is
-//! found of them on nodes before that.
+//! Runs that bypassed the gateway: their reported journals, and the traces that were found on nodes
+//! before the report.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::event::{Event, RunStarted, Status, What};
 use crate::token::sha256;
 use crate::wire;
 
-/// Runs that a person may report within a day.
+/// The most runs that a person may report within a day.
 const A_DAY: i64 = 2_000;
-/// Controllers of a run.
+/// The most controllers of a run.
 const MOST_EPOCHS: u64 = 100_000;
-/// Findings of an answer, and findings of a node that are kept.
+/// The most findings of an answer, and the most that are stored for a node.
 const MOST: i64 = 1_000;
 
 /// A run that is reported for the first time.
@@ -28,18 +28,18 @@ pub struct NewReport {
     pub run: String,
     /// The manual.
     pub manual: String,
-    /// What its first line says.
+    /// The contents of its first line.
     pub started: RunStarted,
-    /// When that line was written, in milliseconds; the store's own time where it is later.
+    /// The time of that line, in milliseconds; at most the store's own time.
     pub at: i64,
-    /// The machines that it is about.
+    /// Its nodes.
     pub machines: Vec<String>,
-    /// Who reports it.
+    /// The person who reports it.
     pub by: String,
 }
 
 impl NewReport {
-    /// The node of its one part: a run over several has all of them in one.
+    /// The node of its only part: a run over several has all of them in one.
     #[must_use]
     pub fn node(&self) -> &str {
         match self.machines.as_slice() {
@@ -49,28 +49,28 @@ impl NewReport {
     }
 }
 
-/// What a reported journal is believed.
+/// How far a reported journal is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Believed {
-    /// Its lines: they are shown under the name of whoever reports them.
+    /// Its lines: they are shown under the name of the reporter.
     Lines,
-    /// And the values that it has captured: they say how machines are now.
+    /// Also its captured values, which describe the nodes.
     Values,
 }
 
-/// What became of a report.
+/// The result of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// Up to this line the gateway has it now.
+    /// The gateway now has the lines up to this one.
     Upto(u64),
-    /// Why its lines are not taken.
+    /// Why its lines are refused.
     Refused(String),
     /// This person has reported too many runs.
     TooMany,
 }
 
 impl Store {
-    /// How many lines of a run there are, and the hash of the last one.
+    /// The number of lines of a run, and the hash of the last one.
     async fn end_of(&self, tx: &mut Tx, run: &str) -> Result<(u64, String), StoreError> {
         let row = sqlx::query(
             "select acked, last_sha256 from thread where run = $1 order by acked desc limit 1",
@@ -80,15 +80,15 @@ impl Store {
         .await?;
         Ok(match row {
             Some(row) => (counted(row.try_get(0)?), row.try_get(1)?),
-            // What the first line of a journal follows from.
+            // The hash before a journal's first line.
             None => (0, sha256(format!("opsbook run {run}"))),
         })
     }
 
-    /// The number of the last line of a run that was reported.
+    /// The number of the last line of a reported run.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn reported(&self, run: &str) -> Result<u64, StoreError> {
         let (acked,): (i64,) =
             sqlx::query_as("select coalesce(max(acked), 0) from thread where run = $1")
@@ -98,12 +98,12 @@ impl Store {
         Ok(counted(acked))
     }
 
-    /// Takes lines of a reported run in: each follows the one before, or none of them is taken.
-    /// `new` is the run itself, where it is not there yet. Values count for applications only
-    /// where they are `believed`.
+    /// Stores lines of a reported run: each must follow the one before, or none is stored. `new` is
+    /// the run itself, if it is not stored yet. Values count for applications only if they are
+    /// `believed`.
     ///
     /// # Errors
-    /// Where the store or the blob folder cannot be written.
+    /// If the store or the blob folder cannot be written.
     pub async fn take_report(
         &self,
         blobs: &Blobs,
@@ -121,7 +121,7 @@ impl Store {
         let (last, head) = self.end_of(&mut tx, run).await?;
         let incoming = match chained(run, (last, head), lines) {
             Ok(incoming) => incoming,
-            // The run that was added with it is not there either.
+            // The rollback also removes the run that was added.
             Err(why) => return Ok(Taken::Refused(why)),
         };
         let events: Vec<Event> = incoming.iter().map(|line| line.event.clone()).collect();
@@ -139,7 +139,7 @@ impl Store {
         Ok(Taken::Upto(upto))
     }
 
-    /// The run, as its first line says it. False where this person has reported too many.
+    /// Stores the run from its first line. Returns false if this person has reported too many.
     async fn add_report(&self, tx: &mut Tx, new: &NewReport) -> Result<bool, StoreError> {
         let (count,): (i64,) = sqlx::query_as(self.sql(
             "select count(*) from run where asked_by = $1 and origin = $2 \
@@ -210,7 +210,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Somebody has broken the glass: whoever wants to know it is told.
+    /// Notifies receivers of a break-glass run.
     async fn broken(&self, tx: &mut Tx, new: &NewReport, why: &str) -> Result<(), StoreError> {
         let why = super::queue::bounded(why);
         sqlx::query("insert into glass (run, reason) values ($1, $2)")
@@ -236,7 +236,7 @@ impl Store {
         .await
     }
 
-    /// What the lines say of the run: how it has ended, or that it goes on.
+    /// The state of the run from its lines: how it ended, or that it is running.
     async fn told_by(
         &self,
         tx: &mut Tx,
@@ -271,7 +271,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes the runs of which a node has a trace and that nobody knows here.
+    /// Stores unknown runs that left a trace on a node.
     pub(super) async fn found(
         &self,
         tx: &mut Tx,
@@ -300,7 +300,7 @@ impl Store {
             if again.rows_affected() > 0 {
                 continue;
             }
-            // A node that makes names up does not fill the store.
+            // A node that invents names must not fill the store.
             let added = sqlx::query(self.sql(
                 "insert into finding (manual, node, run, how, since, seen) \
                  select $1, $2, $3, $4, {now}, {now} \
@@ -328,10 +328,10 @@ impl Store {
         Ok(())
     }
 
-    /// Runs that were on nodes and that nobody knows here, the newest first.
+    /// Unknown runs on nodes, newest first.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub async fn findings(&self, manual: &str, node: &str) -> Result<Vec<FindingView>, StoreError> {
         let rows = sqlx::query(
             "select manual, node, run, how, since, seen from finding f \
@@ -362,7 +362,7 @@ impl Store {
     }
 }
 
-/// Why it was run, for lists.
+/// The reason of the run, for lists.
 fn reason(started: &RunStarted) -> String {
     let by = super::queue::bounded(&started.operator);
     let at = super::queue::bounded(&started.controller);
@@ -372,8 +372,8 @@ fn reason(started: &RunStarted) -> String {
     }
 }
 
-/// What the end of a run on a laptop makes of its part: one that did not go well has a bundle on
-/// its nodes, and goes on where its journal is.
+/// The state of a reported run's part: a failed run has a bundle on its nodes, and is resumed where
+/// its journal is.
 fn end(status: Status) -> (PartState, Option<Ended>) {
     let state = match status {
         Status::Ok | Status::Blocked | Status::Skipped | Status::ByHand => PartState::Ended,
@@ -382,7 +382,7 @@ fn end(status: Status) -> (PartState, Option<Ended>) {
     (state, Ended::of(status.word()))
 }
 
-/// The lines after the last one that is known, each of which follows the one before.
+/// The lines after the last known one, verified to follow each other.
 fn chained<'a>(
     run: &str,
     (mut last, mut head): (u64, String),
@@ -408,7 +408,7 @@ fn chained<'a>(
         if !wire::limit::is_name(node) {
             return Err(wrong("its node is no name"));
         }
-        // What is known already: the last line of it is compared, and by that all before it.
+        // For known lines, compare the last one, and thereby all lines before it.
         if event.seq < last || event.seq == last && sha256(text) == head {
             continue;
         }
@@ -427,7 +427,7 @@ fn chained<'a>(
                 ));
             }
         }
-        // Controllers take their turns: a number that comes back would be two threads.
+        // Epochs must increase: a number that returns would mean two parallel threads.
         if epochs
             .keys()
             .next_back()

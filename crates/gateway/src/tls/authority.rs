@@ -1,5 +1,5 @@
-//! The gateway's own authority: a key and a certificate in a folder of its user's alone, made
-//! once. It vouches for the gateway where no other authority does, and for each runner.
+//! The gateway's certificate authority: a key and a certificate in a private folder, generated
+//! once. It signs the gateway's certificate, if no other authority does, and those of all runners.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -16,17 +16,17 @@ use time::OffsetDateTime;
 
 use crate::token::{new_token, sha256};
 
-/// How long the authority is good.
+/// The lifetime of the authority.
 const AUTHORITY: Duration = Duration::from_hours(24 * 3650);
-/// How long the gateway's own certificate is good, and when it makes another one.
+/// The lifetime of the gateway's own certificate, and when it is renewed.
 const SERVER: Duration = Duration::from_hours(24 * 90);
 const SERVER_ANEW: Duration = Duration::from_hours(24 * 60);
-/// Clocks differ.
+/// Tolerance for different clocks.
 const BEFORE: Duration = Duration::from_mins(5);
-/// Bytes of a file of ours.
+/// The most bytes of one of its files.
 const LARGEST: u64 = 64 << 10;
 
-/// The authority.
+/// The certificate authority.
 #[derive(Debug)]
 pub struct Authority {
     folder: PathBuf,
@@ -34,24 +34,24 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// Why there is none.
+/// Why it is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// A file.
+    /// An error with a file.
     #[error("`{}`: {why}", path.display())]
     Io {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
-    /// Others could take the key.
+    /// Others could read the key.
     #[error("`{}` belongs to somebody else, or others can read it (chmod 600)", .0.display())]
     NotOurs(PathBuf),
-    /// What a file holds, or what was asked for.
+    /// Invalid contents of a file or of a request.
     #[error("{what}: {why}")]
     Strange {
-        /// Which.
+        /// The file or request.
         what: String,
         /// What is wrong with it.
         why: String,
@@ -63,7 +63,7 @@ pub enum AuthorityError {
 pub struct Issued {
     /// PEM.
     pub certificate: String,
-    /// What the store knows it by.
+    /// The hash by which the store knows it.
     pub sha256: String,
 }
 
@@ -81,10 +81,10 @@ fn strange<E: std::fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> A
 }
 
 impl Authority {
-    /// The one in this folder, which is made where there is none.
+    /// The authority in this folder; creates it if it does not exist.
     ///
     /// # Errors
-    /// Where it cannot be read or made.
+    /// If it cannot be read or created.
     pub fn open(folder: &Path, name: &str) -> Result<Authority, AuthorityError> {
         let mut builder = std::fs::DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(folder);
@@ -113,14 +113,14 @@ impl Authority {
         &self.certificate
     }
 
-    /// SHA-256 of it, as `opsbook login --fingerprint` takes it.
+    /// Its SHA-256, for `opsbook login --fingerprint`.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         sha256(&self.certificate)
     }
 
-    /// The gateway's certificate for these names, with the authority's behind it, and its key:
-    /// the one on the disk while it is of these names and young, else a new one.
+    /// The gateway's certificate for these names, with the chain and the key: the one on disk if it
+    /// has these names and is young, otherwise a new one.
     pub(super) fn of_server(
         &self,
         names: &[String],
@@ -155,11 +155,11 @@ impl Authority {
         Ok(text)
     }
 
-    /// A certificate for a runner, for the key that has signed the request. What else the request
-    /// says of itself counts for nothing.
+    /// Issues a certificate to a runner, for the key that has signed the request. All other
+    /// contents of the request are ignored.
     ///
     /// # Errors
-    /// Where it is no request, or is not signed by its own key.
+    /// If the request is invalid, or not signed with its own key.
     pub fn of_runner(
         &self,
         request: &str,
@@ -210,7 +210,7 @@ fn make(path: &Path, name: &str) -> Result<(), AuthorityError> {
     replaced(path, &text).map_err(io(path))
 }
 
-/// A file that only this user can read.
+/// Reads a file that only this user can read.
 fn read(path: &Path) -> Result<String, AuthorityError> {
     use std::os::unix::fs::MetadataExt as _;
     let file = std::fs::File::open(path).map_err(io(path))?;
@@ -226,7 +226,7 @@ fn read(path: &Path) -> Result<String, AuthorityError> {
     Ok(text)
 }
 
-/// Whole, or as it was.
+/// Replaces a file atomically.
 fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
     let part = path.with_extension(new_token());
     let mut options = std::fs::OpenOptions::new();

@@ -1,5 +1,5 @@
-//! TLS on the address that other machines reach: the certificate of the configuration, or one of
-//! the gateway's own authority; and whom it lets in as a runner.
+//! TLS on the public address: the configured certificate or one of the gateway's own authority; and
+//! the authentication of runners by certificate.
 
 mod authority;
 
@@ -16,22 +16,22 @@ use rustls::{RootCertStore, ServerConfig};
 
 pub use authority::{Authority, AuthorityError, Issued};
 
-/// What runners get.
+/// The certificates of runners.
 #[derive(Debug)]
 pub struct Certificates {
-    /// Who vouches for them.
+    /// Their authority.
     pub authority: Arc<Authority>,
-    /// How long a certificate is good.
+    /// The lifetime of a certificate.
     pub life: Duration,
 }
 
 use crate::config::Listen;
 use crate::token::sha256;
 
-/// How often the files are looked at.
+/// How often to look at the files.
 pub(crate) const LOOK: Duration = Duration::from_secs(30);
 
-/// What the gateway proves itself with, and whom it knows by a certificate.
+/// The gateway's certificate, and the client certificates that it accepts.
 #[derive(Debug)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
@@ -39,11 +39,11 @@ pub struct ServerTls {
     source: Source,
     names: Vec<String>,
     authority: Arc<Authority>,
-    /// When the files had last changed.
+    /// The modification time of the files when they were read.
     read: Mutex<Option<SystemTime>>,
 }
 
-/// Where the certificate comes from.
+/// The source of the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     /// Files that somebody else renews.
@@ -52,7 +52,7 @@ enum Source {
     Own,
 }
 
-/// The certificate that is shown at this moment.
+/// The current certificate.
 #[derive(Debug)]
 struct Shown(RwLock<Arc<CertifiedKey>>);
 
@@ -63,10 +63,10 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// Why there is no TLS.
+/// Why TLS is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or holds something else.
+    /// A file cannot be read or is invalid.
     #[error("`{}`: {why}", path.display())]
     File {
         /// The file.
@@ -74,10 +74,10 @@ pub enum TlsError {
         /// What is wrong with it.
         why: String,
     },
-    /// The own authority.
+    /// An error of the gateway's own authority.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// The library says no.
+    /// An error of the TLS library.
     #[error("TLS: {0}")]
     Library(#[from] rustls::Error),
 }
@@ -87,11 +87,10 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 impl ServerTls {
-    /// As the configuration says, with the certificate for these names where it is of the own
-    /// authority.
+    /// From the configuration; a certificate of the own authority gets these names.
     ///
     /// # Errors
-    /// Where a file or the authority cannot be used.
+    /// If a file or the authority cannot be used.
     pub fn new(
         listen: &Listen,
         names: Vec<String>,
@@ -106,7 +105,7 @@ impl ServerTls {
         let mut runners = RootCertStore::empty();
         runners.add(authority.certificate().clone())?;
         let known = WebPkiClientVerifier::builder_with_provider(Arc::new(runners), provider())
-            // People and browsers have none.
+            // People and browsers have no client certificate.
             .allow_unauthenticated()
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))?;
@@ -125,23 +124,23 @@ impl ServerTls {
         })
     }
 
-    /// For a connection.
+    /// For a new connection.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
 
-    /// What clients name to trust it, where no authority that machines know vouches for it.
+    /// The fingerprint for clients, if no common authority has signed its certificate.
     #[must_use]
     pub fn fingerprint(&self) -> Option<String> {
         (self.source == Source::Own).then(|| self.authority.fingerprint())
     }
 
-    /// Shows a new certificate from now on where its files have changed, or its own one is old.
-    /// True where there is one.
+    /// Loads a new certificate if its files have changed, or renews the gateway's own. Returns true
+    /// if there is a new one.
     ///
     /// # Errors
-    /// Where the new one cannot be used: the one before is shown on.
+    /// If the new one cannot be used: the old one stays in use.
     pub fn look(&self) -> Result<bool, TlsError> {
         let now = changed(&self.source);
         {
@@ -185,7 +184,7 @@ fn certified(
         },
         Source::Own => error.into(),
     };
-    // It compares the two.
+    // This checks that certificate and key match.
     CertifiedKey::from_der(chain, key, &provider()).map_err(of_file)
 }
 
@@ -210,7 +209,7 @@ fn key_of(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     })
 }
 
-/// What the store knows a certificate by.
+/// The hash by which the store knows a certificate.
 #[must_use]
 pub fn sum(certificate: &CertificateDer<'_>) -> String {
     sha256(certificate)
