@@ -29,7 +29,7 @@ pub enum Secret {
     Vault(Vault),
 }
 
-/// A secret in a vault with HashiCorp Vault's HTTP API.
+/// A secret in a vault with the HTTP API of Vault.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vault {
