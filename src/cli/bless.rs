@@ -124,7 +124,7 @@ fn judged(
         return None;
     }
     let existing = part.expect;
-    let existing = existing.map(|expect| (expect.text.text.as_str(), expect.kind));
+    let existing = existing.map(|expect| (&*expect.text.text, expect.kind));
     let most = if args.all { usize::MAX } else { MOST_LINES };
     let blessed = match bless(&part.printed, existing, most) {
         Ok(blessed) => blessed,

@@ -102,7 +102,7 @@ fn a_blocks_bytes_are_the_authors() {
         let blocks: Vec<&str> = manual.pages[0]
             .blocks
             .iter()
-            .map(|b| b.text.text.as_str())
+            .map(|b| &*b.text.text)
             .collect();
         assert_eq!(blocks, contents, "{page:?}");
         places(&manual);

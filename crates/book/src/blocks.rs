@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
@@ -20,8 +21,11 @@ use crate::yaml::{self, Yaml};
 /// Everything that the script is told of the pages, and what it will ask of nodes.
 #[derive(Default)]
 pub(super) struct Blocks {
-    /// By page, its blocks as JSON without the braces around them.
-    pages: BTreeMap<usize, String>,
+    /// By page, its blocks as JSON without the braces around them. Gone once they are written:
+    /// of a large book they are as long as its pages.
+    pages: Mutex<BTreeMap<usize, String>>,
+    /// Whether there is any block.
+    any: bool,
     /// Names whose values some page uses.
     pub(super) names: BTreeSet<String>,
     /// Names of parameters: what a node says by them changes with a run.
@@ -80,7 +84,7 @@ impl Blocks {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.pages.is_empty()
+        !self.any
     }
 
     /// Each block of a page with the names that it mentions.
@@ -89,18 +93,19 @@ impl Blocks {
         all.map(|((page, block), names)| (*page, block.as_str(), names))
     }
 
-    /// Writes the files into the folder of the book's own things.
+    /// Writes the files into the folder of the book's own things, once.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        if self.pages.is_empty() {
+        if self.is_empty() {
             return Ok(());
         }
         let folder = folder.join("blocks");
         std::fs::create_dir_all(&folder)?;
-        let mut pages = self.pages.iter().peekable();
+        let pages = std::mem::take(&mut *self.pages.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut pages = pages.into_iter().peekable();
         while let Some((page, _)) = pages.peek() {
-            let key = key(**page);
+            let key = key(*page);
             let mut text = String::new();
-            while let Some((_, blocks)) = pages.next_if(|(page, _)| self::key(**page) == key) {
+            while let Some((_, blocks)) = pages.next_if(|(page, _)| self::key(*page) == key) {
                 text += &called("opsbook", "page", &[format!("{{{blocks}}}")]);
             }
             std::fs::write(folder.join(format!("{key}.js")), text)?;
@@ -109,7 +114,9 @@ impl Blocks {
     }
 
     fn put(&mut self, page: usize, name: &str, block: Value) {
-        let blocks = self.pages.entry(page).or_default();
+        self.any = true;
+        let pages = self.pages.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let blocks = pages.entry(page).or_default();
         if !blocks.is_empty() {
             blocks.push(',');
         }
@@ -267,7 +274,7 @@ impl Blocks {
         expect: Option<&Expect>,
     ) -> Map<String, Value> {
         let mut block = object(json!({
-            "kind": "script", "with": script.interpreter, "text": script.text.text,
+            "kind": "script", "with": script.interpreter, "text": &*script.text.text,
         }));
         let used = uses.iter().map(|used| {
             let (from, step) = match &used.from {
@@ -286,7 +293,7 @@ impl Blocks {
         }
         let commands = script.commands.iter().map(|command| {
             let expect = command.expect.as_ref().map(|expect| self.expect(expect));
-            json!({"text": command.text.text, "exit": command.exit, "expect": expect})
+            json!({"text": &*command.text.text, "exit": command.exit, "expect": expect})
         });
         put_unless_empty(&mut block, "commands", commands.collect());
         if let Some(expect) = expect {
@@ -297,7 +304,7 @@ impl Blocks {
     }
 
     fn expect(&mut self, expect: &Expect) -> Value {
-        let text = &expect.text.text;
+        let text: &str = &expect.text.text;
         self.mention(text);
         let exact = expect.kind == ExpectKind::Text
             && !text.contains("[..]")

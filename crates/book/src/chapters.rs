@@ -268,29 +268,29 @@ fn procedures(whole: &Whole<'_>) -> String {
     });
     table(
         &["Procedure", "What", "May run on", "Steps", "Last runs"],
-        &rows.collect::<String>(),
+        rows,
     )
 }
 
 fn checks(whole: &Whole<'_>) -> String {
     let manual = whole.manual;
-    let mut kinds: BTreeMap<&str, String> = BTreeMap::new();
+    let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for group in manual.groups.values() {
         let of = link(manual, group.page, &group.id);
         for typed in &group.typed {
             let rows = kinds.entry(typed.kind.value.as_str()).or_default();
-            *rows += &format!(
+            rows.push(format!(
                 "<tr><td class=\"ops-of\">{}</td><td>{}</td><td>{of}</td></tr>",
                 code(&typed.resource.value),
                 tables::attributes(&typed.attributes)
-            );
+            ));
         }
     }
     let mut page = String::new();
     for (kind, rows) in kinds {
         page += &format!(
             "## {kind}\n\n{}",
-            table(&["Resource", "Must be", "Group"], &rows)
+            table(&["Resource", "Must be", "Group"], rows.into_iter())
         );
     }
     let scripts = manual.groups.values().flat_map(|group| {
@@ -304,10 +304,9 @@ fn checks(whole: &Whole<'_>) -> String {
             )
         })
     });
-    let scripts: String = scripts.collect();
+    let scripts = table(&["Check", "What", "Group"], scripts);
     if !scripts.is_empty() {
-        let rows = table(&["Check", "What", "Group"], &scripts);
-        page += &format!("## Scripts\n\n{rows}");
+        page += &format!("## Scripts\n\n{scripts}");
     }
     page
 }
@@ -329,5 +328,5 @@ fn variables(survey: &Survey<'_>) -> String {
             used.join(", ")
         )
     });
-    table(&["Name", "Set", "Used"], &rows.collect::<String>())
+    table(&["Name", "Set", "Used"], rows)
 }

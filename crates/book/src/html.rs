@@ -1,5 +1,6 @@
 //! Pieces of HTML that captions and cards are made of, each on one line.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 pub(super) fn command(line: &str) -> String {
@@ -64,11 +65,22 @@ pub(super) fn attribute(words: &str) -> String {
     text(words).replace('"', "&quot;")
 }
 
-/// A table that a narrow screen scrolls.
-pub(super) fn table(head: &[&str], rows: &str) -> String {
+/// Rows of one table. A longer list is several tables, so that no part of a page is large.
+const ROWS: usize = 200;
+
+/// Tables that a narrow screen scrolls, a blank line after each.
+pub(super) fn table(head: &[&str], rows: impl Iterator<Item = String>) -> String {
     let head: String = head.iter().map(|word| format!("<th>{word}</th>")).collect();
-    format!(
-        "<div class=\"ops-wide ops-sifted\"><table><thead><tr>{head}</tr></thead>\
-         <tbody>{rows}</tbody></table></div>\n\n"
-    )
+    let mut tables = String::new();
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        let own: String = rows.by_ref().take(ROWS).collect();
+        // Writing into a string cannot fail.
+        let _ = write!(
+            tables,
+            "<div class=\"ops-wide ops-sifted\"><table><thead><tr>{head}</tr></thead>\
+             <tbody>{own}</tbody></table></div>\n\n"
+        );
+    }
+    tables
 }

@@ -63,7 +63,6 @@ pub(super) fn list(whole: &Whole<'_>, members: &HashMap<String, Vec<&str>>) -> S
             state.join(" ")
         )
     });
-    let rows: String = rows.collect();
     let more = whole.nodes.names().len().saturating_sub(LISTED);
     let more = match more {
         0 => String::new(),
@@ -75,7 +74,7 @@ pub(super) fn list(whole: &Whole<'_>, members: &HashMap<String, Vec<&str>>) -> S
         "Choose one, here or at the top right, to see its values with their origins, what may run \
          on it, its checks, its last runs, and its files as they would be delivered.\n\n\
          {PLACE}\n\n## All nodes\n\n{more}{}",
-        table(&["Node", "Groups", "Checks"], &rows)
+        table(&["Node", "Groups", "Checks"], rows)
     )
 }
 

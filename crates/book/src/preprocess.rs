@@ -217,7 +217,7 @@ impl<'a> Work<'a> {
                 return;
             }
             if page.withheld {
-                chapter.content.clone_from(&page.text.text);
+                chapter.content = page.text.text.to_string();
             }
             chapter.content = self.marks.page(&chapter.content, page, options);
             if opsbook.manual.settings.foreign_words == Wanted::Yes {

@@ -14,11 +14,15 @@ use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_renderer::{RenderContext, Renderer};
 
 use super::frames::Frames;
+use super::generated;
 use super::inorder::in_order;
 use super::links::html_of;
 
 /// Pages in one part: few, so that few are held at a time.
-const PART: usize = 24;
+const PART: usize = 8;
+/// Bytes of a chapter that nobody wrote which are rendered at once: mdBook takes about 50 times
+/// as much memory for them.
+const PIECE: usize = 64 * 1024;
 /// Files of mdBook's that a part has no use for.
 const UNUSED: [&str; 16] = [
     "head.hbs",
@@ -75,14 +79,23 @@ pub(super) fn render<T: Send>(
         let folder = room.path().join(number.to_string());
         let mut context = bare.clone();
         let prepared = chapters[own.clone()].iter().map(prepare);
+        let mut pieces = Vec::with_capacity(own.len());
+        let prepared = prepared.flat_map(|chapter| {
+            let own = in_pieces(chapter);
+            pieces.push(own.iter().map(html_of).collect::<Vec<_>>());
+            own
+        });
         context.book = Book::new_with_items(prepared.map(BookItem::Chapter).collect());
         context.destination.clone_from(&folder);
         HtmlHandlebars::new().render(&context)?;
         drop(context);
         let mut told = Vec::with_capacity(own.len());
-        for number in own {
-            let html = std::fs::read_to_string(folder.join(&pages[number]))
-                .with_context(|| format!("cannot read `{}`", pages[number].display()))?;
+        for (number, pieces) in own.zip(pieces) {
+            let mut html = String::new();
+            for piece in pieces {
+                html += &std::fs::read_to_string(folder.join(&piece))
+                    .with_context(|| format!("cannot read `{}`", piece.display()))?;
+            }
             let chapter = &chapters[number];
             let mut words = Words { chapter, html };
             told.push(learn(&mut words));
@@ -100,6 +113,28 @@ pub(super) fn render<T: Send>(
     in_order(chapters.len().div_ceil(PART), part, |told| {
         told.into_iter().try_for_each(&mut tell)
     })
+}
+
+/// A long chapter that nobody wrote as several, cut where a blank line ends each piece of HTML.
+fn in_pieces(chapter: Chapter) -> Vec<Chapter> {
+    if chapter.content.len() <= PIECE || !generated::is(&chapter) {
+        return vec![chapter];
+    }
+    let mut texts = Vec::new();
+    let mut text = String::new();
+    for block in chapter.content.split_inclusive("\n\n") {
+        text += block;
+        if text.len() >= PIECE {
+            texts.push(std::mem::take(&mut text));
+        }
+    }
+    texts.push(text);
+    let path = chapter.path.unwrap_or_default();
+    let piece = |(number, text): (usize, String)| {
+        let path = path.with_extension(format!("{number}.md"));
+        Chapter::new(&chapter.name, text, path, Vec::new())
+    };
+    (0..).zip(texts).map(piece).collect()
 }
 
 /// A folder for what is written to be read once: in memory where the system has such a place,

@@ -154,3 +154,24 @@ fn a_setting_about_a_chapter_that_is_not_there_is_an_error() {
     let error = taken.unwrap_err().to_string();
     assert!(error.contains("key `b` does not match"), "{error}");
 }
+
+#[test]
+fn a_long_chapter_that_nobody_wrote_is_rendered_in_pieces() {
+    let table = format!(
+        "<table><tr><td>{}</td></tr></table>\n\n",
+        "word ".repeat(2_000)
+    );
+    let content = format!("# All of them\n\n{}", table.repeat(40));
+    let made = crate::refer::generated("All", content.clone(), "opsbook-checks.md");
+    let written = Chapter::new("All", content.clone(), "page.md", Vec::new());
+    assert_eq!(in_pieces(written).len(), 1);
+
+    let pieces = in_pieces(made);
+    assert!(pieces.len() > 5, "{}", pieces.len());
+    let longest = pieces.iter().map(|piece| piece.content.len()).max();
+    assert!(longest.unwrap() < PIECE + table.len());
+    let whole: String = pieces.iter().map(|piece| piece.content.as_str()).collect();
+    assert_eq!(whole, content);
+    let places: BTreeSet<PathBuf> = pieces.iter().map(html_of).collect();
+    assert_eq!(places.len(), pieces.len());
+}

@@ -186,8 +186,8 @@ fn transcripts_are_commands_with_their_outputs() {
         .commands
         .iter()
         .map(|c| {
-            let expect = c.expect.as_ref().map(|e| e.text.text.as_str());
-            (c.title.as_deref(), c.text.text.as_str(), expect, c.exit)
+            let expect = c.expect.as_ref().map(|e| &*e.text.text);
+            (c.title.as_deref(), &*c.text.text, expect, c.exit)
         })
         .collect();
     assert_eq!(

@@ -132,14 +132,14 @@ impl<'a> Scope<'a> {
         }
         let commands = script.commands.iter().map(|command| PlannedCommand {
             title: command.title.clone(),
-            text: Arc::from(command.text.text.as_str()),
+            text: Arc::from(&*command.text.text),
             expect: command.expect.clone(),
             exit: command.exit,
             span: command.text.span(0..command.text.text.len()),
         });
         let planned = Script {
             interpreter: script.interpreter.clone(),
-            text: Arc::from(script.text.text.as_str()),
+            text: Arc::from(&*script.text.text),
             bindings,
             commands: commands.collect(),
             inherits,

@@ -436,7 +436,7 @@ fn procedure(procedure: &Procedure) -> description::Procedure {
                     .map(|file| format!("{:?} {}\n", file.from, file.to))
                     .collect()
             }
-            Work::Manual(text) => text.text.clone(),
+            Work::Manual(text) => text.text.to_string(),
             Work::Place(place) => format!("{:?} {}\n{}", place.how, place.to, place.text.text),
         };
         text += &format!("{}\n{own}\n", step.id.as_deref().unwrap_or_default());

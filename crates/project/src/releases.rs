@@ -224,9 +224,9 @@ fn interface(tree: &Tree) -> Result<Interface, String> {
         let params = own.params.iter();
         let steps = own.steps.iter().filter_map(|step| step.id.clone());
         let texts = own.steps.iter().map(|step| match &step.work {
-            Work::Script(script) => script.text.text.clone(),
-            Work::Manual(text) => text.text.clone(),
-            Work::Place(place) => place.text.text.clone(),
+            Work::Script(script) => script.text.text.to_string(),
+            Work::Manual(text) => text.text.to_string(),
+            Work::Place(place) => place.text.text.to_string(),
             Work::Deliver(files) => files.iter().map(|file| file.to.clone()).collect(),
         });
         let procedure = Procedure {

@@ -214,7 +214,7 @@ fn shown(part: &Part<'_>, ran: Ran, about: &Printed) -> Option<String> {
         text: out.clone(),
         ..about.clone()
     };
-    let existing = part.expect.map(|own| (own.text.text.as_str(), own.kind));
+    let existing = part.expect.map(|own| (&*own.text.text, own.kind));
     let met = existing.is_some() && bless(&[alone], existing, usize::MAX) == Err(Unblessed::Holds);
     if err.trim().is_empty() || met {
         return Some(out);

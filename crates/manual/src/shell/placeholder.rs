@@ -394,7 +394,7 @@ mod tests {
         let mut problems = Vec::new();
         let text = Placeholders::new(&declared).in_shell(&Passage::whole(&source), &mut problems);
         match problems.first() {
-            None => text.text,
+            None => text.text.to_string(),
             Some(problem) => format!(
                 "{}: {}",
                 problem.code,

@@ -47,11 +47,11 @@ fn look(
     let mut masked = without_undeclared(&text.text, &scan);
     for word in selects(&text.text, &scan).filter(|_| !sh) {
         // The parser does not know `select`; its syntax is that of `for`.
-        let readable = masked.get_or_insert_with(|| text.text.clone());
+        let readable = masked.get_or_insert_with(|| text.text.to_string());
         readable.replace_range(word.clone(), "for   ");
         problems.push(person::select(text.span(word)));
     }
-    let readable = masked.as_ref().unwrap_or(&text.text);
+    let readable = masked.as_deref().unwrap_or(&text.text);
     match syntax::understand(readable, sh) {
         Ok(commands) => {
             problems.extend(sh.then(|| of_bash(text, &scan)).flatten());

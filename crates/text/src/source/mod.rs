@@ -8,6 +8,7 @@ mod offsets;
 mod passage;
 mod problem;
 mod shown;
+mod words;
 
 use std::fmt;
 use std::ops::Range;
@@ -18,6 +19,7 @@ pub use nearest::{misspelt, nearest};
 pub use offsets::Offsets;
 pub use passage::Passage;
 pub use shown::{counted, in_one_line, visible};
+pub use words::Words;
 
 pub use crate::outside::is_hidden;
 pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity, first_of_each};

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::words::Words;
 use super::{Source, Span};
 
 /// Text from one or more sources, each byte of which knows its place: the content of a fence in a
@@ -10,7 +11,7 @@ use super::{Source, Span};
 #[derive(Clone, Debug, Default)]
 pub struct Passage {
     /// The assembled text.
-    pub text: String,
+    pub text: Words,
     /// Sorted by `at`; each segment ends at the next one.
     segments: Vec<Segment>,
 }
@@ -53,7 +54,7 @@ impl Passage {
                 offset,
             });
         }
-        self.text.push_str(text);
+        self.text.push(text, source, offset);
     }
 
     /// Whether anything, even empty text, was ever appended: then [`Passage::span`] works.

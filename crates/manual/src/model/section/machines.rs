@@ -100,7 +100,7 @@ impl Assembly<'_> {
                 && range.start <= block.range.start
                 && block.range.end <= range.end
         });
-        let texts: Vec<&str> = inside.map(|block| block.text.text.as_str()).collect();
+        let texts: Vec<&str> = inside.map(|block| &*block.text.text).collect();
         // The names in a template are not known here.
         if procedure.delivers_a_template() {
             return;
