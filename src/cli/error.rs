@@ -144,6 +144,13 @@ impl Failure {
                      `opsbook resume RUN --catch-up` makes it anew from the nodes"
                 )
             }
+            Failure::Journal(JournalError::Line { .. }) => {
+                writeln!(
+                    talk,
+                    "error: {self}\n\nhint: put this file aside: `opsbook resume RUN --catch-up` makes the \
+                     journal anew from what the nodes know of the run"
+                )
+            }
             Failure::Journal(JournalError::Write { cause, .. }) if may_not_write(cause) => {
                 let variable = crate::journal::VARIABLE;
                 writeln!(

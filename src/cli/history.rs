@@ -61,6 +61,7 @@ pub(crate) fn history(
     journal::readable(&project.state)?;
     let mut rows = Vec::new();
     let mut known = Vec::new();
+    let mut other = "";
     for run in journal::runs(&project.state) {
         match journal::read(&project.state, &run) {
             Ok(record) => {
@@ -71,7 +72,10 @@ pub(crate) fn history(
                     rows.push((run, record));
                 }
             }
-            Err(error) => writeln!(streams.talk, "warning: {error}")?,
+            Err(error) => {
+                writeln!(streams.talk, "warning: {error}")?;
+                other = "other ";
+            }
         }
     }
     if let Some(node) = &args.node
@@ -93,7 +97,7 @@ pub(crate) fn history(
     } else if rows.is_empty() {
         let of = args.node.as_ref().map(|node| format!(" on `{node}`"));
         let of = of.unwrap_or_default();
-        writeln!(streams.talk, "no run{of} in this manual's journals")?;
+        writeln!(streams.talk, "no {other}run{of} in this manual's journals")?;
     } else {
         let rows: Vec<_> = rows.iter().map(|(run, record)| row(run, record)).collect();
         let heading = [
@@ -207,6 +211,9 @@ pub(crate) fn log(args: &Log, project: &Project, streams: &mut Streams) -> Resul
             streams.talk,
             "warning: the last line of this journal is torn: its writer died over it"
         )?;
+    }
+    if record.events.is_empty() {
+        writeln!(streams.talk, "warning: this journal has no whole line")?;
     }
     if args.form.is_json() {
         for event in &record.events {

@@ -14,7 +14,7 @@ use crate::engine::{
     Answer, Bundle, BundleError, Operator, Owner, Passwords, Reach, Request, bundle_dir,
 };
 use crate::event::{BY_YES, RunStarted, What};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::nodes::Node;
 use crate::outside::line;
 use crate::plan::{self, Plan};
@@ -278,7 +278,12 @@ fn write(
         manner: Some(request.manner.clone()),
         ..who.started(plan)
     };
-    let mut journal = Journal::create(&project.state, run)?;
+    // One that has no whole line may be there.
+    let mut journal = match Journal::reopen(&project.state, run) {
+        Ok((journal, _)) => journal,
+        Err(JournalError::Missing { .. }) => Journal::create(&project.state, run)?,
+        Err(error) => return Err(error.into()),
+    };
     journal.record(None, None, What::RunStarted(Box::new(started)))?;
     let asked = What::Asked {
         question: ASKS.to_owned(),

@@ -19,7 +19,7 @@ use crate::cli::via::Via;
 use crate::cli::which::which;
 use crate::engine::{OnLag, first_left, start_for};
 use crate::event::{Manner as Through, RunStarted, Status};
-use crate::journal::{self, Journal, Record};
+use crate::journal::{self, Journal, JournalError, Record};
 use crate::outside;
 use crate::plan::Plan;
 use crate::project::{Changes, Manner, Project, Resumed, Run, Start, Who, changes, done, moved};
@@ -123,8 +123,7 @@ pub(crate) fn resume(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let run = which(project, args.which.as_deref(), true)?;
-    let lost = !journal::runs(&project.state).contains(&run);
-    if args.catch_up && lost && run_name(&run).is_ok() {
+    if args.catch_up && is_lost(project, &run) && run_name(&run).is_ok() {
         make_journal(project, &run, args.common.yes)?;
     }
     let (journal, record) = Journal::reopen(&project.state, &run)?;
@@ -197,6 +196,14 @@ pub(crate) fn resume(
         answers: false,
     };
     launch(project, run, seat, streams)
+}
+
+/// Whether nothing is here that says what the run is: no journal, or none with a whole line.
+fn is_lost(project: &Project, run: &str) -> bool {
+    match journal::read(&project.state, run) {
+        Ok(record) => record.events.is_empty(),
+        Err(error) => matches!(error, JournalError::Missing { .. }),
+    }
 }
 
 /// A run that began with an archive goes on with the same one.
@@ -416,9 +423,10 @@ pub(crate) fn handoff(
 
 fn started<'a>(record: &'a Record, run: &str) -> Result<&'a RunStarted, Failure> {
     record.started().ok_or_else(|| {
-        Failure::from(Problem::bare(
-            "run-not-started",
-            format!("run `{run}` ended before it had begun; nothing was touched"),
-        ))
+        let message = format!(
+            "the journal of run `{run}` has no first line: it ended before it had begun, or the journal was emptied"
+        );
+        let hint = format!("`opsbook resume {run} --catch-up` asks the nodes what they know of it");
+        Failure::from(Problem::bare("run-not-started", message).hint(hint))
     })
 }

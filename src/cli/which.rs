@@ -1,11 +1,16 @@
 //! Which of the runs in this manual's journals is meant.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::cli::error::Failure;
 use crate::event::Status;
 use crate::journal::{self, Record};
 use crate::plan::Plan;
 use crate::project::Project;
 use crate::source::Problem;
+
+/// Of two machines that share journals, one may be ahead.
+const A_MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// A run by its name, the latest of a node, or the latest: of those that are halted, where it
 /// is to be gone on with. One that has touched
@@ -35,7 +40,11 @@ pub(crate) fn which(
             continue;
         }
         if !to_go_on || wanted.is_none_or(|node| !record.is_untouched(node)) {
-            return Ok(run.clone());
+            return if to_go_on {
+                latest(&record, run)
+            } else {
+                Ok(run.clone())
+            };
         }
         untouched.get_or_insert(run);
     }
@@ -59,6 +68,24 @@ pub(crate) fn which(
     let problem = Problem::bare("no-run", format!("{what} in this manual's journals"));
     Err(Failure::from(
         problem.hint("`opsbook history` shows all runs"),
+    ))
+}
+
+/// Runs are in the order of their times. Where this machine's clock was put back, one that came
+/// later stands before the one that seems to be the latest: nobody but the operator knows.
+fn latest(record: &Record, run: &str) -> Result<String, Failure> {
+    let began = record.events.first().map(|event| event.at.as_str());
+    let began: Option<Timestamp> = began.and_then(|at| at.parse().ok());
+    let Some(began) = began.filter(|began| *began > Timestamp::now() + A_MINUTE) else {
+        return Ok(run.to_owned());
+    };
+    let began = began.strftime("%Y-%m-%d %H:%MZ");
+    let message = format!(
+        "run {run} began at {began}, which is still to come: the clock was put back, and which run is the latest cannot be told"
+    );
+    let problem = Problem::bare("clock", message);
+    Err(Failure::from(
+        problem.hint("name the run: `opsbook history` shows all runs"),
     ))
 }
 

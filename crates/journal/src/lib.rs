@@ -26,6 +26,7 @@ use opsbook_event as event;
 use opsbook_text::source;
 
 mod chain;
+mod open;
 mod record;
 pub mod results;
 mod state;
@@ -33,7 +34,7 @@ mod state;
 mod tests;
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
+use std::io::{BufReader, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -101,6 +102,16 @@ pub enum JournalError {
         line: usize,
         /// What is wrong with it.
         cause: String,
+    },
+    /// A line of it is in a format that is not known yet.
+    #[error("{path}:{line}: an event in format {format}, which a newer opsbook has written")]
+    Newer {
+        /// The journal's file.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: usize,
+        /// The version of the line.
+        format: u32,
     },
     /// Another opsbook has it open.
     #[error("run `{run}` is under way in another opsbook on this machine")]
@@ -174,7 +185,7 @@ impl Journal {
             path: path.clone(),
             cause,
         };
-        let file = OpenOptions::new().read(true).append(true).open(&path);
+        let file = open::regular(&path, OpenOptions::new().read(true).append(true));
         // Lock it before reading: another opsbook may be writing its last lines.
         if let Ok(file) = &file {
             lock(file, run)?;
@@ -340,7 +351,8 @@ fn is_waited_for(what: &What) -> bool {
 /// Whether an opsbook on this machine has the journal of a run open.
 #[must_use]
 pub fn under_way(state: &State, run: &str) -> bool {
-    let file = File::open(state.runs().join(format!("{run}.jsonl")));
+    let path = state.runs().join(format!("{run}.jsonl"));
+    let file = open::regular(&path, OpenOptions::new().read(true));
     file.is_ok_and(|file| {
         matches!(
             file.try_lock_shared(),
@@ -397,7 +409,8 @@ const SECOND: usize = 15;
 /// The time of a run's first line, as text.
 fn began(folder: &Path, run: &str) -> Option<String> {
     let mut start = Vec::new();
-    let file = File::open(folder.join(format!("{run}.jsonl"))).ok()?;
+    let path = folder.join(format!("{run}.jsonl"));
+    let file = open::regular(&path, OpenOptions::new().read(true)).ok()?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, 512), &mut start).ok()?;
     let start = String::from_utf8_lossy(&start);
     let (at, _) = start.split_once("\"at\":\"")?.1.split_once('"')?;
@@ -419,12 +432,11 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     let mut reader = BufReader::new(file);
     let (mut whole, mut line) = (0, Vec::new());
     loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line)?;
+        let read = open::line(&mut reader, &mut line)?;
         if read == 0 || line.last() != Some(&b'\n') {
             return Ok(whole);
         }
-        whole += read as u64;
+        whole += read;
     }
 }
 

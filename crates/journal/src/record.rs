@@ -1,11 +1,11 @@
 //! A journal as read from disk, and the state of its run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::fs::OpenOptions;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::{CHAINED, FORMAT, JournalError, Line, State, chain, runs_in};
+use super::{CHAINED, FORMAT, JournalError, Line, State, chain, open, runs_in};
 use crate::event::{Event, Manner, PlanRecord, RunStarted, Site, Status, What};
 
 /// A journal as read from disk.
@@ -44,7 +44,8 @@ pub fn read_in(folder: &Path, run: &str) -> Result<Record, JournalError> {
         path: path.clone(),
         cause,
     };
-    let file = File::open(&path).map_err(|cause| match cause.kind() {
+    let file = open::regular(&path, OpenOptions::new().read(true));
+    let file = file.map_err(|cause| match cause.kind() {
         std::io::ErrorKind::NotFound => missing(folder, run),
         _ => failed(cause),
     })?;
@@ -60,11 +61,7 @@ pub fn read_in(folder: &Path, run: &str) -> Result<Record, JournalError> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     let mut number = 0;
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(failed)? == 0 {
-            break;
-        }
+    while open::line(&mut reader, &mut line).map_err(failed)? > 0 {
         number += 1;
         if line.last() != Some(&b'\n') {
             record.torn = true;
@@ -76,7 +73,12 @@ pub fn read_in(folder: &Path, run: &str) -> Result<Record, JournalError> {
             line: number,
             cause,
         };
-        let event = event_of(&line).map_err(wrong)?;
+        if let Some(format) = newer(&line) {
+            let (path, line) = (path.clone(), number);
+            return Err(JournalError::Newer { path, line, format });
+        }
+        let event =
+            serde_json::from_slice(&line).map_err(|error| wrong(no_event(&line, &error)))?;
         record.add(&line, event).map_err(wrong)?;
     }
     Ok(record)
@@ -371,15 +373,24 @@ impl Record {
     }
 }
 
-fn event_of(line: &[u8]) -> Result<Event, String> {
+/// The format of a line, where it is none of ours.
+fn newer(line: &[u8]) -> Option<u32> {
     #[derive(serde::Deserialize)]
     struct Version {
         v: u32,
     }
-    match serde_json::from_slice(line) {
-        Ok(Version { v }) if v > FORMAT => Err(format!(
-            "an event in format {v}, which a newer opsbook has written"
-        )),
-        _ => serde_json::from_slice(line).map_err(|error| format!("not an event: {error}")),
+    let found: Version = serde_json::from_slice(line).ok()?;
+    (found.v > FORMAT).then_some(found.v)
+}
+
+/// What is wrong with a line, in few words: the reader counts lines of its own, and quotes.
+pub(super) fn no_event(line: &[u8], error: &serde_json::Error) -> String {
+    const MOST: usize = 200;
+    if line.trim_ascii().is_empty() {
+        return "not an event: an empty line".to_owned();
     }
+    let said = error.to_string();
+    let what = said.split(" at line ").next().unwrap_or_default();
+    let what: String = what.chars().take(MOST).collect();
+    format!("not an event: {what}, at byte {}", error.column())
 }

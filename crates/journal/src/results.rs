@@ -1,11 +1,13 @@
 //! Results of check suites: `results/RUN.jsonl` in a manual's state folder, in the journal's
 //! format.
 
-use std::io::Write;
+use std::fs::OpenOptions;
+use std::io::{BufReader, Write};
 use std::path::PathBuf;
 
 use crate::event::Event;
-use crate::{JournalError, State};
+use crate::record::no_event;
+use crate::{JournalError, State, open};
 
 /// The number of suites to keep; older ones are deleted.
 const KEPT: usize = 100;
@@ -48,23 +50,22 @@ pub fn runs(state: &State) -> Vec<String> {
 /// If it does not exist, or a line is not an event.
 pub fn read(state: &State, run: &str) -> Result<Vec<Event>, JournalError> {
     let path = state.results().join(format!("{run}.jsonl"));
-    // Opening a pipe would wait for a writer.
-    let text = match path.metadata() {
-        Ok(found) if !found.is_file() => Err(std::io::Error::other("not a regular file")),
-        _ => std::fs::read_to_string(&path),
-    };
-    let text = text.map_err(|cause| JournalError::Read {
+    let failed = |cause| JournalError::Read {
         path: path.clone(),
         cause,
-    })?;
-    let event = |(index, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| JournalError::Line {
-            path: path.clone(),
-            line: index + 1,
-            cause: format!("not an event: {error}"),
-        })
     };
-    text.lines().enumerate().map(event).collect()
+    let file = open::regular(&path, OpenOptions::new().read(true)).map_err(failed)?;
+    let (mut reader, mut line) = (BufReader::new(file), Vec::new());
+    let mut events = Vec::new();
+    while open::line(&mut reader, &mut line).map_err(failed)? > 0 {
+        let event = serde_json::from_slice(&line).map_err(|error| JournalError::Line {
+            path: path.clone(),
+            line: events.len() + 1,
+            cause: no_event(&line, &error),
+        })?;
+        events.push(event);
+    }
+    Ok(events)
 }
 
 fn forget(state: &State) {

@@ -63,6 +63,18 @@ fn a_torn_last_line_is_taken_off_and_the_numbers_go_on() {
 }
 
 #[test]
+fn a_line_without_end_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::beside(folder.path());
+    let path = journal(&state).path().to_owned();
+    let file = OpenOptions::new().append(true).open(&path).unwrap();
+    // Nothing of it is on the disk.
+    file.set_len(1 << 40).unwrap();
+    let error = read(&state, "20261121-091403-3f9a").unwrap_err();
+    assert!(error.to_string().contains("more than 64 MiB"), "{error}");
+}
+
+#[test]
 fn one_run_has_one_writer() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::beside(folder.path());

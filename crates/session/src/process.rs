@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
@@ -127,8 +128,9 @@ impl OfItsWork {
     }
 }
 
-/// The program. Dropping it kills the program, also at the end of this process; except after a
-/// release: then its standard input is closed, and it ends by itself.
+/// The program. Dropping it kills the program, also at the end of this process. After a release
+/// the program is asked to end instead: it would not end by itself for as long as something that
+/// the login has left on the node holds the connection open.
 struct Kept {
     child: Child,
     stop: watch::Receiver<Stop>,
@@ -138,8 +140,15 @@ impl Drop for Kept {
     fn drop(&mut self) {
         if *self.stop.borrow() != Stop::LetGo {
             let _ = self.child.start_kill();
+        } else if let Some(pid) = self.child.id().and_then(pid_of) {
+            // Not reaped yet: the number is still its own.
+            let _ = kill_process(pid, Signal::TERM);
         }
     }
+}
+
+fn pid_of(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
 }
 
 async fn keep(

@@ -13,6 +13,8 @@
 # shells keep open what is closed for a function only. 7 to 9 belong to whoever uses the
 # session; workers do not inherit them.
 ob_n=@NONCE@
+# Root would make a file of that name, and everything would go into it.
+[ -c /dev/null ] || { printf '\n%s N\n' "$ob_n"; exit 70; }
 exec 2>/dev/null
 PATH=${PATH:-/usr/bin:/bin}; export PATH
 for ob_x in /usr/local/sbin /usr/sbin /sbin; do

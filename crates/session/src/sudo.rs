@@ -17,6 +17,9 @@ use super::values::quote;
 /// PAM delays a refusal by seconds, and a directory server may add to that.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// After a question that is not ours: nobody is there to answer it.
+const QUESTION: Duration = Duration::from_secs(10);
+
 /// The most bytes before the shell opens: a lecture, or output of a login file.
 const MOST: u64 = 8 << 20;
 
@@ -107,6 +110,7 @@ async fn exchange(
     let mut bounded = reader.take(MOST);
     let mut asked = 0;
     loop {
+        let question = question(&end.said(), prompt);
         tokio::select! {
             got = bounded.read_until(b'\n', &mut line) => {
                 if got.unwrap_or(0) == 0 {
@@ -131,8 +135,23 @@ async fn exchange(
                     answer(writer, password, asked).await?;
                 }
             }
+            () = fair::pass(QUESTION), if question.is_some() => {
+                let asks = question.unwrap_or_default();
+                let why = format!("it asks for something else than the password: {asks}");
+                return Err(SudoError::Other(why.into()));
+            }
         }
     }
+}
+
+/// A question that is not ours, behind our own prompt where that has come: for a second factor,
+/// or for a new password in place of an expired one.
+fn question(said: &str, prompt: &str) -> Option<String> {
+    let (before, after) = said.rsplit_once(prompt).unwrap_or(("", said));
+    let last = after.lines().next_back()?.trim();
+    let told = words(&before.replace(prompt, ""));
+    let asks = last.ends_with([':', '?']) && !after.ends_with('\n');
+    asks.then(|| words(&format!("{told}\n{after}")))
 }
 
 /// Answers prompts: the first with the password, all others with nothing.
@@ -230,6 +249,28 @@ mod tests {
             ),
         ] {
             assert_eq!(classify(said, 0), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_question_that_is_not_ours_is_known() {
+        for (said, expected) in [
+            ("", None),
+            ("P:", None),
+            ("Sorry, try again.\nP:", None),
+            ("P:\n", None),
+            ("noise", None),
+            ("noiseP:", None),
+            ("Warning: a key:\n", None),
+            ("Please touch the device.\n", None),
+            ("Verification code: ", Some("Verification code:")),
+            ("P:\nVerification code: ", Some("Verification code:")),
+            (
+                "P:sudo: password expired\nCurrent password: ",
+                Some("sudo: password expired; Current password:"),
+            ),
+        ] {
+            assert_eq!(question(said, "P:").as_deref(), expected, "{said:?}");
         }
     }
 

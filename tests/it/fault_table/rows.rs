@@ -463,4 +463,12 @@ pub const TABLE: &[Fault] = &[
         also: &[],
         open: "",
     },
+    Fault {
+        id: "F55",
+        fault: "a login leaves something running on the node that holds the connection open",
+        promise: "the run ends, and no `ssh` of opsbook stays on this machine; a connection of the operator's own goes on",
+        tiers: "T1",
+        also: &[],
+        open: "",
+    },
 ];

@@ -14,6 +14,8 @@ mod doubt;
 mod elsewhere;
 mod ends;
 mod helpers;
+mod journals;
+mod left;
 mod logind;
 mod memory;
 mod others;

@@ -4,7 +4,7 @@ mod connections;
 mod deliveries;
 mod ends;
 mod scripts;
-mod shared;
+pub mod shared;
 mod sudo;
 mod values;
 

@@ -18,7 +18,7 @@ fn logins(server: &Sshd) -> usize {
 }
 
 /// A short path: a socket's may not be long.
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     tempfile::Builder::new()
         .prefix("ob")
         .tempdir_in("/tmp")
@@ -26,7 +26,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// The process that listens at a socket.
-fn master(socket: &Path) -> u32 {
+pub fn master(socket: &Path) -> u32 {
     let mut check = Command::new("ssh");
     check.arg("-S").arg(socket).args(["-O", "check", "any"]);
     let said = String::from_utf8(check.output().unwrap().stderr).unwrap();
@@ -38,7 +38,7 @@ fn master(socket: &Path) -> u32 {
 }
 
 /// The user's own connection, at a path that may hold `ssh`'s tokens.
-fn own(server: &Sshd, path: &str) {
+pub fn own(server: &Sshd, path: &str) {
     let ssh = server.ssh();
     let mut own = Command::new("ssh");
     own.args(["-f", "-N", "-M", "-o", "BatchMode=yes", "-o"]);
@@ -55,7 +55,7 @@ fn own(server: &Sshd, path: &str) {
     assert!(streams.status().unwrap().success());
 }
 
-fn sockets(folder: &Path) -> Vec<PathBuf> {
+pub fn sockets(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());

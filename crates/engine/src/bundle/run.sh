@@ -17,8 +17,9 @@ case $1 in
   if read -r ob_x <"/proc/$$/stat"; then ob_x=${ob_x##*) }; set -f; set -- $ob_x; set +f; shift 19; ob_since=$1; fi
   IFS='|' read -r ob_id ob_nn ob_limit ob_accepted ob_shell ob_exec ob_saved <&6 || { echo "$ob_turn over" >&5; exit 1; }
   ob_step=$ob_bundle/steps/$ob_nn OPSBOOK_STEP=$ob_name/$ob_nn; export OPSBOOK_STEP
-  [ -e "/proc/${ob_recorder%% *}/exe" ] || ob_refuse 'its recorder was killed'
-  if [ ! -e "/proc/$ob_watch/exe" ]; then
+  ob_there() { if [ -e /proc/self/exe ]; then [ -e "/proc/$1/exe" ]; else kill -0 "$1"; fi; }
+  ob_there "${ob_recorder%% *}" || ob_refuse 'its recorder was killed'
+  if ! ob_there "$ob_watch"; then
     echo "$ob_turn again|$ob_id|$ob_nn|$ob_limit|$ob_accepted|$ob_shell|$ob_exec|$ob_saved" >&5; exit 1
   fi
   # Of a step whose processes nobody could find, nothing would be known: it does not start.

@@ -49,6 +49,7 @@ pub(super) async fn greeting(
         match line.strip_prefix(nonce.as_bytes()) {
             Some(b" H\n") => return facts(reader, nonce).await,
             Some(b" F\n") => return Err(NoHello::NoDirectory),
+            Some(b" N\n") => return Err(NoHello::Odd("there is no `/dev/null` on the node")),
             _ if noise.len() + got > MOST_NOISE => return Err(NoHello::Noise(said())),
             _ => noise.extend_from_slice(&line),
         }

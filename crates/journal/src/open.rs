@@ -1,0 +1,43 @@
+//! The one way to the file of a journal. A checkout may bring anything below its name: what is
+//! no regular file is not opened, a link is not followed, and a pipe is not waited for.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, Error, Read as _, Result};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// In bytes: far more than the longest line that opsbook writes, which names all nodes and
+/// steps of a run.
+const LONGEST: u64 = 64 << 20;
+
+pub(super) fn regular(path: &Path, options: &mut OpenOptions) -> Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = options.custom_flags(flags.bits().cast_signed()).open(path);
+    let is_link = || {
+        path.symlink_metadata()
+            .is_ok_and(|found| found.is_symlink())
+    };
+    let file = match opened {
+        Err(_) if is_link() => return Err(Error::other("a symbolic link is no regular file")),
+        opened => opened?,
+    };
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(Error::other("it is no regular file"))
+    }
+}
+
+/// Reads one line, with its line end where it has one. The count is 0 where nothing is left.
+pub(super) fn line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<u64> {
+    line.clear();
+    let read = reader.take(LONGEST).read_until(b'\n', line)? as u64;
+    if read == LONGEST && line.last() != Some(&b'\n') {
+        let most = LONGEST >> 20;
+        let cause = format!("a line of it has more than {most} MiB, which opsbook does not write");
+        return Err(Error::other(cause));
+    }
+    Ok(read)
+}
