@@ -52,12 +52,15 @@ const RUN: &str = "Procedures over ssh";
 const TEST: &str = "Checks over ssh";
 const MANUAL: &str = "The manual and the nodes";
 const BOOK: &str = "The book";
+const TEAM: &str = "A gateway with 1,000 runners of one segment";
+const FLEET: &str = "fleet -p opsbook-gateway -- runners";
+const FLEET_CHECKS: &str = "fleet -p opsbook-gateway -- checks";
 const MDBOOK: Unit = Unit::Times("mdBook 0.5.4");
 const ONE_SSH: Unit = Unit::Times("one `ssh` with the same commands in one script");
 const XARGS: Unit = Unit::Times("`xargs -P 32 ssh` with one script each");
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 46] = [
+pub const ROWS: [Row; 60] = [
     row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.25, "run -- steps"),
     row("steps-delay", RUN, "the same at a round trip of 50 ms", ONE_SSH, 1.75, "run -- delay"),
     row("kept", RUN, "a second command while the connection is kept: one check", ONE_SSH, 0.3, "run -- kept"),
@@ -104,6 +107,20 @@ pub const ROWS: [Row; 46] = [
     row("serve-2000", BOOK, "a page of 2,000 was changed: noticed and rendered by `opsbook serve`", Unit::Seconds, 0.1, "book -p opsbook-book -- serve"),
     open("book-25000", BOOK, "25,000 pages built", Unit::Seconds, "book -p opsbook-book -- 25000"),
     row("book-25000-memory", BOOK, "the same: memory", Unit::Mebibytes, 600.0, "book -p opsbook-book -- 25000"),
+    row("fleet-idle", TEAM, "SQLite, nothing happens: processor time of the gateway in a minute", Unit::Seconds, 3.0, FLEET),
+    row("fleet-memory", TEAM, "the same: its memory", Unit::Mebibytes, 96.0, FLEET),
+    row("fleet-start", TEAM, "an ask until a runner has it", Unit::Seconds, 0.15, FLEET),
+    open("fleet-runs", TEAM, "1,000 runs, asked for one after the other, until all have ended", Unit::Seconds, FLEET),
+    row("fleet-checks", TEAM, "a million results of checks, nothing new: processor time of the gateway", Unit::Seconds, 18.0, FLEET_CHECKS),
+    open("fleet-checks-first", TEAM, "the same, all of them seen for the first time", Unit::Seconds, FLEET_CHECKS),
+    open("fleet-checks-memory", TEAM, "the same: its memory", Unit::Mebibytes, FLEET_CHECKS),
+    row("fleet-idle-pg", TEAM, "PostgreSQL, nothing happens: processor time of the gateway alone in a minute", Unit::Seconds, 3.0, FLEET),
+    row("fleet-memory-pg", TEAM, "the same: its memory", Unit::Mebibytes, 96.0, FLEET),
+    row("fleet-start-pg", TEAM, "an ask until a runner has it", Unit::Seconds, 0.15, FLEET),
+    open("fleet-runs-pg", TEAM, "1,000 runs, asked for one after the other, until all have ended", Unit::Seconds, FLEET),
+    row("fleet-checks-pg", TEAM, "a million results of checks, nothing new: processor time of the gateway alone", Unit::Seconds, 18.0, FLEET_CHECKS),
+    open("fleet-checks-first-pg", TEAM, "the same, all of them seen for the first time", Unit::Seconds, FLEET_CHECKS),
+    open("fleet-checks-memory-pg", TEAM, "the same: its memory", Unit::Mebibytes, FLEET_CHECKS),
 ];
 
 /// What other tools took for the same, as the people who asked for opsbook measured it. Not

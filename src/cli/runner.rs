@@ -169,7 +169,11 @@ fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failu
             client.set_tls(tls);
             client
         }
-        None => args.gateway.client(dir)?,
+        None => {
+            let client = args.gateway.client(dir)?;
+            client.set_runner(folder.name()?);
+            client
+        }
     };
     let settings = Settings {
         folder,

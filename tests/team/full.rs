@@ -128,14 +128,32 @@ fn fills_up(team: &Team, disk: &Disk) {
     assert_eq!(ask(team, 'a'), 201);
 }
 
-#[test]
-fn a_run_goes_on_while_its_database_has_no_room() {
+/// A folder with a small disk in it.
+fn small(size: &str) -> Option<(tempfile::TempDir, PathBuf, Disk)> {
     let folder = tempfile::tempdir().unwrap();
     let passable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(folder.path(), passable).unwrap();
     let place = folder.path().join("small");
     fs::create_dir(&place).unwrap();
-    let Some(disk) = or_skip("mount", Disk::at(&place, "32m")) else {
+    let disk = or_skip("mount", Disk::at(&place, size))?;
+    Some((folder, place, disk))
+}
+
+#[test]
+fn a_run_goes_on_while_its_file_of_sqlite_has_no_room() {
+    let Some((_folder, place, disk)) = small("4m") else {
+        return;
+    };
+    let store = place.join("gateway.db");
+    fs::write(&store, "").unwrap();
+    let config = format!("[store]\nurl = \"sqlite://{}\"\n", store.display());
+    let team = Team::new(&page(), &config);
+    fills_up(&team, &disk);
+}
+
+#[test]
+fn a_run_goes_on_while_its_database_has_no_room() {
+    let Some((_folder, place, disk)) = small("32m") else {
         return;
     };
     let Some(cluster) = or_skip("PostgreSQL", Cluster::on(&place)) else {

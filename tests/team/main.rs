@@ -20,7 +20,9 @@ use serde_json::Value;
 use sshd::{Sshd, or_skip};
 
 mod certificates;
+mod clones;
 mod cluster;
+mod forms;
 mod full;
 mod past;
 mod store_lost;
@@ -38,6 +40,8 @@ const BOUND: Duration = Duration::from_mins(2);
 /// Three steps; the second waits for the file `go`.
 const PAGE: &str = include_str!("../it/three_steps.md");
 
+/// A runner that is frozen is given up soon.
+const SOON: &str = "[runners]\nlease = \"3s\"\nadopt_after = \"1s\"\n";
 const TWO: &str = "one\ntwo\n";
 const ALL: &str = "one\ntwo\nthree value-1\n";
 
@@ -462,7 +466,7 @@ fn a_run_goes_on_without_its_gateway_and_its_lines_come_later() {
 /// comes back.
 #[test]
 fn another_runner_adopts_a_part_and_the_late_one_does_nothing() {
-    let team = Team::new(PAGE, "");
+    let team = Team::new(PAGE, SOON);
     let first = team.runner("r1");
     let run = team.ask();
     team.is_at_step_two();
@@ -818,7 +822,7 @@ fn a_part_on_a_node_behind_ssh_is_adopted_from_a_frozen_runner() {
     let Some(node) = or_skip("T1", Sshd::start()) else {
         return;
     };
-    let team = Team::new(PAGE, "");
+    let team = Team::new(PAGE, SOON);
     team.node(&node);
     let ran = || fs::read_to_string(node.home().join("ran")).unwrap_or_default();
     let first = team.runner("r1");

@@ -274,7 +274,9 @@ fn lines_that_a_late_standby_never_had_are_sent_again() {
     assert_eq!(seen, all);
 }
 
-/// A run that the standby knows only as one that was asked for: it is its runner's all the same.
+/// A run that the standby knows only as one that was asked for: it is its runner's all the same,
+/// though another runner would take it at once, and the gateway that was started anew has seen
+/// nothing of the loss.
 #[test]
 fn a_part_whose_lease_a_late_standby_never_had_is_still_its_runners() {
     let Some(mut late) = Late::new() else {
@@ -282,9 +284,13 @@ fn a_part_whose_lease_a_late_standby_never_had_is_still_its_runners() {
     };
     let run = late.team.ask();
     late.falls_behind();
-    let _runner = late.team.runner("r1");
+    let _first = late.team.runner("r1");
     late.team.is_at_step_two();
     until("the step is known", || numbers(&late.team, &run).len() > 3);
+    let _second = late.team.runner("r2");
+    until("it is there, too", || {
+        late.team.said().matches("runner at").count() == 2
+    });
     late.takes_over();
     late.team.go();
     fs::write(late.team.path("home/end"), "").unwrap();

@@ -1,6 +1,6 @@
 //! Requests and their answers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -118,6 +118,8 @@ struct Inner {
     idle: Mutex<Option<Connection>>,
     older: Mutex<Option<Older>>,
     tls: Mutex<Shown>,
+    /// Which runner of this user it is, see [`header::RUNNER`].
+    runner: OnceLock<String>,
 }
 
 /// Whom connections trust, which identity they show, and how often that has changed.
@@ -164,7 +166,13 @@ impl Client {
             idle: Mutex::default(),
             older: Mutex::default(),
             tls: Mutex::default(),
+            runner: OnceLock::new(),
         }))
+    }
+
+    /// Sets which of this user's runners asks, if it was not enrolled. Only the first call counts.
+    pub fn set_runner(&self, name: String) {
+        let _ = self.0.runner.set(name);
     }
 
     /// Changes whom it trusts and which identity it shows. Existing connections are no longer used.
@@ -426,6 +434,9 @@ impl Client {
             let mut value = hyper::header::HeaderValue::from_str(&bearer)?;
             value.set_sensitive(true);
             request = request.header("authorization", value);
+        }
+        if let Some(runner) = self.0.runner.get() {
+            request = request.header(header::RUNNER, runner);
         }
         for (name, value) in &call.headers {
             request = request.header(*name, value);

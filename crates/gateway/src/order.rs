@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::bell::Topic;
 use crate::config::HERE;
 use crate::gateway::Gateway;
@@ -10,7 +12,10 @@ use crate::manuals::{Manual, Person, Wish};
 use crate::store::StoreError;
 use crate::store::runs::{NewPart, NewRun, Written};
 use crate::token::sha256;
-use crate::wire::{Ask, Kind, Origin, Problem, Source, Verb};
+use crate::wire::{Ask, Kind, Origin, Problem, Source, Verb, header};
+
+/// Digits of a run's name that only whoever has asked for it can say.
+const OWN: usize = 16;
 
 /// Why an order did not become a run.
 #[derive(Debug)]
@@ -111,7 +116,7 @@ pub async fn order(
     }
     let here = planned.parts.iter().all(|part| part.segment == HERE);
     let new = NewRun {
-        run: name(gateway, run).await?,
+        run: name(gateway, (&wish.person, key.as_deref()), run).await?,
         manual: manual.id.clone(),
         revision: planned.revision,
         source: source(gateway, &manual, here).await?,
@@ -163,11 +168,30 @@ pub async fn order(
     })
 }
 
-/// The run's name: the earlier one, if nobody else has it.
-async fn name(gateway: &Gateway, before: Option<String>) -> Result<String, OrderError> {
+/// The run's name: the earlier one, if nobody else has it. Its last part is a hash of the person
+/// and their key for the ask, so nobody else can ask for a run by this name.
+async fn name(
+    gateway: &Gateway,
+    (person, key): (&str, Option<&str>),
+    before: Option<String>,
+) -> Result<String, OrderError> {
+    let new = crate::gateway::new_run();
+    let Some(key) = key else { return Ok(new) };
+    let own = &sha256(json!([person, key]).to_string())[..OWN];
+    let named = |run: &str| {
+        run.rsplit_once('-')
+            .map(|(time, _)| format!("{time}-{own}"))
+    };
     match before {
+        Some(run) if named(&run).as_ref() != Some(&run) => {
+            let detail = format!(
+                "the name in `{}` is not the one that the run of this ask had",
+                header::RUN
+            );
+            Err(Box::new(Problem::new(Kind::State, detail)).into())
+        }
         Some(run) if !gateway.store.has_run(&run).await? => Ok(run),
-        _ => Ok(crate::gateway::new_run()),
+        _ => Ok(named(&new).unwrap_or(new)),
     }
 }
 

@@ -29,7 +29,6 @@ use crate::record;
 use crate::schedule;
 use crate::spool;
 use crate::store::doorbell::carry;
-use crate::store::queue::ADOPT_AFTER;
 use crate::store::{Store, StoreError};
 use crate::tls::{Authority, Certificates, LOOK, ServerTls, TlsError};
 use crate::token::{new_token, sha256};
@@ -321,10 +320,11 @@ async fn look(tls: Arc<ServerTls>, mut stop: watch::Receiver<()>, tell: Tell) {
 /// The data that all requests share.
 async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, StartError> {
     let config = &start.config;
-    let store = match &config.store.url {
+    let mut store = match &config.store.url {
         Some(url) => Store::open(url).await?,
         None => Store::open_file(&state.join("gateway.db")).await?,
     };
+    store.leases = config.runners.leases().map_err(wrong("runners"))?;
     let (blobs, archives) = blobs(config, state)?;
     let rule = config.rule().map_err(wrong("version"))?;
     let name = name(config);
@@ -419,7 +419,7 @@ fn ringing(
 async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
     let mut well = true;
     while tokio::time::timeout(SWEEP, stop.changed()).await.is_err() {
-        match gateway.store.sweep(ADOPT_AFTER).await {
+        match gateway.store.sweep(gateway.store.leases.adopt_after).await {
             Ok(swept) => {
                 well = true;
                 for run in swept.unseen.into_iter().chain(swept.expired) {

@@ -19,7 +19,7 @@ use crate::certificate::{Certified, Task};
 use crate::checks::Asking;
 use crate::child::{Before, Child};
 use crate::crashes::{Crashes, MOST, WITHIN};
-use crate::folder::{Folder, PartFolder, RunnerError};
+use crate::folder::{Folder, PartFolder, RunnerError, random};
 use crate::happened::{Exit, Happened, Tell};
 use crate::manual::bring;
 use crate::outcome::{Outcome, end, is_on_node_already, outcome};
@@ -142,7 +142,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
     let noted = Arc::clone(&note);
     tokio::spawn(uploads.clone().go(client.clone(), move |text| noted(text)));
     let mut course = Course {
-        boot: boot(),
+        boot: random(),
         client,
         settings,
         parts: BTreeMap::new(),
@@ -191,6 +191,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
             }
             Err(error) => {
                 course.went_wrong(error)?;
+                course.sends_again();
                 course.wait(&mut told, &mut stop, wait).await;
                 wait = (wait * 2).min(LATEST);
             }
@@ -204,14 +205,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) -> Result<(), RunnerError> {
         std::future::pending::<()>().await;
     }
     Ok(())
-}
-
-/// A name of this process.
-fn boot() -> String {
-    let mut bytes = [0_u8; 16];
-    // The kernel's random source never fails after boot.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
@@ -649,6 +642,21 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         }
         (self.note)(error.to_string());
         Ok(())
+    }
+
+    /// Sends all lines of ended parts again if the gateway did not confirm their end: it may come
+    /// back with an older store. It ignores lines that it has.
+    fn sends_again(&mut self) {
+        for part in self.parts.values_mut().filter(|part| !part.kept) {
+            let Stage::Ended(end) = &part.stage else {
+                continue;
+            };
+            part.stage = Stage::Sending(Some(end.clone()));
+            let (key, folder) = (part.work.key(), &self.settings.folder);
+            let journal = folder.part(&key.run, &key.node).journal(&key.run);
+            self.uploads.add(&key, journal, 0);
+            self.uploads.last(&key);
+        }
     }
 
     /// Waits for the next request, and handles messages about parts meanwhile.

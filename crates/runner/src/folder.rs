@@ -185,7 +185,15 @@ fn now() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-/// A part on disk, for a reader.
+/// 32 digits that nobody else has.
+pub(crate) fn random() -> String {
+    let mut bytes = [0_u8; 16];
+    // The kernel's random numbers never run out once the machine is up.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A part on the disk, for who only looks.
 #[derive(Clone, Debug)]
 pub struct Held {
     /// The work.
@@ -233,7 +241,21 @@ impl Folder {
         write(&self.path.join("runner.json"), enrolment)
     }
 
-    /// Checks that its certificate has not expired.
+    /// A name of this folder, made once: what its runner is known by where it was not enrolled.
+    ///
+    /// # Errors
+    /// Where it cannot be kept.
+    pub fn name(&self) -> Result<String, RunnerError> {
+        let path = self.path.join("name.json");
+        if let Some(name) = read(&path)? {
+            return Ok(name);
+        }
+        let name = random();
+        write(&path, &name)?;
+        Ok(name)
+    }
+
+    /// Whether what it proves itself with is good at all.
     pub(crate) fn is_good(&self) -> Result<(), RunnerError> {
         let age = self.enrolment()?.and_then(|enrolment| enrolment.age());
         match age {

@@ -17,6 +17,9 @@ pub const OLDEST: &str = "opsbook-oldest";
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// `POST /v1/asks` that is made again, because the gateway has lost it: the name that its run had.
 pub const RUN: &str = "opsbook-run";
+/// A runner that was not enrolled: a name of its folder, so that two of one user of one machine are
+/// two runners.
+pub const RUNNER: &str = "opsbook-runner";
 /// Where a stream of events goes on: `NODE:EPOCH:SEQ`, see [`crate::Cursor`].
 pub const LAST_EVENT_ID: &str = "last-event-id";
 /// The content type of a problem.

@@ -30,7 +30,7 @@ pub use keep::{BlobsAt, BlobsIn, Recorded, StoreAt};
 pub use listen::{Listen, Tls};
 pub use login::{Approval, CiLogin, CiMap, Login, OidcLogin, OneOrMore, SshKeys};
 pub use manuals::{ManualAt, Source};
-pub use runners::{HERE, Runners};
+pub use runners::{HERE, Leases, Runners};
 pub use schedule::{Schedule, Task};
 pub use tell::{Alerts, AlertsKind, Event, Hook, To, split};
 pub use versions::Versions;
@@ -150,6 +150,7 @@ impl Config {
         self.listen.checked()?;
         self.record.pause()?;
         self.of_manuals()?;
+        self.runners.leases()?;
         self.life().map(|_| ())
     }
 
@@ -287,6 +288,11 @@ mod tests {
                 "between a second and a year",
             ),
             ("[runners]\ncertificate = \"soon\"", "runners.certificate"),
+            ("[runners]\nlease = \"0s\"", "`runners.lease`"),
+            (
+                "[runners]\nadopt_after = \"2h\"",
+                "between a second and an hour",
+            ),
         ] {
             let said = read(text).unwrap_err();
             assert!(said.contains(why), "{text}: {said}");

@@ -8,9 +8,29 @@ use serde::Deserialize;
 /// The default lifetime of a runner's certificate.
 const LIFE: Duration = Duration::from_hours(7 * 24);
 const LONGEST_LIFE: Duration = Duration::from_hours(366 * 24);
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+const LONGEST_LEASE: Duration = Duration::from_hours(1);
 
 /// The segment of the gateway's own machine.
 pub const HERE: &str = "here";
+
+/// The durations of leases, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leases {
+    /// Of a lease, after each message of its runner.
+    pub lasts: i64,
+    /// From its end until the part is offered to other runners.
+    pub adopt_after: i64,
+}
+
+impl Default for Leases {
+    fn default() -> Leases {
+        Leases {
+            lasts: 30_000,
+            adopt_after: 60_000,
+        }
+    }
+}
 
 /// `[runners]`
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,9 +41,36 @@ pub struct Runners {
     pub authority: Option<PathBuf>,
     /// The lifetime of a certificate, `7d`. A runner renews it long before.
     pub certificate: Option<String>,
+    /// The duration of a lease after each message of its runner, `30s`. Then the part is *unseen*.
+    pub lease: Option<String>,
+    /// How long after the end of its lease a part is offered to other runners, `60s`.
+    pub adopt_after: Option<String>,
 }
 
 impl Runners {
+    /// The durations of leases.
+    ///
+    /// # Errors
+    /// If one of the two is not a valid time.
+    pub fn leases(&self) -> Result<Leases, String> {
+        let of = |name: &str, text: &Option<String>, usual: i64| {
+            let Some(text) = text else { return Ok(usual) };
+            let time =
+                crate::manual::duration(text).map_err(|why| format!("`runners.{name}`: {why}"))?;
+            if time < SHORTEST_LEASE || time > LONGEST_LEASE {
+                return Err(format!(
+                    "`runners.{name}`: it is between a second and an hour"
+                ));
+            }
+            Ok(i64::try_from(time.as_millis()).unwrap_or(usual))
+        };
+        let usual = Leases::default();
+        Ok(Leases {
+            lasts: of("lease", &self.lease, usual.lasts)?,
+            adopt_after: of("adopt_after", &self.adopt_after, usual.adopt_after)?,
+        })
+    }
+
     /// The lifetime of a runner's certificate.
     ///
     /// # Errors

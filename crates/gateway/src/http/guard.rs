@@ -373,10 +373,30 @@ async fn runner(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<R
         None => own_user(gateway, peer).is_some(),
     };
     if here {
-        let name = &gateway.local.runner;
-        return Ok(gateway.store.runner_here(crate::config::HERE, name).await?);
+        let name = local_runner(gateway, headers)?;
+        return Ok(gateway
+            .store
+            .runner_here(crate::config::HERE, &name)
+            .await?);
     }
     Err(Refusal::new(Kind::NotLoggedIn, "no runner has logged in"))
+}
+
+/// The name of a runner of this machine's user: each folder is a runner of its own.
+fn local_runner(gateway: &Gateway, headers: &HeaderMap) -> Answer<String> {
+    let Some(folder) = headers.get(wire::header::RUNNER) else {
+        return Ok(gateway.local.runner.clone());
+    };
+    match folder.to_str() {
+        Ok(folder) if wire::limit::is_name(folder) => {
+            let sum = sha256(format!("{} {folder}", gateway.local.runner));
+            Ok(format!("local-{}", &sum[..8]))
+        }
+        _ => {
+            let detail = format!("the header `{}` is no name", wire::header::RUNNER);
+            Err(Refusal::new(Kind::Malformed, detail))
+        }
+    }
 }
 
 /// With TLS, the certificate identifies a runner as long as the store knows it.

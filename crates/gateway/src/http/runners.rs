@@ -186,7 +186,9 @@ pub(super) async fn work(
         if news.is_any() || at_once || Instant::now() >= until {
             return Ok(axum::Json(news));
         }
-        let _ = tokio::time::timeout_at(until, ring.ring()).await;
+        let again = { gateway.store.runners_first() }.map(|left| Instant::now() + left);
+        let again = again.map_or(until, |again| again.min(until));
+        let _ = tokio::time::timeout_at(again, ring.ring()).await;
     }
 }
 

@@ -1,10 +1,8 @@
 //! Schedules and their rounds of checks, and each check's outcome with the time since when it
 //! holds: a row is written only when the outcome changes.
 
-use std::collections::BTreeMap;
-
 use sqlx::Row as _;
-use wire::check::{CheckView, Checked, EVIDENCE, Outcome, Round, Traces};
+use wire::check::{CheckView, Outcome, Round, Traces};
 
 use super::people::Runner;
 use super::{Store, StoreError, Tx, json, parsed, written};
@@ -49,19 +47,6 @@ pub struct ChecksFilter {
     pub outcome: Option<Outcome>,
     /// Also past outcomes.
     pub history: bool,
-}
-
-/// The current outcome of a check.
-struct Span {
-    outcome: String,
-    evidence: String,
-}
-
-/// A round's result for a check.
-struct Said<'a> {
-    outcome: Outcome,
-    evidence: &'a str,
-    place: &'a str,
 }
 
 impl Store {
@@ -222,6 +207,16 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub async fn claim_round(&self, runner: &Runner) -> Result<Option<Round>, StoreError> {
+        let any = sqlx::query(self.sql(
+            "select 1 from round where segment = $1 and (state = 'queued' \
+               or (state = 'leased' and lease_until <= {now})) limit 1",
+        ))
+        .bind(&runner.segment)
+        .fetch_optional(self.pool())
+        .await?;
+        if any.is_none() {
+            return Ok(None);
+        }
         let mut tx = self.begin().await?;
         let row = sqlx::query(self.sql(
             "update round set state = 'leased', runner = $2, lease_until = {now} + $3 \
@@ -247,209 +242,6 @@ impl Store {
         }))
     }
 
-    /// Stores the results of a round. Returns false if the round no longer belongs to this runner.
-    ///
-    /// # Errors
-    /// If the store cannot be written.
-    pub async fn take_checked(
-        &self,
-        runner: &Runner,
-        checked: &Checked,
-    ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let row = sqlx::query(
-            "update round set state = 'done' where id = $1 and runner = $2 and state = 'leased' \
-             returning schedule, manual, nodes",
-        )
-        .bind(&checked.id)
-        .bind(&runner.id)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(row) = row else { return Ok(false) };
-        let schedule: String = row.try_get("schedule")?;
-        let manual: String = row.try_get("manual")?;
-        let asked: Vec<String> = parsed(row.try_get("nodes")?)?;
-        sqlx::query("update schedule set error = $2 where name = $1")
-            .bind(&schedule)
-            .bind(checked.error.as_deref().map(super::queue::bounded))
-            .execute(&mut *tx)
-            .await?;
-        for of in checked.nodes.iter().filter(|of| asked.contains(&of.node)) {
-            let held = of.held.iter().map(|name| {
-                let said = Said {
-                    outcome: Outcome::Held,
-                    evidence: "",
-                    place: "",
-                };
-                (name.as_str(), said)
-            });
-            let others = of.others.iter().map(|other| {
-                let said = Said {
-                    outcome: other.outcome,
-                    evidence: cut(&other.evidence),
-                    place: cut(&other.place),
-                };
-                (other.check.as_str(), said)
-            });
-            self.found(&mut tx, (&manual, &of.node), &of.runs).await?;
-            let all = held.chain(others).collect();
-            self.of_node(&mut tx, (&manual, &of.node, &schedule), &all)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(true)
-    }
-
-    async fn of_node(
-        &self,
-        tx: &mut Tx,
-        (manual, node, schedule): (&str, &str, &str),
-        said: &BTreeMap<&str, Said<'_>>,
-    ) -> Result<(), StoreError> {
-        let rows = sqlx::query(
-            "select name, outcome, evidence, schedule from span \
-             where manual = $1 and node = $2 and until is null",
-        )
-        .bind(manual)
-        .bind(node)
-        .fetch_all(&mut **tx)
-        .await?;
-        let (mut now, mut gone) = (BTreeMap::new(), Vec::new());
-        for row in &rows {
-            let (name, of): (String, String) = (row.try_get("name")?, row.try_get("schedule")?);
-            if of == schedule && !said.contains_key(name.as_str()) {
-                gone.push(name.clone());
-            }
-            let span = Span {
-                outcome: row.try_get("outcome")?,
-                evidence: row.try_get("evidence")?,
-            };
-            now.insert(name, span);
-        }
-        for (name, said) in said {
-            let before = now.get(*name);
-            let place = (manual, node, *name);
-            match before {
-                Some(span) if span.outcome == said.outcome.word() => {
-                    if span.evidence != said.evidence {
-                        self.evidence(tx, place, said).await?;
-                    }
-                }
-                before => {
-                    self.close_span(tx, place).await?;
-                    self.open_span(tx, place, schedule, said).await?;
-                    let was = before.map(|span| span.outcome.as_str());
-                    self.drift(tx, place, (schedule, was), said).await?;
-                }
-            }
-        }
-        // Checks that the manual no longer contains have no outcome.
-        for name in gone {
-            self.close_span(tx, (manual, node, &name)).await?;
-        }
-        sqlx::query(self.sql(
-            "update span set seen = {now} where manual = $1 and node = $2 and schedule = $3 \
-               and until is null",
-        ))
-        .bind(manual)
-        .bind(node)
-        .bind(schedule)
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn close_span(
-        &self,
-        tx: &mut Tx,
-        (manual, node, name): (&str, &str, &str),
-    ) -> Result<(), StoreError> {
-        sqlx::query(self.sql(
-            "update span set until = {now} \
-             where manual = $1 and node = $2 and name = $3 and until is null",
-        ))
-        .bind(manual)
-        .bind(node)
-        .bind(name)
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn open_span(
-        &self,
-        tx: &mut Tx,
-        (manual, node, name): (&str, &str, &str),
-        schedule: &str,
-        said: &Said<'_>,
-    ) -> Result<(), StoreError> {
-        // Two changes within a millisecond count as one.
-        sqlx::query(self.sql(
-            "insert into span (manual, node, name, since, seen, outcome, run_before, evidence, \
-               place, schedule) \
-             values ($1, $2, $3, {now}, {now}, $4, \
-               (select max(p.run) from part p where p.manual = $1 and p.node = $2 and p.epoch > 0), \
-               $5, $6, $7) \
-             on conflict (manual, node, name, since) do update set until = null, \
-               outcome = excluded.outcome, evidence = excluded.evidence",
-        ))
-        .bind(manual)
-        .bind(node)
-        .bind(name)
-        .bind(said.outcome.word())
-        .bind(said.evidence)
-        .bind(said.place)
-        .bind(schedule)
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn evidence(
-        &self,
-        tx: &mut Tx,
-        (manual, node, name): (&str, &str, &str),
-        said: &Said<'_>,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "update span set evidence = $4, place = $5 \
-             where manual = $1 and node = $2 and name = $3 and until is null",
-        )
-        .bind(manual)
-        .bind(node)
-        .bind(name)
-        .bind(said.evidence)
-        .bind(said.place)
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
-
-    /// Notifies receivers that a check begins to fail or holds again.
-    async fn drift(
-        &self,
-        tx: &mut Tx,
-        (manual, node, name): (&str, &str, &str),
-        (schedule, was): (&str, Option<&str>),
-        said: &Said<'_>,
-    ) -> Result<(), StoreError> {
-        let failed = Outcome::Failed.word();
-        if said.outcome != Outcome::Failed && was != Some(failed) {
-            return Ok(());
-        }
-        let body = serde_json::json!({
-            "manual": manual,
-            "node": node,
-            "check": name,
-            "outcome": said.outcome.word(),
-            "evidence": said.evidence,
-            "place": said.place,
-            "schedule": schedule,
-        });
-        self.notify(tx, "drift", &format!("drift {manual} {node} {name}"), &body)
-            .await
-    }
-
     /// Checks, those that do not hold first.
     ///
     /// # Errors
@@ -457,10 +249,12 @@ impl Store {
     pub async fn checks(&self, filter: &ChecksFilter) -> Result<Vec<CheckView>, StoreError> {
         let outcome = filter.outcome.map_or("", Outcome::word);
         let rows = sqlx::query(
-            "select * from span where ($1 = '' or node = $1) and ($2 = '' or name = $2) \
+            "select s.*, l.at as looked from span s left join looked l on s.until is null \
+               and l.manual = s.manual and l.schedule = s.schedule and l.node = s.node \
+             where ($1 = '' or s.node = $1) and ($2 = '' or name = $2) \
                and ($3 = '' or outcome = $3) and ($4 = 1 or until is null) \
              order by case outcome when 'failed' then 0 when 'unknown' then 1 else 2 end, \
-               since desc, node, name limit $5",
+               since desc, s.node, name limit $5",
         )
         .bind(filter.node.as_deref().unwrap_or_default())
         .bind(filter.check.as_deref().unwrap_or_default())
@@ -478,8 +272,10 @@ impl Store {
     /// If the store cannot be read.
     pub async fn not_held(&self, lately: i64) -> Result<Vec<CheckView>, StoreError> {
         let rows = sqlx::query(self.sql(
-            "select * from span where outcome <> 'held' \
-               and (until is null or until > {now} - $1) order by since desc, node, name limit $2",
+            "select s.*, l.at as looked from span s left join looked l on s.until is null \
+               and l.manual = s.manual and l.schedule = s.schedule and l.node = s.node \
+             where outcome <> 'held' and (until is null or until > {now} - $1) \
+             order by since desc, s.node, name limit $2",
         ))
         .bind(lately)
         .bind(MOST)
@@ -500,14 +296,13 @@ fn view(row: &sqlx::any::AnyRow) -> Result<CheckView, StoreError> {
         outcome,
         since: written(row.try_get("since")?),
         until: row.try_get::<Option<i64>, _>("until")?.map(written),
-        seen: written(row.try_get("seen")?),
+        seen: written(match row.try_get("looked")? {
+            Some(looked) => looked,
+            None => row.try_get("seen")?,
+        }),
         run_before: row.try_get("run_before")?,
         evidence: row.try_get("evidence")?,
         place: row.try_get("place")?,
         schedule: row.try_get("schedule")?,
     })
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(EVIDENCE)]
 }

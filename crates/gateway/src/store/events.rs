@@ -96,12 +96,23 @@ impl Store {
             acked.unknown.push(key.to_string());
             return Ok(false);
         }
+        match self.leased_to(&mut tx, runner, &key).await? {
+            Held::Again => {}
+            Held::Beyond => {
+                acked.unknown.push(key.to_string());
+                return Ok(false);
+            }
+            Held::Lost => {
+                let why = format!("controller {} of the part is not this runner's", key.epoch);
+                acked.refused.insert(key.to_string(), why);
+                return Ok(false);
+            }
+        }
         let mut taking = Taking {
             store: self,
             blobs,
             tx: &mut tx,
             key: key.clone(),
-            runner: Some(runner),
             threads: BTreeMap::new(),
             n: 0,
             bytes: 0,
@@ -144,7 +155,6 @@ impl Store {
                 node: node.to_owned(),
                 epoch: 1,
             },
-            runner: None,
             threads: BTreeMap::new(),
             n: 0,
             bytes: 0,
@@ -155,8 +165,31 @@ impl Store {
         taking.all(lines).await
     }
 
-    /// Lines of a run after a position, at most this many rows; a row of output may contain many
-    /// lines.
+    /// Whether the lease under which lines are sent is this runner's. Whoever has it brings the
+    /// lines of earlier controllers along that it was given with the part: a store that was set
+    /// back may have lost them, and who wrote them may be gone.
+    async fn leased_to(
+        &self,
+        tx: &mut Tx,
+        runner: &Runner,
+        key: &PartKey,
+    ) -> Result<Held, StoreError> {
+        let lease = sqlx::query(
+            "select 1 from lease where run = $1 and node = $2 and epoch = $3 and runner = $4",
+        )
+        .bind(&key.run)
+        .bind(&key.node)
+        .bind(stored(key.epoch))
+        .bind(&runner.id)
+        .fetch_optional(&mut **tx)
+        .await?;
+        match lease {
+            Some(_) => Ok(Held::Again),
+            None => self.held_after_all(tx, runner, key).await,
+        }
+    }
+
+    /// Lines of a run after a place, at most so many rows; a row of output may be many lines.
     ///
     /// # Errors
     /// If the store or a blob cannot be read.
@@ -326,8 +359,6 @@ struct Taking<'a> {
     blobs: &'a Blobs,
     tx: &'a mut Tx,
     key: PartKey,
-    /// The runner whose lease counts; `None` for a reported run.
-    runner: Option<&'a Runner>,
     threads: BTreeMap<u64, Thread>,
     n: i64,
     bytes: i64,
@@ -395,23 +426,21 @@ impl Taking<'_> {
 
     async fn one(&mut self, line: &Incoming<'_>) -> Result<Result<Step, String>, StoreError> {
         if !self.threads.contains_key(&line.epoch) {
-            let Some(thread) = self.thread(line.epoch).await? else {
-                let why = format!("controller {} of the part is not this runner's", line.epoch);
-                return Ok(Err(why));
-            };
+            let thread = self.thread(line.epoch).await?;
             self.threads.insert(line.epoch, thread);
+        }
+        let seq = line.event.seq;
+        let acked = self.threads.get(&line.epoch).map_or(0, |of| of.acked);
+        if acked > 0 && seq <= acked {
+            return Ok(Ok(Step::Known));
+        }
+        let first = acked == 0;
+        if !first && seq != acked + 1 || first && !self.begins(line).await? {
+            return Ok(Ok(Step::Gap));
         }
         let Some(thread) = self.threads.get_mut(&line.epoch) else {
             return Ok(Ok(Step::Gap));
         };
-        let seq = line.event.seq;
-        if thread.acked > 0 && seq <= thread.acked {
-            return Ok(Ok(Step::Known));
-        }
-        let first = thread.acked == 0;
-        if !first && seq != thread.acked + 1 || first && line.epoch == 1 && seq != 1 {
-            return Ok(Ok(Step::Gap));
-        }
         let follows = line.event.prev.as_deref();
         if !first && follows.is_some_and(|prev| prev != thread.last_sha256) {
             return Ok(Err(format!(
@@ -433,8 +462,8 @@ impl Taking<'_> {
         Ok(Ok(Step::Taken))
     }
 
-    /// The stored position of an epoch, if this runner had it.
-    async fn thread(&mut self, epoch: u64) -> Result<Option<Thread>, StoreError> {
+    /// Up to where an epoch is stored.
+    async fn thread(&mut self, epoch: u64) -> Result<Thread, StoreError> {
         let row = sqlx::query(
             "select acked, last_sha256 from thread where run = $1 and node = $2 and epoch = $3",
         )
@@ -443,28 +472,7 @@ impl Taking<'_> {
         .bind(stored(epoch))
         .fetch_optional(&mut **self.tx)
         .await?;
-        if let Some(runner) = self.runner {
-            let lease = sqlx::query(
-                "select 1 from lease where run = $1 and node = $2 and epoch = $3 and runner = $4",
-            )
-            .bind(&self.key.run)
-            .bind(&self.key.node)
-            .bind(stored(epoch))
-            .bind(&runner.id)
-            .fetch_optional(&mut **self.tx)
-            .await?;
-            if lease.is_none() {
-                let key = PartKey {
-                    epoch,
-                    ..self.key.clone()
-                };
-                let held = self.store.held_after_all(self.tx, runner, &key).await?;
-                if held != Held::Again {
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(Some(match row {
+        Ok(match row {
             Some(row) => Thread {
                 acked: counted(row.try_get(0)?),
                 last_sha256: row.try_get(1)?,
@@ -473,7 +481,30 @@ impl Taking<'_> {
                 acked: 0,
                 last_sha256: String::new(),
             },
-        }))
+        })
+    }
+
+    /// Whether a line can be the first of its epoch: it is the first of its journal, or the line
+    /// before it is there, under an earlier controller. Otherwise lines of the epoch are missing.
+    async fn begins(&mut self, line: &Incoming<'_>) -> Result<bool, StoreError> {
+        let seq = line.event.seq;
+        if seq == 1 {
+            return Ok(true);
+        }
+        let mut earlier = self.threads.range(..line.epoch);
+        if earlier.any(|(_, of)| of.acked >= seq - 1) {
+            return Ok(true);
+        }
+        let row = sqlx::query(
+            "select 1 from thread where run = $1 and node = $2 and epoch < $3 and acked >= $4 limit 1",
+        )
+        .bind(&self.key.run)
+        .bind(&self.key.node)
+        .bind(stored(line.epoch))
+        .bind(stored(seq - 1))
+        .fetch_optional(&mut **self.tx)
+        .await?;
+        Ok(row.is_some())
     }
 
     async fn keep(&mut self, line: &Incoming<'_>) -> Result<(), StoreError> {

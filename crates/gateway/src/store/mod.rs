@@ -7,6 +7,7 @@
 pub mod applications;
 pub mod approvals;
 mod backup;
+mod checked;
 pub mod checks;
 pub(crate) mod doorbell;
 pub mod events;
@@ -25,15 +26,14 @@ pub mod sync;
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Connection as _, Row as _, Transaction};
 
-/// The duration of a lease after each message of its runner, in milliseconds.
-const LEASE: i64 = 30_000;
+use crate::config::Leases;
+use set_back::Away;
 
 /// A transaction of the store.
 pub type Tx = Transaction<'static, Any>;
@@ -90,8 +90,10 @@ pub enum Database {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: AnyPool,
-    /// When the database was last unreachable.
-    away: Arc<Mutex<Option<Instant>>>,
+    /// When the store may last have been replaced by an older one.
+    away: Away,
+    /// The durations of leases.
+    pub leases: Leases,
     /// The kind of database.
     pub database: Database,
 }
@@ -116,6 +118,8 @@ impl Store {
             Database::Postgres => verified(url)?,
         };
         let options: AnyConnectOptions = url.parse()?;
+        let away = Away::new();
+        let noted = away.clone();
         let pool = AnyPoolOptions::new()
             // SQLite has only one writer anyway; with one connection, statements of this process
             // never wait for locks.
@@ -124,8 +128,20 @@ impl Store {
                 Database::Postgres => 16,
             })
             .acquire_timeout(Duration::from_secs(5))
+            // SQLite rolls back by itself when its disk is full. sqlx does not notice that, and
+            // would refuse every later transaction on this connection.
+            .before_acquire(|connection, _| {
+                let is_free = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_free) })
+            })
             .after_connect(move |connection, _| {
+                let noted = noted.clone();
                 Box::pin(async move {
+                    if database == Database::Postgres {
+                        let text = "select cast(pg_postmaster_start_time() as text)";
+                        let row = sqlx::query(text).fetch_one(&mut *connection).await?;
+                        noted.connected(row.try_get(0)?);
+                    }
                     if database == Database::Sqlite {
                         for text in [
                             "pragma journal_mode = wal",
@@ -143,7 +159,8 @@ impl Store {
             .await?;
         let store = Store {
             pool,
-            away: Arc::default(),
+            away,
+            leases: Leases::default(),
             database,
         };
         schema::upgrade(&store).await?;
@@ -193,11 +210,7 @@ impl Store {
             Database::Sqlite => self.pool.begin_with("begin immediate").await,
             Database::Postgres => self.pool.begin().await,
         };
-        Ok(begun.inspect_err(|_| self.note_away())?)
-    }
-
-    fn away(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(begun.inspect_err(|_| self.may_be_older())?)
     }
 
     /// For single statements.
@@ -214,7 +227,7 @@ impl Store {
         let text = "insert into pulse (id, at) values (1, {now}) \
                     on conflict (id) do update set at = excluded.at";
         let written = sqlx::query(self.sql(text)).execute(&self.pool).await;
-        written.inspect_err(|_| self.note_away())?;
+        written.inspect_err(|_| self.may_be_older())?;
         Ok(())
     }
 

@@ -8,11 +8,9 @@ use wire::{EndState, Ended, Hello, PartEnd, PartKey, PartState, RunState};
 
 use super::people::Runner;
 use super::set_back::Held;
-use super::{LEASE, Store, StoreError, Tx, counted, stored};
+use super::{Store, StoreError, Tx, counted, stored};
 use crate::wire;
 
-/// How long after the end of its lease a part is offered to others, in milliseconds.
-pub const ADOPT_AFTER: i64 = 60_000;
 /// After this many crashes within [`CRASH_WINDOW`], a part waits for a person.
 const MOST_CRASHES: i64 = 5;
 const CRASH_WINDOW: i64 = 60_000;
@@ -82,7 +80,16 @@ impl Store {
         boot: &str,
         room: u32,
     ) -> Result<Vec<PartKey>, StoreError> {
-        if room == 0 || self.waits_for_runners() {
+        if room == 0 || self.waits_for_runners(&runner.segment).await? {
+            return Ok(Vec::new());
+        }
+        // A ring wakes all runners of a segment, and most of them find nothing.
+        let queued = "select 1 from part where segment = $1 and state = 'queued' limit 1";
+        let any = sqlx::query(queued)
+            .bind(&runner.segment)
+            .fetch_optional(self.pool())
+            .await?;
+        if any.is_none() {
             return Ok(Vec::new());
         }
         let mut tx = self.begin().await?;
@@ -99,7 +106,7 @@ impl Store {
             .bind(i64::from(room).min(stored(wire::limit::PARTS)))
             .bind(&runner.id)
             .bind(boot)
-            .bind(LEASE)
+            .bind(self.leases.lasts)
             .bind(AFTER_BEGIN)
             .fetch_all(&mut *tx)
             .await;
@@ -190,6 +197,9 @@ impl Store {
             renewed.segments.insert(runner.segment.clone());
         }
         tx.commit().await?;
+        if self.away.hear(&runner.id) {
+            renewed.segments.insert(runner.segment.clone());
+        }
         Ok(renewed)
     }
 
@@ -339,8 +349,8 @@ impl Store {
         Ok(())
     }
 
-    /// An expired lease means that the part is *unseen*, never that it failed. After
-    /// [`ADOPT_AFTER`] it is offered to the other runners of the segment, if any.
+    /// An expired lease means that the part is *unseen*, never that it failed. After `adopt_after`
+    /// milliseconds it is offered to the other runners of the segment, if any.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -365,7 +375,7 @@ impl Store {
              returning run, segment",
         ))
         .bind(adopt_after)
-        .bind(LEASE)
+        .bind(self.leases.lasts)
         .fetch_all(&mut *tx)
         .await?;
         for row in &rows {
@@ -639,7 +649,7 @@ async fn renew(store: &Store, tx: &mut Tx, key: &PartKey, boot: &str) -> Result<
     .bind(&key.run)
     .bind(&key.node)
     .bind(stored(key.epoch))
-    .bind(LEASE)
+    .bind(store.leases.lasts)
     .bind(boot)
     .execute(&mut **tx)
     .await?;

@@ -14,6 +14,7 @@ const VERSIONS: &[&str] = &[
     include_str!("applications.sql"),
     include_str!("spool.sql"),
     include_str!("sync.sql"),
+    include_str!("looked.sql"),
 ];
 
 /// Upgrades the tables to this version. Gateways that start together do this one after the other.

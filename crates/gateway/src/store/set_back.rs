@@ -1,20 +1,24 @@
 //! A store that went back in time: a late standby or a backup has replaced it. The runners restore
 //! the forgotten state of their parts.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::Row as _;
 use wire::{PartKey, RunState};
 
 use super::people::Runner;
-use super::{LEASE, Store, StoreError, Tx, stored};
+use super::{Store, StoreError, Tx, stored};
 use crate::wire;
 
 /// How many leases of a part a store may have forgotten.
 const MOST_FORGOTTEN: i64 = 64;
-/// After the database was unreachable, runners have this long to report what they hold before
-/// anything is assigned: longer than their pause between two tries.
+/// After the start, and after the database was unreachable, runners have this long to report what
+/// they hold before anything is assigned: longer than their pause between two tries.
 const RUNNERS_FIRST: Duration = Duration::from_secs(6);
+/// A runner that has been silent for longer, in milliseconds, is not waited for.
+const ALIVE: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// What the store knows of a part that a runner reports to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +79,7 @@ impl Store {
         .bind(&key.node)
         .bind(told)
         .bind(&runner.id)
-        .bind(LEASE)
+        .bind(self.leases.lasts)
         .execute(&mut **tx)
         .await?;
         sqlx::query("insert into lease (run, node, epoch, runner) values ($1, $2, $3, $4)")
@@ -89,13 +93,101 @@ impl Store {
         Ok(Held::Again)
     }
 
-    /// Notes that the database was unreachable.
-    pub(super) fn note_away(&self) {
-        *self.away() = Some(Instant::now());
+    /// Notes that the database was unreachable, or is another one than before.
+    pub fn may_be_older(&self) {
+        self.away.note();
     }
 
-    /// Whether the store may be older than what runners hold, and they have not reported yet.
-    pub(super) fn waits_for_runners(&self) -> bool {
-        self.away().is_some_and(|at| at.elapsed() < RUNNERS_FIRST)
+    /// Whether the store may be older than what runners hold, and some runner of this segment has
+    /// not reported yet.
+    pub(super) async fn waits_for_runners(&self, segment: &str) -> Result<bool, StoreError> {
+        let Some(mut heard) = self.away.heard() else {
+            return Ok(false);
+        };
+        // A runner that this gateway has heard before may be one that the store has forgotten.
+        let of_segment = format!("{segment}.");
+        heard.retain(|runner, _| runner.starts_with(&of_segment));
+        if heard.values().any(|heard| !heard) {
+            return Ok(true);
+        }
+        let alive = "select id from runner where segment = $1 and seen > {now} - $2";
+        let rows = sqlx::query(self.sql(alive))
+            .bind(segment)
+            .bind(ALIVE)
+            .fetch_all(self.pool())
+            .await?;
+        for row in &rows {
+            if !heard.contains_key(row.try_get::<&str, _>(0)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The time after which runners are no longer waited for, if they are now.
+    #[must_use]
+    pub fn runners_first(&self) -> Option<Duration> {
+        self.away.left()
+    }
+}
+
+/// When the store may have gone back in time, and which runners have reported since.
+#[derive(Clone, Debug)]
+pub(super) struct Away(Arc<Mutex<Since>>);
+
+#[derive(Debug)]
+struct Since {
+    at: Instant,
+    /// The runners that this gateway knows, and whether they have reported since.
+    heard: BTreeMap<String, bool>,
+    /// The start time of the server of the newest connection.
+    server: Option<String>,
+}
+
+impl Away {
+    /// A store that was just opened may be a backup.
+    pub fn new() -> Away {
+        Away(Arc::new(Mutex::new(Since {
+            at: Instant::now(),
+            heard: BTreeMap::new(),
+            server: None,
+        })))
+    }
+
+    fn since(&self) -> MutexGuard<'_, Since> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn note(&self) {
+        let mut since = self.since();
+        since.at = Instant::now();
+        since.heard.values_mut().for_each(|heard| *heard = false);
+    }
+
+    /// Notes a new connection. Another server than before may be a late standby, even if nobody
+    /// has noticed that the old one is gone.
+    pub fn connected(&self, server: &str) {
+        let before = self.since().server.replace(server.to_owned());
+        if before.is_some_and(|before| before != server) {
+            self.note();
+        }
+    }
+
+    /// Notes that a runner has reported. Returns true if others may have waited for that.
+    pub fn hear(&self, runner: &str) -> bool {
+        let mut since = self.since();
+        let before = since.heard.insert(runner.to_owned(), true);
+        before != Some(true) && since.at.elapsed() < RUNNERS_FIRST
+    }
+
+    /// How long runners may still be waited for.
+    fn left(&self) -> Option<Duration> {
+        RUNNERS_FIRST.checked_sub(self.since().at.elapsed())
+    }
+
+    /// The known runners, as long as they may be waited for.
+    fn heard(&self) -> Option<BTreeMap<String, bool>> {
+        let since = self.since();
+        (since.at.elapsed() < RUNNERS_FIRST).then(|| since.heard.clone())
     }
 }

@@ -90,3 +90,68 @@ async fn lines_are_taken_under_a_lease_that_was_forgotten() {
     })
     .await;
 }
+
+/// The lines of a controller that has taken the part over are missing from their first on, and
+/// those of the one before from the middle on: whoever has the part brings all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_are_missing_before_the_first_are_waited_for() {
+    on_both("lines_missing_before_the_first", async |lab| {
+        let (a, b) = (runner(&lab, "a").await, runner(&lab, "b").await);
+        let new = new_run("r1", &[("web1", 1)]);
+        lab.store.add_run(&new).await.unwrap();
+        let take = async |runner, lines| {
+            let mut acked = Acked::default();
+            let taken = lab.store.take_lines(&lab.blobs, runner, &lines, &mut acked);
+            taken.await.unwrap();
+            acked
+        };
+        let mut journal = Journal::new("r1");
+        let ended = r#""event":"step-ended","status":"OK","milliseconds":3"#;
+        journal.line(1, ended).output(1, "a").output(1, "b");
+        take(&a, journal.part(&key("r1", 1), 0..1)).await;
+        journal.next_epoch();
+        journal.line(1, ended).output(2, "c").line(2, ended);
+        // Nothing is taken for stored that is not.
+        let acked = take(&b, journal.part(&key("r1", 2), 4..6)).await;
+        assert_eq!((acked.acked["r1:web1:2"], acked.refused.len()), (0, 0));
+        let acked = take(&b, journal.part(&key("r1", 2), 0..6)).await;
+        assert_eq!(acked.acked["r1:web1:1"], 3);
+        assert_eq!(acked.acked["r1:web1:2"], 6);
+        let from = opsbook_gateway::store::events::From::default();
+        let all = lab.store.lines(&lab.blobs, "r1", &from, 100).await.unwrap();
+        let seqs: Vec<u64> = all.iter().map(|line| line.cursor.seq).collect();
+        assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
+        let acked = take(&a, journal.part(&key("r1", 1), 0..2)).await;
+        assert_eq!(acked.acked["r1:web1:1"], 3);
+    })
+    .await;
+}
+
+/// Whoever asks first after the loss gets nothing before the others have said what they hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_given_out_before_runners_have_said_what_they_hold() {
+    on_both("runners_first", async |lab| {
+        let (a, b) = (runner(&lab, "a").await, runner(&lab, "b").await);
+        for of in [&a, &b] {
+            let said = lab.store.hear(of, &hello("b1", &[]), Heard::InOrder).await;
+            said.unwrap();
+        }
+        let new = new_run("r1", &[("web1", 1)]);
+        lab.store.add_run(&new).await.unwrap();
+        lab.store.may_be_older();
+        let claim = async |of| lab.store.claim(of, "b1", 8).await.unwrap();
+        let first = hello("b1", &[]);
+        lab.store.hear(&b, &first, Heard::InOrder).await.unwrap();
+        assert_eq!(claim(&b).await, []);
+        let first = hello("b1", &[&key("r1", 1)]);
+        let heard = lab.store.hear(&a, &first, Heard::InOrder).await.unwrap();
+        // Who waits looks again.
+        assert!(heard.segments.contains("here"));
+        assert_eq!(claim(&b).await, []);
+        assert_eq!(part(&lab, "r1").await, (PartState::Leased, 1));
+        let new = new_run("r2", &[("web2", 1)]);
+        lab.store.add_run(&new).await.unwrap();
+        assert_eq!(claim(&b).await.len(), 1);
+    })
+    .await;
+}
