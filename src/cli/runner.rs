@@ -13,7 +13,7 @@ use crate::cli::error::Failure;
 use crate::cli::gateway::login::{Pin, token};
 use crate::cli::gateway::{At, client, speak, state_folder};
 use crate::cli::{Streams, end};
-use crate::client::{Address, request};
+use crate::client::{Address, Client, request};
 use crate::runner::{self, Approvers, Enrolment, Folder, Groups, Settings};
 use crate::source::Problem;
 use crate::wire::{Ended, Enroll, Enrolled, endpoint};
@@ -157,24 +157,24 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Its gateway, and who it is there: as it was enrolled, or as a runner of this user's.
+fn at_gateway(args: &RunArgs, folder: &Folder, dir: &Chosen) -> Result<Client, Failure> {
+    let Some(enrolment) = folder.enrolment()? else {
+        let client = args.gateway.client(dir)?;
+        client.set_runner(folder.name()?);
+        return Ok(client);
+    };
+    let wrong = |error: &dyn std::error::Error| Failure::Error(error.to_string());
+    let address = { enrolment.gateway.parse::<Address>() }.map_err(|error| wrong(&error))?;
+    let tls = enrolment.tls().map_err(|error| wrong(&error))?;
+    let client = client(address, enrolment.token(), None)?;
+    client.set_tls(tls);
+    Ok(client)
+}
+
 fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let folder = folder(&args.at)?;
-    let client = match folder.enrolment()? {
-        Some(enrolment) => {
-            let address: Result<Address, _> = enrolment.gateway.parse();
-            let address = address.map_err(|error| Failure::Error(error.to_string()))?;
-            let tls = enrolment.tls();
-            let tls = tls.map_err(|error| Failure::Error(error.to_string()))?;
-            let client = client(address, enrolment.token(), None)?;
-            client.set_tls(tls);
-            client
-        }
-        None => {
-            let client = args.gateway.client(dir)?;
-            client.set_runner(folder.name()?);
-            client
-        }
-    };
+    let client = at_gateway(args, &folder, dir)?;
     let settings = Settings {
         folder,
         program: std::env::current_exe()?,

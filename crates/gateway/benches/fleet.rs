@@ -13,15 +13,15 @@
     reason = "a program that prints what it measured, or ends"
 )]
 
-#[path = "bench/measured.rs"]
+#[path = "../../../benches/bench/measured.rs"]
 mod measured;
-#[path = "../crates/gateway/tests/it/postgres.rs"]
+#[path = "../tests/it/postgres.rs"]
 #[allow(dead_code, reason = "its tests need more of it")]
 mod postgres;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -298,7 +298,7 @@ fn write_manual(root: &Path) {
     write("nodes.yaml", &nodes);
 }
 
-async fn address(state: &PathBuf) -> String {
+async fn address(state: &Path) -> String {
     let path = state.join("address.json");
     until("the gateway serves", || path.exists()).await;
     let text = std::fs::read(path).unwrap();
