@@ -1,5 +1,5 @@
-//! Results of a round of checks: compared with what is known, and written where something has
-//! changed. A round that brings nothing new is a handful of statements, however much it asked.
+//! The results of a round of checks: compared with the stored outcomes, and written only if they
+//! differ. A round without news takes a few statements, whatever its size.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::people::Runner;
 use super::{Store, StoreError, Tx, parsed};
 use crate::wire;
 
-/// What is known of a check now.
+/// The current outcome of a check.
 struct Span {
     outcome: String,
     evidence: String,
@@ -20,7 +20,7 @@ struct Span {
 /// The checks of a node, by their names.
 type Spans = BTreeMap<String, Span>;
 
-/// What a round says of a check.
+/// A round's result for a check.
 struct Said<'a> {
     outcome: Outcome,
     evidence: &'a str,
@@ -28,10 +28,10 @@ struct Said<'a> {
 }
 
 impl Store {
-    /// Takes the results of a round in. False where it is not this runner's any more.
+    /// Stores the results of a round. Returns false if the round no longer belongs to this runner.
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the store cannot be written.
     pub async fn take_checked(
         &self,
         runner: &Runner,
@@ -50,7 +50,7 @@ impl Store {
         let schedule: String = row.try_get("schedule")?;
         let manual: String = row.try_get("manual")?;
         let asked: Vec<String> = parsed(row.try_get("nodes")?)?;
-        // Rounds of one schedule wait for each other only where there is something to say.
+        // Rounds of one schedule wait for each other only if the error changes.
         let error = checked.error.as_deref().map(super::queue::bounded);
         sqlx::query("update schedule set error = $2 where name = $1 and coalesce(error, '') <> $3")
             .bind(&schedule)
@@ -92,7 +92,7 @@ impl Store {
         Ok(true)
     }
 
-    /// What is so now, of the nodes of a round.
+    /// The current outcomes of the nodes of a round.
     async fn spans(
         &self,
         tx: &mut Tx,
@@ -124,7 +124,7 @@ impl Store {
         Ok(spans)
     }
 
-    /// Notes when nodes were looked at: one row for each, however many checks it has.
+    /// Notes when nodes were checked: one row for each, however many checks it has.
     async fn looked(
         &self,
         tx: &mut Tx,
@@ -174,7 +174,7 @@ impl Store {
                 }
             }
         }
-        // What the manual does not ask any more is neither so nor otherwise.
+        // Checks that the manual no longer contains have no outcome.
         for (name, span) in &now {
             if span.schedule == schedule && !said.contains_key(name.as_str()) {
                 self.close_span(tx, (manual, node, name)).await?;

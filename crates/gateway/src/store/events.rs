@@ -165,9 +165,9 @@ impl Store {
         taking.all(lines).await
     }
 
-    /// Whether the lease under which lines are sent is this runner's. Whoever has it brings the
-    /// lines of earlier controllers along that it was given with the part: a store that was set
-    /// back may have lost them, and who wrote them may be gone.
+    /// Whether the lease under which lines are sent belongs to this runner. Its holder also sends
+    /// the lines of earlier controllers that it was given with the part: a store that went back in
+    /// time may have lost them, and their writer may be gone.
     async fn leased_to(
         &self,
         tx: &mut Tx,
@@ -189,7 +189,7 @@ impl Store {
         }
     }
 
-    /// Lines of a run after a place, at most so many rows; a row of output may be many lines.
+    /// The lines of a run after a position, at most `most` rows; a row of output may be many lines.
     ///
     /// # Errors
     /// If the store or a blob cannot be read.
@@ -462,7 +462,7 @@ impl Taking<'_> {
         Ok(Ok(Step::Taken))
     }
 
-    /// Up to where an epoch is stored.
+    /// The stored position of an epoch.
     async fn thread(&mut self, epoch: u64) -> Result<Thread, StoreError> {
         let row = sqlx::query(
             "select acked, last_sha256 from thread where run = $1 and node = $2 and epoch = $3",
@@ -484,8 +484,8 @@ impl Taking<'_> {
         })
     }
 
-    /// Whether a line can be the first of its epoch: it is the first of its journal, or the line
-    /// before it is there, under an earlier controller. Otherwise lines of the epoch are missing.
+    /// Whether a line can be the first of its epoch: it is the first of its journal, or an earlier
+    /// controller's line before it is stored. Otherwise lines of the epoch are missing.
     async fn begins(&mut self, line: &Incoming<'_>) -> Result<bool, StoreError> {
         let seq = line.event.seq;
         if seq == 1 {
