@@ -1,5 +1,5 @@
-//! What stands at the foot of each page: of which revision the book is, who built it and when.
-//! The browser says how long ago that is.
+//! The footer of each page: the book's revision, who built it, and when. The browser displays how
+//! long ago that was.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
@@ -15,30 +15,29 @@ use super::html::code;
 use super::links::html_path;
 use super::results::{day, minute};
 
-/// Whose manual it is.
+/// The owner of the manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// It may be asked for its revision.
+    /// git may be asked for its revision.
     Ours,
-    /// git runs what the configuration of a stranger's manual says: it is not asked.
+    /// A stranger's git configuration can run programs: git is not used.
     Stranger,
 }
 
-/// When the book is built; what `SOURCE_DATE_EPOCH` says where it is set, so that a packager gets
-/// the same bytes each time.
+/// The time of the build, or `SOURCE_DATE_EPOCH` if it is set, so that builds are reproducible.
 pub(super) fn now() -> Timestamp {
     let said = std::env::var("SOURCE_DATE_EPOCH").ok();
     let said = said.and_then(|said| Timestamp::from_second(said.parse().ok()?).ok());
     said.unwrap_or_else(Timestamp::now)
 }
 
-/// What is known of a book as a whole.
+/// Data about the book as a whole.
 pub(super) struct About {
-    /// The foot of each page, on one line.
+    /// The footer of each page, on one line.
     pub(super) foot: String,
-    /// The same on paper: a style for the page that is printed.
+    /// The same for paper: a style for the printed page.
     pub(super) paper: String,
-    /// By the page's file in the book, when its source was changed last.
+    /// The last change of each page's source, by the page's file in the book.
     changed: HashMap<PathBuf, Timestamp>,
 }
 
@@ -71,7 +70,7 @@ impl About {
 }
 
 impl About {
-    /// The foot of one page.
+    /// The footer of one page.
     pub(super) fn foot_of(&self, page: &Path) -> String {
         const BEGIN: &str = "<footer class=\"ops-about\">";
         let Some(at) = self.changed.get(page) else {
@@ -85,8 +84,8 @@ impl About {
     }
 }
 
-/// When the source of each page was changed last, as git knows; one walk over its history that
-/// ends when all pages are found.
+/// The last change of each page's source according to git; one walk over the history that ends when
+/// all pages are found.
 fn changed(root: &Path, manual: &Manual) -> HashMap<PathBuf, Timestamp> {
     let mut open: HashMap<&Path, PathBuf> = HashMap::new();
     for page in manual.pages.iter().rev() {
@@ -139,7 +138,7 @@ fn changed(root: &Path, manual: &Manual) -> HashMap<PathBuf, Timestamp> {
     changed
 }
 
-/// A foot on each sheet of paper: words, the number of the sheet, and of how many.
+/// The footer of each sheet of paper: text, sheet number, and number of sheets.
 pub(super) fn paper(words: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || " .,:_/+-".contains(c);
     let words: String = words.chars().filter(|c| plain(*c)).collect();
@@ -150,7 +149,7 @@ pub(super) fn paper(words: &str) -> String {
     )
 }
 
-/// The page with its foot, behind what its author wrote.
+/// The page with its footer after the author's text.
 pub(super) fn with_foot(html: &str, foot: &str) -> Option<String> {
     const END: &str = "</main>";
     let at = html.rfind(END)? + END.len();

@@ -1,5 +1,5 @@
-//! What the book's script needs to copy a block as it would run: files for some pages each that
-//! have such blocks, loaded when one of them is read. Holds texts of the manual and no value of a node.
+//! Data for copying a block as it would run: files for groups of pages, loaded by the book's script
+//! when such a page is read. They contain texts of the manual and no values of nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -18,38 +18,38 @@ use crate::plan::heading;
 use crate::plan::uses::{self, From, Use};
 use crate::yaml::{self, Yaml};
 
-/// Everything that the script is told of the pages, and what it will ask of nodes.
+/// The script's data about pages, and the names that it needs from nodes.
 #[derive(Default)]
 pub(super) struct Blocks {
-    /// By page, its blocks as JSON without the braces around them. Gone once they are written:
-    /// of a large book they are as long as its pages.
+    /// For each page, its blocks as JSON without the outer braces. Removed once they are written:
+    /// in a large book they are as long as its pages.
     pages: Mutex<BTreeMap<usize, String>>,
-    /// Whether there is any block.
+    /// Whether any page has a block.
     any: bool,
     /// Names whose values some page uses.
     pub(super) names: BTreeSet<String>,
-    /// Names of parameters: what a node says by them changes with a run.
+    /// Names of parameters: an argument can replace a node's value.
     pub(super) params: BTreeSet<String>,
-    /// Selectors that say where something may run.
+    /// Selectors of where something may run.
     pub(super) selectors: BTreeSet<String>,
-    /// Of the procedure at hand.
+    /// The roles of the current procedure.
     roles: BTreeSet<String>,
-    /// The block at hand: its page and its name.
+    /// The current block: its page and its name.
     here: (usize, String),
     /// The names that each block mentions.
     mentioned: BTreeMap<(usize, String), BTreeSet<String>>,
 }
 
-/// Pages whose blocks are in one file: making a file takes longer than filling it.
+/// How many pages share a file: creating a file takes longer than filling it.
 const PAGES: usize = 16;
 
-/// The name of the file with the blocks of the page with this number. A page says no more of it:
-/// whatever an author writes into a page, the script loads no file but those of the book.
+/// The number of the file with a page's blocks. A page contains only this number: whatever an
+/// author writes, the script loads only the book's own files.
 pub(super) fn key(page: usize) -> usize {
     page / PAGES
 }
 
-/// A script that hands data to the book's script. Nothing in it ends a script or a line.
+/// A script that passes data to the book's script. The data cannot end the script or the line.
 pub(super) fn call(function: &str, arguments: &[Value]) -> String {
     call_of("opsbook", function, arguments)
 }
@@ -60,7 +60,7 @@ pub(super) fn call_of(whose: &str, function: &str, arguments: &[Value]) -> Strin
     called(whose, function, &arguments)
 }
 
-/// The same with arguments that are JSON already.
+/// The same with arguments that are already JSON.
 pub(super) fn called(whose: &str, function: &str, arguments: &[String]) -> String {
     let text = format!("{whose}.{function}({});\n", arguments.join(","));
     if !text.contains(['<', '\u{2028}', '\u{2029}']) {
@@ -93,7 +93,7 @@ impl Blocks {
         all.map(|((page, block), names)| (*page, block.as_str(), names))
     }
 
-    /// Writes the files into the folder of the book's own things, once.
+    /// Writes the files into the folder of the book's assets, once.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         if self.is_empty() {
             return Ok(());
@@ -208,7 +208,7 @@ impl Blocks {
             Work::Script(script) => self.script(script, uses, step.expect.as_ref()),
             Work::Deliver(files) => self.deliver(files),
             Work::Place(place) => {
-                // The script is one for all; a template's text is made for each node.
+                // The script is the same for all nodes; a template is rendered for each node.
                 object(match crate::plan::alone(place) {
                     Some(text) => json!({
                         "kind": "script", "with": "sh", "text": text, "place": place.to,
@@ -349,8 +349,7 @@ impl Blocks {
         }
     }
 
-    /// A name that a page uses; of `new_address`, where `new` is a role, `address` is a name of
-    /// nodes.
+    /// A name that a page uses. For `new_address` with a role `new`, nodes have the name `address`.
     fn name(&mut self, name: &str) {
         let own = match name.split_once('_') {
             Some((role, own)) if self.roles.contains(role) => own,
@@ -389,7 +388,7 @@ fn place(block: &mut Map<String, Value>, on: On, sudo: Option<&SudoUser>, exit: 
     }
 }
 
-/// The role that is done or asked on, on how many of its nodes, and the role of which one node
+/// The role where the block runs, on how many of its nodes, and the role whose nodes have turns.
 /// at a time has its turn.
 fn put_machine(block: &mut Map<String, Value>, machine: Option<&Machine>, turn: Option<&str>) {
     if let Some(turn) = turn {

@@ -1,5 +1,5 @@
-//! What a reader sees around a tagged block: its caption, its anchor, and for contracts a card
-//! that says in words and tables what the YAML says. HTML, each frame on one line.
+//! The frame around a tagged block: caption, anchor, and for contracts a card that shows the YAML
+//! as text and tables. HTML, each frame on one line.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -24,11 +24,11 @@ pub(super) struct Frame {
     pub(super) after: String,
 }
 
-/// Of which pages the cards are.
+/// The pages whose cards are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pages {
     All,
-    /// Of the page with this index alone.
+    /// Only the page with this index.
     One(usize),
 }
 
@@ -41,11 +41,11 @@ impl Pages {
     }
 }
 
-/// Finds what each block of a manual is.
+/// Finds the meaning of each block of a manual.
 pub(super) struct Cards<'a> {
     manual: &'a Manual,
     recorded: &'a Recorded,
-    /// Groups of nodes that a chapter tells of.
+    /// Groups of nodes that a chapter describes.
     groups: &'a HashSet<String>,
     /// By page and block.
     steps: HashMap<(usize, usize), OfStep<'a>>,
@@ -65,10 +65,10 @@ struct OfCheck<'a> {
     uses: Vec<Use>,
 }
 
-/// When a check is asked.
+/// When a check is evaluated.
 #[derive(Clone, Copy)]
 enum Moment {
-    /// It belongs to a group: whenever the group is asked.
+    /// With its group.
     Group,
     /// Before the first step of its procedure.
     First,
@@ -76,11 +76,11 @@ enum Moment {
     Turn,
     /// After a step of this number.
     Step(usize),
-    /// After all turns of the section that ends with the step of this number.
+    /// After all turns of the section that ends with this step.
     Section,
 }
 
-/// Where a card is found: the name of its block, and the file of its page.
+/// The place of a card: the name of its block, and the file of its page.
 #[derive(Clone, Copy)]
 struct At<'a> {
     name: &'a str,
@@ -140,7 +140,7 @@ impl<'a> Cards<'a> {
         }
     }
 
-    /// The frame of a block, where it has a kind.
+    /// The frame of a block, if it has a kind.
     pub(super) fn frame(&self, page_number: usize, index: usize) -> Option<Frame> {
         let page = self.manual.pages.get(page_number)?;
         let block = page.blocks.get(index)?;
@@ -261,7 +261,7 @@ impl<'a> Cards<'a> {
         card.contract()
     }
 
-    /// The command that asks a group, on its nodes where others are asked by default.
+    /// The command that evaluates a group, with its nodes if the defaults differ.
     fn tested(&self, group: &Group) -> String {
         let by_default = self.manual.settings.test_nodes.as_ref();
         match group.nodes.as_ref().filter(|_| by_default.is_some()) {
@@ -294,7 +294,7 @@ impl<'a> Cards<'a> {
         open("expect", None, "Expected output", &caption).closed()
     }
 
-    /// A selector that leads to its groups, from a page.
+    /// A selector with links to its groups, from a page.
     fn nodes(&self, from: &Page, selector: &str) -> String {
         linked(selector, self.groups, &up(&from.path))
     }
@@ -302,7 +302,7 @@ impl<'a> Cards<'a> {
     /// A link to a procedure, a group or a check, from a page.
     fn link(&self, from: &Page, id: &str) -> String {
         let manual = self.manual;
-        // Names of groups may have dots, too.
+        // Names of groups may contain dots.
         let mut groups = id.rmatch_indices('.').map(|(dot, _)| &id[..dot]);
         let page = (manual.groups.get(id).map(|group| group.page))
             .or_else(|| manual.procedures.get(id).map(|procedure| procedure.page))
@@ -320,7 +320,7 @@ impl<'a> Cards<'a> {
     }
 }
 
-/// The checks of a procedure, each with when it is asked.
+/// The checks of a procedure, each with when it is evaluated.
 fn asked(procedure: &Procedure) -> Vec<(&Check, Moment)> {
     fn all(checks: &[Check], moment: Moment) -> impl Iterator<Item = (&Check, Moment)> {
         checks.iter().map(move |check| (check, moment))
@@ -335,7 +335,7 @@ fn asked(procedure: &Procedure) -> Vec<(&Check, Moment)> {
     first.chain(turns).chain(steps).chain(after).collect()
 }
 
-/// A frame whose inside is still being written.
+/// A frame under construction.
 struct Open {
     before: String,
 }
@@ -354,7 +354,7 @@ impl Open {
         }
     }
 
-    /// The block itself is the contract that the card has said in words: one click away.
+    /// The block is the contract that the card shows: it is collapsed.
     fn contract(self) -> Frame {
         Frame {
             before: self.before + "<details><summary>As written</summary>",
@@ -384,7 +384,7 @@ fn open(kind: &str, at: Option<At<'_>>, label: &str, caption: &str) -> Open {
     }
 }
 
-/// A block that belongs to nothing because the manual has an error there.
+/// A block that belongs to nothing, because of an error in the manual.
 fn orphan(block: &Block) -> Frame {
     let word = block.kind.map_or("", word);
     let caption = role(word) + &badge("not usable: `opsbook lint` says why");
@@ -469,8 +469,8 @@ fn check_frame(of: &OfCheck<'_>, results: &str, key: usize) -> Frame {
     card.closed()
 }
 
-/// What a reader without a node has to set first: whoever pastes a script without its values
-/// has it work on other paths.
+/// The values that a reader must set first if no node is chosen: a script pasted without its values
+/// would work on other paths.
 fn needs(uses: &[Use]) -> String {
     let words: Vec<String> = uses.iter().filter_map(need).collect();
     if words.is_empty() {
@@ -519,7 +519,7 @@ fn limits(timeout: Option<Duration>, exit: &[i32]) -> String {
     limit.unwrap_or_default() + &exits.unwrap_or_default()
 }
 
-/// The machine that a block names: the first word of its caption.
+/// The node that a block names: the first word of its caption.
 fn machine(machine: Option<&Machine>) -> String {
     let words = |machine: &Machine| {
         format!(
@@ -530,7 +530,7 @@ fn machine(machine: Option<&Machine>) -> String {
     machine.map(words).unwrap_or_default()
 }
 
-/// Where a block runs, as far as its machine does not say it.
+/// Where a block runs, unless its node says that.
 fn place(on: On, machine: Option<&Machine>, sudo: Option<&SudoUser>) -> String {
     let place = match (on, machine) {
         (On::Node, Some(_)) => String::new(),
@@ -541,7 +541,7 @@ fn place(on: On, machine: Option<&Machine>, sudo: Option<&SudoUser>) -> String {
     place + &sudo.unwrap_or_default()
 }
 
-/// The steps in the order of the page; those of a section below its words.
+/// The steps in the order of the page; those of a section below its description.
 fn steps(procedure: &Procedure) -> String {
     let mut html = String::new();
     let mut open = false;
@@ -632,13 +632,13 @@ fn word(kind: Kind) -> &'static str {
     }
 }
 
-/// From one page to another, as the book names them.
+/// The relative path from one page of the book to another.
 fn relative(from: &Path, to: &Path) -> String {
     let to = super::links::html_path(to);
     up(from) + &to.to_string_lossy()
 }
 
-/// From a page to the top of the book.
+/// The relative path from a page to the top of the book.
 fn up(from: &Path) -> String {
     "../".repeat(from.components().count().saturating_sub(1))
 }

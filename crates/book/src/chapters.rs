@@ -1,6 +1,6 @@
-//! Chapters that are made of the whole manual: its procedures, its checks by what they ask,
-//! its variables with where they are set and used, its groups of nodes. HTML tables, one pass
-//! over each thing.
+//! Chapters that are generated from the whole manual: procedures, checks by what they verify,
+//! variables with where they are set and used, groups of nodes. HTML tables, built in one pass
+//! each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -20,7 +20,7 @@ use super::whole::{Whole, selected, selectors_of};
 const PROCEDURES: &str = "opsbook-procedures.md";
 const CHECKS: &str = "opsbook-checks.md";
 const VARIABLES: &str = "opsbook-variables.md";
-/// Nodes that a list names; of more, how many there are.
+/// How many nodes a list names; then only their number.
 const NAMED: usize = 100;
 
 /// All of them, in the order of the book.
@@ -51,8 +51,8 @@ pub(super) fn all(whole: &Whole<'_>) -> Vec<Chapter> {
     chapters
 }
 
-/// What a search finds of these chapters: nodes and groups of nodes. The rest would be found in
-/// the place of the pages that it is made of.
+/// The search entries of these chapters: nodes and groups of nodes. Other content would be found
+/// instead of the pages that it comes from.
 pub(super) fn found(whole: &Whole<'_>) -> Vec<Unit> {
     if !whole.has_chapters() {
         return Vec::new();
@@ -74,7 +74,7 @@ pub(super) fn found(whole: &Whole<'_>) -> Vec<Unit> {
     found
 }
 
-/// What one pass over all nodes and blocks tells.
+/// Data collected in one pass over all nodes and blocks.
 struct Survey<'a> {
     /// By group, in the order of the nodes.
     members: HashMap<String, Vec<&'a str>>,
@@ -83,12 +83,12 @@ struct Survey<'a> {
     variables: BTreeMap<String, Variable>,
 }
 
-/// A name of the manual's scripts.
+/// A variable of the manual's scripts.
 #[derive(Default)]
 struct Variable {
     /// HTML of each place that sets it.
     set: BTreeSet<String>,
-    /// Nodes whose own entry sets it.
+    /// The number of nodes whose own entry sets it.
     own: usize,
     /// HTML of each block that uses it.
     used: BTreeSet<String>,
@@ -166,7 +166,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Where a value is said: the layer and the place.
+/// Where a value is defined: the layer and the place.
 fn said(origin: &Origin) -> String {
     let layer = match &origin.layer {
         Layer::Group(group) => group_link(group),
@@ -178,7 +178,7 @@ fn said(origin: &Origin) -> String {
     }
 }
 
-/// The names of some nodes, each a link.
+/// Names of nodes, each a link.
 pub(super) fn names(nodes: &[&str]) -> String {
     let shown: Vec<String> = nodes
         .iter()

@@ -1,8 +1,8 @@
-//! `book.toml` for the book: read strictly, with the place of every mistake.
+//! Reads `book.toml` for the book, strictly, and reports errors with their places.
 //!
-//! mdBook drops the whole of `[output.html]` for one key that it does not know, prints a line
-//! and goes on with the defaults. Here that is an error, and what would need the network or
-//! write into the source folder is turned off.
+//! mdBook drops the whole `[output.html]` because of one unknown key, prints a line and continues
+//! with the defaults. Here that is an error. Features that would need the network or write into the
+//! source folder are disabled.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::source::{Problem, Source, Span};
 
 use super::{BookError, Commands, Options, sanitise, untrusted};
 
-/// What mdBook 0.4 knew and 0.5 does not, and what to write instead.
+/// Settings of mdBook 0.4 that 0.5 no longer has, and their replacements.
 const FORMER: [(&str, &str); 7] = [
     ("curly-quotes", "write `smart-punctuation` instead"),
     ("multilingual", "delete it: mdBook 0.5 has no such key"),
@@ -39,23 +39,23 @@ struct Document {
 
 #[derive(Deserialize)]
 struct Outputs {
-    /// Read only to find what is wrong in it.
+    /// Only read to find errors.
     #[serde(rename = "html")]
     _html: Option<HtmlConfig>,
 }
 
-/// What `book.toml` says, made safe.
+/// The settings in `book.toml`, made safe.
 pub(super) struct Settings {
     pub config: Config,
-    /// What was turned off.
+    /// Warnings about what was disabled.
     pub problems: Vec<Problem>,
-    /// The preprocessors that the book should not be without, and where that is said.
+    /// The preprocessors that the book needs, and where they are named.
     pub wanted: Vec<(String, Span)>,
-    /// The commands that are run for the book.
+    /// The commands that run for the book.
     pub commands: Vec<String>,
 }
 
-/// The book's settings. Without a `book.toml` they are the defaults.
+/// The book's settings; the defaults without a `book.toml`.
 pub(super) fn load(files: &Files, options: &Options) -> Result<Settings, BookError> {
     let root = files.root();
     let text = match files.text(Path::new("book.toml"), MAX_TEXT) {
@@ -115,7 +115,7 @@ pub(super) fn load(files: &Files, options: &Options) -> Result<Settings, BookErr
     })
 }
 
-/// Where there is no folder `src`, all pages below the root are meant, as the manual reads it.
+/// Without a folder `src`, uses all pages below the root, like the manual.
 fn found_pages(root: &Path, mut config: Config) -> Config {
     if !root.join(&config.book.src).is_dir() {
         config.book.src = PathBuf::new();
@@ -123,7 +123,7 @@ fn found_pages(root: &Path, mut config: Config) -> Config {
     config
 }
 
-/// `book.toml` as mdBook reads it, with everything that it would drop as an error.
+/// `book.toml` as mdBook reads it; everything that mdBook would drop is an error.
 fn read(source: &std::sync::Arc<Source>) -> Result<Config, Problem> {
     let wrong = |error: &toml::de::Error| {
         let span = Span::new(source, error.span().unwrap_or(0..0));
@@ -153,7 +153,7 @@ fn read(source: &std::sync::Arc<Source>) -> Result<Config, Problem> {
     }
 }
 
-/// All but `[applications]`, which mdBook does not know, where that is there.
+/// Everything except `[applications]`, which mdBook does not know, if that exists.
 fn of_others(text: &str) -> Option<toml::Table> {
     let mut table: toml::Table = toml::from_str(text).ok()?;
     table.remove("applications")?;
@@ -182,7 +182,7 @@ fn relative(source: &std::sync::Arc<Source>, html: &HtmlConfig) -> Result<(), Pr
     }
 }
 
-/// mdBook writes these into each page as they are, some of them into a script.
+/// mdBook writes these unescaped into each page, some of them into a script.
 fn addresses(source: &std::sync::Arc<Source>, html: &HtmlConfig) -> Result<(), Problem> {
     let links = [
         &html.git_repository_url,
@@ -243,7 +243,7 @@ fn confine(
     Ok(())
 }
 
-/// Turns off what would be run for the book, and says so.
+/// Disables commands that would run for the book, and reports that.
 fn left(
     config: &mut Config,
     source: &std::sync::Arc<Source>,
@@ -266,8 +266,8 @@ fn left(
     Ok(())
 }
 
-/// mdBook makes no book where a preprocessor is not installed. A reader is better off with
-/// one that says what it lacks.
+/// mdBook builds no book if a preprocessor is missing. Building without it and saying so is more
+/// useful.
 fn wanted(
     config: &mut Config,
     source: &std::sync::Arc<Source>,
@@ -285,8 +285,8 @@ fn wanted(
     Ok(wanted)
 }
 
-/// The pages come with their includes put in, by our own reader: mdBook's would read files
-/// from anywhere.
+/// Our own reader expands includes before mdBook sees the pages: mdBook would read files from
+/// anywhere.
 fn own_includes(config: &mut Config) -> anyhow::Result<()> {
     let tables: std::collections::BTreeMap<String, toml::Value> = config.preprocessors()?;
     for (name, table) in &tables {
@@ -313,7 +313,7 @@ fn own_includes(config: &mut Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is run for the book, as mdBook runs it.
+/// The commands that mdBook would run for the book.
 fn commands(config: &Config) -> anyhow::Result<Vec<String>> {
     let tables: std::collections::BTreeMap<String, toml::Value> = config.preprocessors()?;
     let foreign = tables
@@ -326,7 +326,7 @@ fn commands(config: &Config) -> anyhow::Result<Vec<String>> {
     Ok(foreign.map(command).collect())
 }
 
-/// The settings of a folder that has none.
+/// The settings of a folder without `book.toml`.
 fn unwritten(root: &Path) -> Result<Config, BookError> {
     let mut config = Config::default();
     let name = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
@@ -348,7 +348,7 @@ fn former(message: &str) -> Option<&'static str> {
         .map(|(_, advice)| *advice)
 }
 
-/// Where a word stands in the file; its start where it was said elsewhere.
+/// The place of a word in the file; the file's start if it is not found.
 fn find(source: &std::sync::Arc<Source>, word: &str) -> Span {
     let at = source.text.find(word);
     Span::new(source, at.map_or(0..0, |at| at..at + word.len()))

@@ -1,5 +1,5 @@
-//! The table of contents of a book whose pages mdBook does not see as a whole: one file for all
-//! pages, as mdBook writes it.
+//! The table of contents of a book that mdBook renders in parts: one file for all pages, in
+//! mdBook's format.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,13 @@ use sha2::{Digest as _, Sha256};
 use super::links::html_of;
 use super::markup::escaped;
 
-/// From so many chapters on, the contents are shown by parts.
+/// From this number of chapters on, the contents are loaded in parts.
 const MANY: usize = 1000;
 const PARTS: &str = include_str!("assets/contents.js");
 const BEGIN: &str = "<ol class=\"chapter\">";
 
-/// Puts the chapters of a book into `toc.html` and the script `toc.js`, in the place of those of
-/// another book of which no chapter is numbered.
+/// Writes the chapters of a book into `toc.html` and the script `toc.js`, replacing those of
+/// another book, whose chapters are unnumbered.
 pub(super) fn put(book: &Path, items: &[BookItem], html: &HtmlConfig) -> Result<()> {
     for entry in std::fs::read_dir(book)? {
         let path = entry?.path();
@@ -61,7 +61,7 @@ fn replaced(text: &str, list: &str) -> String {
     found.unwrap_or_else(|| text.to_owned())
 }
 
-/// The name of the script tells what is in it; each page names it.
+/// The script's name contains a hash of its content; each page names it.
 fn rename(book: &Path, path: &Path, text: &str) -> Result<()> {
     let digest = Sha256::digest(text);
     let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
@@ -89,8 +89,8 @@ fn rename(book: &Path, path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A list of tens of thousands of links takes a browser seconds on each page: it gets those
-/// around the page at hand, and the others when they are asked for.
+/// A list of tens of thousands of links takes a browser seconds on each page: it gets the links
+/// around the current page, and the others on demand.
 fn by_parts(script: &str) -> String {
     let list = "this.innerHTML = '";
     let Some((before, rest)) = script.split_once(list) else {
@@ -110,10 +110,10 @@ fn by_parts(script: &str) -> String {
     .concat()
 }
 
-/// The list as it grows, in one line.
+/// The list under construction, on one line.
 struct List<'a> {
     html: String,
-    /// What ends the opening tag of a link.
+    /// The end of a link's opening tag.
     target: &'static str,
     settings: &'a HtmlConfig,
     level: usize,
@@ -142,7 +142,7 @@ impl List<'_> {
         }
     }
 
-    /// Begins an item of a level: below the one before, beside it, or above.
+    /// Begins an item of a level: a child, sibling or parent of the last one.
     fn open(&mut self, level: usize) {
         while self.level < level {
             self.level += 1;

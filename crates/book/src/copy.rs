@@ -1,4 +1,4 @@
-//! Files that are copied into a book.
+//! Copies files into a book.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -7,10 +7,10 @@ use anyhow::Result;
 
 use crate::files::{Files, Refused};
 
-/// Bytes of the largest file that a page may name.
+/// The most bytes of a file that a page may name.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
-/// Copies a file of the project to a place of ours.
+/// Copies a file of the project.
 pub(super) fn bring(files: &Files, file: &Path, to: &Path) -> Result<(), Refused> {
     let opened = files.open_public(file)?;
     if opened.size > MAX_FILE {
@@ -22,10 +22,10 @@ pub(super) fn bring(files: &Files, file: &Path, to: &Path) -> Result<(), Refused
     Ok(())
 }
 
-/// Copies a folder of the project to a place of ours.
+/// Copies a folder of the project.
 ///
 /// # Errors
-/// Where a file may not be published, or cannot be copied.
+/// If a file may not be published, or cannot be copied.
 pub(super) fn bring_tree(files: &Files, from: &Path, to: &Path) -> Result<()> {
     for entry in std::fs::read_dir(files.folder(from)?)? {
         let name = entry?.file_name();

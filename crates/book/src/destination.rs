@@ -1,5 +1,5 @@
-//! Where a book may be written, and how it gets there: built beside its place, then swapped
-//! in, so that readers see the old book or the new one.
+//! The destination of a book: a book is built next to it and then swapped in, so that readers see
+//! either the old or the new book.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::manual::Manual;
 use super::BookError;
 
 /// The folder of the book: the argument (relative to the working directory), or `build-dir`
-/// (relative to `book.toml`). Refused where a build would delete something else than a book.
+/// (relative to `book.toml`). Refused if a build would delete anything but a book.
 pub(super) fn choose(
     root: &Path,
     dest: Option<&Path>,
@@ -53,12 +53,12 @@ pub(super) fn choose(
     }
 }
 
-/// How the name of the folder begins in which a process builds.
+/// The name prefix of the folder in which a process builds.
 fn staging_of(process: u32) -> String {
     format!(".opsbook-book-{process}-")
 }
 
-/// Takes away what a process that was killed has left beside a book, or in a manual.
+/// Removes what a killed process has left next to a book or in a manual.
 pub fn clear_after(process: u32, folders: &[&Path]) {
     let start = staging_of(process);
     for entry in folders
@@ -68,13 +68,13 @@ pub fn clear_after(process: u32, folders: &[&Path]) {
         .flatten()
     {
         if entry.file_name().to_string_lossy().starts_with(&start) {
-            // What cannot be taken away is in nobody's way.
+            // A leftover does no harm.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// A folder beside the destination in which the next book grows. Gone when dropped.
+/// A folder next to the destination in which the new book is built. Removed when dropped.
 pub(super) struct Staging(tempfile::TempDir);
 
 impl Staging {
@@ -98,12 +98,12 @@ impl Staging {
             })
     }
 
-    /// Where the new book is written.
+    /// The folder for the new book.
     pub(super) fn path(&self) -> PathBuf {
         self.0.path().join("new")
     }
 
-    /// Puts the new book in its place; the old one goes with the staging folder.
+    /// Swaps the new book in; the old one is removed with the staging folder.
     pub(super) fn publish(self, destination: &Path) -> Result<(), BookError> {
         exchange(&self.path(), destination, &self.0.path().join("old")).map_err(|error| {
             BookError::Io {
@@ -115,7 +115,7 @@ impl Staging {
     }
 }
 
-/// One atomic exchange where the file system can, two renames where it cannot.
+/// One atomic exchange if the file system supports it, otherwise two renames.
 fn exchange(new: &Path, place: &Path, old: &Path) -> std::io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     if !place.exists() {
@@ -141,7 +141,7 @@ fn is_book_or_empty(path: &Path) -> std::io::Result<bool> {
         || (path.join(".nojekyll").is_file() && path.join("toc.html").is_file()))
 }
 
-/// Absolute, with the links of the part that exists followed and `..` taken out.
+/// Absolute, with links in the existing part resolved and `..` removed.
 fn resolved(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut plain = PathBuf::new();

@@ -1,4 +1,4 @@
-//! The pages of a built book, taken apart into what a search leads to: sections and blocks.
+//! Splits the pages of a built book into search entries: sections and blocks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use super::index::{Found, Unit, expanded};
 use super::links::html_of;
 use super::markup::{tags, unescaped};
 
-/// The attribute with words that a block is found by.
+/// The attribute with additional search words of a block.
 pub(super) const FIND: &str = "data-find";
 
-/// What of a book is found, and by which words.
+/// The search settings: which pages are searched, and the values of names.
 pub(super) struct Finder {
     pub(super) search: Search,
-    /// What names are on nodes.
+    /// The values of names on nodes.
     pub(super) values: BTreeMap<String, Vec<String>>,
 }
 
 impl Finder {
-    /// What is found on a page with these words. What is made of other pages would be found in
-    /// their place.
+    /// The search entries of a page with this text. Generated chapters have none: they would be
+    /// found instead of the pages that they come from.
     pub(super) fn page(&self, chapter: &Chapter, words: &str) -> Found {
         let mut found = Found::default();
         let page = html_of(chapter);
@@ -40,7 +40,7 @@ impl Finder {
     }
 }
 
-/// Whether `[output.html.search.chapter]` leaves a page in.
+/// Whether `[output.html.search.chapter]` includes a page.
 fn wanted(page: &Path, search: &Search) -> bool {
     let mut rules: Vec<(PathBuf, bool)> = search
         .chapter
@@ -52,18 +52,18 @@ fn wanted(page: &Path, search: &Search) -> bool {
     rules.last().is_none_or(|(_, wanted)| *wanted)
 }
 
-/// What is being read.
+/// The state of reading a page.
 struct Reader<'a> {
     address: String,
     page: &'a str,
     units: Vec<Unit>,
-    /// The section at hand.
+    /// The current section.
     section: Option<usize>,
-    /// The block at hand.
+    /// The current block.
     block: Option<usize>,
     /// The last block, to which an expectation belongs.
     last_block: Option<usize>,
-    /// Elements within the block that are open.
+    /// The number of open elements within the block.
     depth: usize,
     in_heading: bool,
 }
@@ -144,7 +144,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The block at hand is found by these words, which nobody reads.
+    /// Adds invisible search words to the current block.
     fn finds(&mut self, words: &str) {
         if let Some(unit) = self.block.and_then(|at| self.units.get_mut(at)) {
             unit.more.push_str(words);
@@ -152,7 +152,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What stands between two opening tags: text and closing tags.
+    /// Handles the text and closing tags between two opening tags.
     fn between(&mut self, html: &str) {
         let mut rest = html;
         while let Some((text, after)) = rest.split_once('<') {
@@ -188,7 +188,7 @@ impl Reader<'_> {
             if text.trim().is_empty() {
                 return;
             }
-            // Words before the first heading.
+            // Text before the first heading.
             self.begin("", self.page.to_owned(), false);
         }
         let at = if self.in_heading {
@@ -203,7 +203,7 @@ impl Reader<'_> {
             unit.title.push_str(&text);
         } else {
             unit.text.push_str(&text);
-            // Cells and items of lists stand apart.
+            // Separate table cells and list items by a space.
             unit.text.push(' ');
         }
     }

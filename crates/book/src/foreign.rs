@@ -1,9 +1,9 @@
-//! Links in the manner of other site generators, made to lead to the page in the book.
+//! Resolves links in the style of other site generators to pages of the book.
 //!
-//! Hugo and its kind give each page a folder (`clustering.md` is `clustering/`), so that a
-//! link to a neighbour is `../clustering/`; `/x/`, and Zola's `@/x.md`, start at the folder of
-//! all pages or one above it. Only for folders without `SUMMARY.md`, and only links that lead
-//! nowhere as they stand.
+//! Hugo and similar generators give each page a folder (`clustering.md` is `clustering/`), so that
+//! a link to a sibling is `../clustering/`; `/x/`, and Zola's `@/x.md`, are relative to the folder
+//! of all pages or one above it. Applies only to folders without `SUMMARY.md`, and only to links
+//! that are broken as written.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,12 +16,12 @@ use regex::Regex;
 
 use crate::manual::Manual;
 
-/// Knows all pages of a folder, and which files lie beside them.
+/// All pages of a folder, and the files next to them.
 pub(super) struct Foreign {
     root: PathBuf,
     /// From `guide/clustering` and from `guide` to the page.
     pages: HashMap<PathBuf, PathBuf>,
-    /// The folder in which all pages lie.
+    /// The folder that contains all pages.
     common: PathBuf,
 }
 
@@ -35,7 +35,7 @@ impl Foreign {
         }
     }
 
-    /// The page with its links changed.
+    /// The page with resolved links.
     pub(super) fn page(&self, text: &str, path: &Path, options: &MarkdownOptions) -> String {
         let text = shortcodes(text);
         let mut changes: Vec<(Range<usize>, String)> = links(&text, options)
@@ -60,7 +60,7 @@ impl Foreign {
         out
     }
 
-    /// Where a link means to lead, where it leads nowhere as it stands.
+    /// The intended target of a link that is broken as written.
     fn target(&self, page: &Path, link: &str) -> Option<String> {
         let (to, anchor) = link.split_at(link.find('#').unwrap_or(link.len()));
         if to.is_empty() || to.contains(':') || to.starts_with("//") {
@@ -96,7 +96,7 @@ impl Foreign {
     }
 }
 
-/// Pages by the names that a wiki calls them by: `Back up` is `back-up.md` in any folder.
+/// Pages by wiki name: `Back up` is `back-up.md` in any folder.
 pub(super) struct Wiki(HashMap<String, PathBuf>);
 
 impl Wiki {
@@ -117,14 +117,14 @@ impl Wiki {
         name.trim().to_lowercase().replace([' ', '_'], "-")
     }
 
-    /// From a page to the page of this name.
+    /// The link from a page to the page with this name.
     pub(super) fn link(&self, from: &Path, name: &str) -> Option<String> {
         let page = self.0.get(&Wiki::key(name.trim_start_matches('/')))?;
         Some(relative(parent(from), &as_built(page)))
     }
 }
 
-/// What is linked, and where: in the text, or in the definition of a reference.
+/// All link targets with their places: in the text, or in link definitions.
 fn links(text: &str, options: &MarkdownOptions) -> Vec<(Range<usize>, String)> {
     let mut events = new_cmark_parser(text, options).into_offset_iter();
     let mut links: Vec<(Range<usize>, String)> = Vec::new();
@@ -138,7 +138,7 @@ fn links(text: &str, options: &MarkdownOptions) -> Vec<(Range<usize>, String)> {
     links
 }
 
-/// `{{< ref "disk.md" >}}` of Hugo's is the path of a page.
+/// Replaces Hugo's `{{< ref "disk.md" >}}` by the path of the page.
 fn shortcodes(text: &str) -> String {
     static REF: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r#"\{\{[<%]\s*(?:rel)?ref\s+"([^"\s]+)"\s*[%>]\}\}"#).ok());
@@ -148,7 +148,7 @@ fn shortcodes(text: &str) -> String {
     }
 }
 
-/// What a generator calls a page: without its ending, and an index as its folder.
+/// A generator's name for a page: without its extension, and an index page as its folder.
 fn address(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match name.to_lowercase().as_str() {
@@ -158,7 +158,7 @@ fn address(path: &Path) -> PathBuf {
     }
 }
 
-/// The source of the page as mdBook names it.
+/// The page's source, as mdBook names it.
 fn as_built(page: &Path) -> PathBuf {
     match page.file_name() {
         Some(name) if name == "_index.md" => page.with_file_name("index.md"),
@@ -175,7 +175,7 @@ fn shared(a: &Path, b: &Path) -> PathBuf {
     pairs.take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
 }
 
-/// Without `.` and `..`; nothing where it would leave the folder.
+/// Without `.` and `..`; `None` if it would leave the folder.
 fn normal(path: &Path) -> Option<PathBuf> {
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -1,10 +1,10 @@
-//! What stands around the words of a page: mdBook makes it once of a page whose words, title and
+//! Renders the frame of a page only once: mdBook renders a sample page whose content, title and
 //! neighbours are marks, and each page of a large book fills them.
 //!
-//! mdBook fills its template anew for each page, and copies the list of all chapters for that:
-//! its time grows with the square of the number of pages. Of all that a template is given, the
-//! place of a page in its folder decides how its links begin, its place in the book whether
-//! there is a page before and after it; so a few pages of marks stand for all.
+//! mdBook evaluates its template for each page, and copies the list of all chapters each time, so
+//! its time grows with the square of the number of pages. Of all the template's inputs, a page's
+//! folder depth determines the prefix of its links, and its position whether it has a previous and
+//! a next page. So a few sample pages represent all.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ use super::about::About;
 use super::contents;
 use super::links::html_of;
 
-/// What all marks begin with.
+/// The prefix of all marks.
 const MARK: &str = "opsbook-frame-";
-/// A folder of pages of marks.
+/// The folder of the sample pages.
 const FOLDER: &str = "opsbook-frames";
-/// Templates of a theme that pages are made of.
+/// A theme's templates for pages.
 const TEMPLATES: [&str; 3] = ["index.hbs", "header.hbs", "head.hbs"];
-/// What mdBook's own templates say of a page.
+/// Page variables in mdBook's own templates.
 const SAID: [&str; 9] = [
     "title",
     "{content}",
@@ -37,7 +37,7 @@ const SAID: [&str; 9] = [
     "#if git_repository_edit_url",
     "#if fragment_map",
 ];
-/// What differs from page to page.
+/// Variables that differ between pages.
 const OF_PAGES: [&str; 10] = [
     "title",
     "content",
@@ -51,7 +51,7 @@ const OF_PAGES: [&str; 10] = [
     "fragment_map",
 ];
 
-/// Whether a theme says nothing of a page but what mdBook's own templates do.
+/// Whether a theme uses only the page variables of mdBook's own templates.
 pub(super) fn possible(theme: &Path) -> bool {
     TEMPLATES.iter().all(|name| {
         let text = std::fs::read_to_string(theme.join(name)).unwrap_or_default();
@@ -64,23 +64,23 @@ pub(super) fn possible(theme: &Path) -> bool {
     })
 }
 
-/// The place of a page by which its frame is chosen.
+/// The kind of place that determines a page's frame.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Place {
     First,
     Last,
-    /// So many folders down.
+    /// The folder depth.
     Within(usize),
-    /// The page with this number, of which some addresses lead elsewhere.
+    /// The page with this index, some of whose addresses differ.
     Own(usize),
     /// The copy of the first page.
     Index,
 }
 
-/// A page of marks.
+/// A sample page.
 struct Sample {
     place: Place,
-    /// Of its Markdown.
+    /// The path of its Markdown.
     path: PathBuf,
     mark: String,
 }
@@ -100,7 +100,7 @@ enum Piece {
     Slot(Slot),
 }
 
-/// A page cut at its marks.
+/// A page, cut at its marks.
 struct Frame(Vec<Piece>);
 
 /// The frames of a book.
@@ -112,9 +112,9 @@ pub(super) struct Frames<'a> {
     titles: HashMap<PathBuf, String>,
 }
 
-/// Renders a book of marks into the destination, with everything that a book has but its pages:
-/// styles, scripts, contents, a page of all pages with nothing in it. `dress` makes of the files
-/// there what they are in our book. `context` holds the list of the book, `chapters` its pages.
+/// Renders a book of sample pages into the destination, with everything except pages: styles,
+/// scripts, contents, an empty print page. `dress` post-processes the files. `context` contains the
+/// list of the book, `chapters` its pages.
 pub(super) fn render<'a>(
     context: &RenderContext,
     chapters: &'a [Chapter],
@@ -151,7 +151,7 @@ pub(super) fn render<'a>(
     })
 }
 
-/// A page of marks for each place that a page of the book has.
+/// A sample page for each kind of place in the book.
 fn samples(html: &HtmlConfig, chapters: &[Chapter]) -> Result<Vec<Sample>> {
     let pages: HashMap<PathBuf, usize> = chapters.iter().map(html_of).zip(0..).collect();
     let mut own = BTreeSet::new();
@@ -188,7 +188,7 @@ fn samples(html: &HtmlConfig, chapters: &[Chapter]) -> Result<Vec<Sample>> {
     Ok(places.zip(0..).map(sample).collect())
 }
 
-/// The book of marks.
+/// The book of sample pages.
 fn marked(
     context: &RenderContext,
     html: &HtmlConfig,
@@ -268,7 +268,7 @@ impl Frame {
 }
 
 impl Frames<'_> {
-    /// The page with this number around its words.
+    /// The page with this index, with its content in its frame.
     pub(super) fn page(&self, number: usize, content: &str) -> Result<String> {
         let chapter = &self.chapters[number];
         let place = match number {
@@ -280,7 +280,7 @@ impl Frames<'_> {
         self.filled(&place, number, content)
     }
 
-    /// The copy of the first page, for who opens the book.
+    /// The copy of the first page, for `index.html`.
     pub(super) fn index(&self, content: &str) -> Result<String> {
         self.filled(&Place::Index, 0, content)
     }
@@ -323,7 +323,7 @@ impl Frames<'_> {
         Ok(html)
     }
 
-    /// What the browser calls a page.
+    /// The browser title of a page.
     fn title(&self, chapter: &Chapter) -> String {
         let set = chapter.path.as_ref().and_then(|path| self.titles.get(path));
         match set {
@@ -339,7 +339,7 @@ fn depth(chapter: &Chapter) -> usize {
     path.components().count().saturating_sub(1)
 }
 
-/// As the templates' engine (Handlebars) writes a value: a page must be the same, byte for byte.
+/// Escapes like the template engine (Handlebars): pages must be the same, byte for byte.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

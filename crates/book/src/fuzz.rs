@@ -1,5 +1,5 @@
-//! Any text at all as a page of a stranger: the body of a fuzz target, and of a test that
-//! needs no fuzzer.
+//! Renders any text as a stranger's page. The body of a fuzz target, and of a test without a
+//! fuzzer.
 
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use pulldown_cmark::html::push_html;
@@ -7,15 +7,15 @@ use pulldown_cmark::html::push_html;
 use super::sanitise;
 
 /// # Panics
-/// Where something of the page would act in a browser: a script, a frame, a form, an
-/// attribute that runs, a link that does. Rendered here, and looked through by the reader that
-/// judges pictures, which is not the one that took it out.
+/// If something in the page would act in a browser: a script, a frame, a form, an active attribute
+/// or link. The result is checked with the parser that judges pictures, which is not the one that
+/// sanitises.
 pub fn exercise(text: &str) {
     let options = MarkdownOptions::default();
     let (page, _) = sanitise::sanitised(text.to_owned(), &options);
     let mut html = String::new();
     push_html(&mut html, new_cmark_parser(&page, &options));
-    // A link that begins with `\` is written so; it leads below the page, whatever follows.
+    // A link that begins with `\` is written this way; it always leads below the page.
     let html = html.replace("%5C", "\\");
     assert!(!sanitise::acts(&html), "{text:?}\n{page:?}\n{html:?}");
     let (again, removed) = sanitise::sanitised(page.clone(), &options);
@@ -26,7 +26,7 @@ pub fn exercise(text: &str) {
 mod tests {
     use super::exercise;
 
-    /// Pieces that mean something, put together in every order of three.
+    /// Meaningful pieces, combined in every order of three.
     const PIECES: [&str; 19] = [
         "<script>",
         "</script>",

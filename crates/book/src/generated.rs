@@ -1,5 +1,5 @@
-//! Chapters that nobody wrote: they are made of the whole manual, its nodes, and what is
-//! recorded. Here is what is put into their pages once these are rendered.
+//! Generated chapters, which come from the whole manual, its nodes, and recorded results. This
+//! module adds their content after the pages are rendered.
 
 use std::path::Path;
 
@@ -14,20 +14,20 @@ use super::refer;
 use super::state::{self, Numbers};
 use super::whole::Whole;
 
-/// What their names begin with.
+/// The prefix of their names.
 const NAMES: &str = "opsbook-";
 
-/// Whether nobody wrote a chapter.
+/// Whether a chapter is generated.
 pub(super) fn is(chapter: &Chapter) -> bool {
     let path = chapter.path.as_deref().unwrap_or(Path::new(""));
     chapter.source_path.is_none() && path.to_string_lossy().starts_with(NAMES)
 }
 
-/// The pictures of the page of the state. They do not go through Markdown.
+/// The pictures of the state page. They are not Markdown.
 pub(super) struct Pictures(Option<[(&'static str, String); 2]>);
 
 impl Pictures {
-    /// None where nothing is recorded.
+    /// `None` if nothing is recorded.
     pub(super) fn of(whole: &Whole<'_>) -> Pictures {
         let results = &whole.recorded.results;
         let numbers = || Numbers::of(results, whole.manual);
@@ -40,20 +40,20 @@ impl Pictures {
         }))
     }
 
-    /// Puts them into the page of the state, in the place of their marks.
+    /// Inserts the pictures into the state page at their marks.
     pub(super) fn put_into(&self, html: &mut String, page: &Path) {
         if page != html_path(Path::new(state::PAGE)) {
             return;
         }
         for (mark, picture) in self.0.iter().flatten() {
-            // Nothing that an author writes is taken for ours: the last one is.
+            // Use the last mark: an author may have written the same text.
             if let Some(at) = html.rfind(mark) {
                 html.replace_range(at..at + mark.len(), picture);
             }
         }
     }
 
-    /// The same of a built book, and of its page of all pages.
+    /// The same for a built book, and its print page.
     pub(super) fn put_into_files(&self, book: &Path) -> Result<()> {
         let page = html_path(Path::new(state::PAGE));
         if self.0.is_none() || !book.join(&page).exists() {
@@ -70,7 +70,7 @@ impl Pictures {
     }
 }
 
-/// The numbers of the page of the state for machines, where there is one.
+/// Writes the data of the state page as JSON, if that page exists.
 pub(super) fn write_state(whole: &Whole<'_>, own: &Path) -> Result<()> {
     let results = &whole.recorded.results;
     if results.is_empty() || whole.manual.settings.chapters == Wanted::No {
@@ -82,7 +82,7 @@ pub(super) fn write_state(whole: &Whole<'_>, own: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The script that makes the page of a chosen node.
+/// Adds the script that builds the page of a chosen node.
 pub(super) fn put_machines(book: &Path) -> Result<()> {
     let page = book.join(html_path(Path::new(refer::NODES)));
     if page.exists() {

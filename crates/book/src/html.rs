@@ -1,4 +1,4 @@
-//! Pieces of HTML that captions and cards are made of, each on one line.
+//! HTML pieces for captions and cards, each on one line.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(super) fn role(word: &str) -> String {
     format!("<strong class=\"ops-role\">{}</strong> ", text(word))
 }
 
-/// The name of a block, which is also the link to it.
+/// The name of a block, as a link to it.
 pub(super) fn name(id: &str) -> String {
     format!(
         "<a class=\"ops-name\" href=\"#{}\">{}</a> ",
@@ -65,10 +65,11 @@ pub(super) fn attribute(words: &str) -> String {
     text(words).replace('"', "&quot;")
 }
 
-/// Rows of one table. A longer list is several tables, so that no part of a page is large.
+/// The rows of one table. A longer list becomes several tables, so that no part of a page is
+/// large.
 const ROWS: usize = 200;
 
-/// Tables that a narrow screen scrolls, a blank line after each.
+/// Tables that scroll on a narrow screen, each followed by a blank line.
 pub(super) fn table(head: &[&str], rows: impl Iterator<Item = String>) -> String {
     let head: String = head.iter().map(|word| format!("<th>{word}</th>")).collect();
     let mut tables = String::new();

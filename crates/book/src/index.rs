@@ -1,7 +1,7 @@
-//! Words of a book -> the files in which its search looks them up: terms in sorted files with the
-//! places where each stands, texts of the places, and all words for inexact search. Each file is
-//! a script that is loaded when it is needed, so that the search works from a disk. The browser's
-//! half is `assets/search.js`, which takes words apart in the same way.
+//! Builds the files of the book's search: sorted terms with the places where each occurs, texts of
+//! the places, and all words for inexact search. Each file is a script that is loaded on demand, so
+//! the search works from disk. `assets/search.js` is the browser's half and splits words in the
+//! same way.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -14,26 +14,26 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::blocks::called;
 
-/// What the files call.
+/// The function that the files call.
 const CALLER: &str = "opsbookSearch";
 
-/// About so many bytes of terms are in one file.
+/// The approximate number of bytes of terms in a file.
 const TERMS: usize = 48 * 1024;
-/// About so many bytes of texts.
+/// The approximate number of bytes of texts in a file.
 const TEXTS: usize = 32 * 1024;
-/// What is shown of a place, and looked at to rank it.
+/// The most characters of a place's text that are shown and ranked.
 const TEXT: usize = 400;
-/// Shorter words are found whole or by their beginning only.
+/// Shorter words are found only exactly or by their beginning.
 const SHORT: usize = 4;
-/// Digits of numbers: five bits each, and one that says that another follows.
+/// Digits for numbers: five bits each, and a continuation bit.
 const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
-/// What may join two words to a path, a port, a flag or an id.
+/// Characters that may join words to a path, a port, a flag or an id.
 const JOINERS: [char; 12] = ['.', '_', '-', '/', ':', '@', '=', '+', '%', '~', '\\', '#'];
 
-/// A section or a block of a page.
+/// A section or a block of a page: a search entry.
 #[derive(Debug, Default)]
 pub(super) struct Unit {
-    /// Where it leads: page and anchor.
+    /// Its address: page and anchor.
     pub(super) address: String,
     /// The title of its page.
     pub(super) page: String,
@@ -41,11 +41,11 @@ pub(super) struct Unit {
     pub(super) title: String,
     pub(super) block: bool,
     pub(super) text: String,
-    /// What its text means on nodes: looked up, never shown.
+    /// Its text with node values: searched, never shown.
     pub(super) more: String,
 }
 
-/// How much a word counts at a place.
+/// The weight of a word at a place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Prose,
@@ -54,12 +54,12 @@ enum Class {
     Id,
 }
 
-/// What is found on a page: its places, numbered from 0.
+/// The search entries of a page, numbered from 0.
 #[derive(Default)]
 pub(super) struct Found {
-    /// By term, the places in their order, each with its class.
+    /// By term, its places in order, each with its class.
     terms: HashMap<Box<str>, Vec<u32>>,
-    /// What is shown of each place, as JSON.
+    /// The displayed text of each place, as JSON.
     texts: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ impl Found {
             each_term(text, &mut |term| match self.terms.get_mut(term) {
                 None => drop(self.terms.insert(term.into(), vec![place])),
                 Some(places) => match places.last_mut() {
-                    // The class that counts most; it stands in the last bits.
+                    // Keep the highest class, which is in the lowest bits.
                     Some(last) if *last >> 2 == number => *last = place.max(*last),
                     _ => places.push(place),
                 },
@@ -96,20 +96,20 @@ impl Found {
     }
 }
 
-/// Everything that can be found. Texts are written as they come.
+/// The search index. Texts are written as they are added.
 pub(super) struct Index {
     folder: PathBuf,
     terms: HashMap<Box<str>, Vec<u32>>,
-    /// How many places there are.
+    /// The number of places.
     count: usize,
-    /// The texts of the file at hand, without the bracket that ends it.
+    /// The texts of the current file, without the closing bracket.
     texts: String,
     /// The first place of each file of texts.
     starts: Vec<usize>,
 }
 
 impl Index {
-    /// Of a folder of its own.
+    /// An index in a new folder.
     pub(super) fn new(folder: PathBuf) -> Result<Index> {
         std::fs::create_dir_all(&folder)?;
         Ok(Index {
@@ -121,7 +121,7 @@ impl Index {
         })
     }
 
-    /// Takes what is found on the next page.
+    /// Adds the entries of the next page.
     pub(super) fn add(&mut self, found: Found) -> Result<()> {
         let Ok(before) = u32::try_from(self.count) else {
             return Ok(());
@@ -161,7 +161,7 @@ impl Index {
         )?)
     }
 
-    /// Writes what is left.
+    /// Writes the remaining files.
     pub(super) fn finish(mut self) -> Result<()> {
         self.write_texts()?;
         let mut terms: Vec<(Box<str>, Vec<u32>)> = self.terms.into_iter().collect();
@@ -207,7 +207,7 @@ impl Index {
     }
 }
 
-/// The order in which a browser has texts.
+/// The sort order of texts in a browser.
 fn in_browser(a: &str, b: &str) -> Ordering {
     if a.is_ascii() && b.is_ascii() {
         return a.cmp(b);
@@ -215,11 +215,11 @@ fn in_browser(a: &str, b: &str) -> Ordering {
     a.encode_utf16().cmp(b.encode_utf16())
 }
 
-/// The differences of sorted numbers.
+/// Encodes the differences of sorted numbers.
 fn encode(places: &[u32], out: &mut String) {
     let mut before = 0;
     for place in places {
-        // The class is kept beside the difference of the numbers.
+        // The class is stored next to the difference of the numbers.
         let mut rest = ((place >> 2) - before) << 2 | place & 3;
         before = place >> 2;
         loop {
@@ -234,7 +234,7 @@ fn encode(places: &[u32], out: &mut String) {
     }
 }
 
-/// A word as it is compared: small letters without marks.
+/// A word for comparison: lower case without diacritics.
 fn folded(text: &str) -> Cow<'_, str> {
     if text
         .bytes()
@@ -251,7 +251,7 @@ fn folded(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain.replace('ø', "o"))
 }
 
-/// `groesse` is `größe`, too.
+/// `groesse` also matches `größe`.
 fn without_umlauts(word: &str) -> Option<String> {
     if !word.contains('e') {
         return None;
@@ -263,7 +263,7 @@ fn without_umlauts(word: &str) -> Option<String> {
     (plain != word).then_some(plain)
 }
 
-/// Scripts without spaces between words: their characters are taken in pairs.
+/// Scripts without spaces between words: their characters are indexed in pairs.
 fn is_dense(c: char) -> bool {
     matches!(u32::from(c),
         0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3040..=0x30ff | 0x3400..=0x4dbf
@@ -300,7 +300,7 @@ fn each_term(text: &str, tell: &mut dyn FnMut(&str)) {
     }
 }
 
-/// A word, its parts, and its other spelling.
+/// A word, its parts, and its alternative spelling.
 fn of_run(run: &str, word: &str, tell: &mut dyn FnMut(&str)) {
     if !word.is_ascii() && word.chars().any(is_dense) {
         let letters: Vec<char> = word.chars().collect();
@@ -339,7 +339,7 @@ fn of_run(run: &str, word: &str, tell: &mut dyn FnMut(&str)) {
     tell(word);
 }
 
-/// Letters and digits that stand together, each with its place.
+/// Sequences of letters and digits, each with its place.
 fn runs(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -353,7 +353,7 @@ fn runs(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// What names in a text are on nodes: the words with each of the values put in.
+/// The text with each of the values of the names in it.
 pub(super) fn expanded(text: &str, values: &BTreeMap<String, Vec<String>>) -> String {
     let mut more = String::new();
     for word in text.split_whitespace().filter(|word| word.contains('$')) {

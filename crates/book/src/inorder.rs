@@ -1,4 +1,4 @@
-//! Parts of a large work, done on all cores and handed over in their order.
+//! Processes the parts of a large task on all cores, and passes on the results in order.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, anyhow};
 
-/// Does the parts from 0 to `count`, and gives each result to `take` when those before it were
-/// taken. What the parts log is heard by who listens to this thread.
+/// Processes the parts from 0 to `count`, and passes each result to `take` in order. Log messages
+/// of the parts reach the calling thread's listener.
 ///
 /// # Errors
-/// The first that a part or `take` has; a part that panicked is one.
+/// The first error of a part or of `take`; a panic in a part counts as one.
 pub(super) fn in_order<T: Send>(
     count: usize,
     part: impl Fn(usize) -> Result<T> + Sync,
@@ -36,7 +36,7 @@ pub(super) fn in_order<T: Send>(
                     line.put(number, made)
                 });
                 if done.is_err() {
-                    // Nobody begins another part.
+                    // No further part begins.
                     next.store(count, Ordering::Relaxed);
                     return done;
                 }
@@ -53,7 +53,7 @@ pub(super) fn in_order<T: Send>(
     })
 }
 
-/// What is done and not taken yet.
+/// Finished results that are not taken yet.
 struct Line<T, F> {
     waiting: BTreeMap<usize, T>,
     next: usize,

@@ -1,9 +1,9 @@
-//! Manual -> static book that works offline. With `manual`, the only place that names
-//! `mdbook_*`; asks no node and runs nothing.
+//! Builds a manual into a static book that works offline. Only this crate and `manual` name
+//! `mdbook_*`. Contacts no node and runs nothing.
 //!
-//! mdBook renders; this module decides what it may read, what it may write and what it must
-//! not pass over in silence. A book is built beside its destination and put in its place in
-//! one step, so that a reader never meets half of one.
+//! mdBook renders; this crate decides what it may read and write, and which problems to report. A
+//! book is built next to its destination and swapped in in one step, so that readers never see half
+//! of one.
 //!
 //! ```
 //! use opsbook_book::{Options, build};
@@ -19,7 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_engine as engine;
 use opsbook_event as event;
 use opsbook_journal as journal;
@@ -95,29 +95,28 @@ pub use preprocess::{preprocess, supports};
 pub use preview::{Changed, Preview};
 pub use single::single;
 
-/// What [`build`] may be told.
+/// Options for [`build`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Any problem, a warning too, keeps the old book in its place.
+    /// Any problem, even a warning, keeps the old book.
     pub strict: bool,
-    /// Somebody else's manual: no command of its `book.toml` is run, none of its HTML, theme,
-    /// styles and scripts is used, only files below its folder are read, and more than a large
-    /// manual is refused.
+    /// Somebody else's manual: run no command of its `book.toml`, use none of its HTML, theme,
+    /// styles and scripts, read only files below its folder, and refuse very large manuals.
     pub untrusted: bool,
-    /// Whether commands of `book.toml` are run.
+    /// Whether to run commands of `book.toml`.
     pub commands: Commands,
-    /// Where the manual comes from, where that is more than its folder: made of packages, with a
-    /// state elsewhere.
+    /// The place of the manual, if that is more than its folder: with packages, or with its state
+    /// elsewhere.
     pub place: Option<project::Place>,
 }
 
-/// Whether commands that `book.toml` names are run for the book.
+/// Whether commands in `book.toml` run for the book.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Commands {
-    /// As mdBook does.
+    /// Run them, like mdBook.
     #[default]
     Run,
-    /// Nothing is run: the book is made without them.
+    /// Build without them.
     Leave,
 }
 
@@ -126,16 +125,16 @@ pub enum Commands {
 pub struct Built {
     /// The folder of the book.
     pub destination: PathBuf,
-    /// How many pages it has.
+    /// The number of pages.
     pub pages: usize,
-    /// What is wrong in the manual or in the book: everything that [`crate::manual::load`]
-    /// reports, includes that failed, links that lead nowhere.
+    /// The problems of the manual and of the book: everything that [`crate::manual::load`] reports,
+    /// failed includes, broken links.
     pub problems: Vec<Problem>,
-    /// The book was put in its place. Only `strict` keeps it from that.
+    /// Whether the new book was published. Only `strict` can prevent that.
     pub published: bool,
     /// Commands of `book.toml` that were run.
     pub commands: Vec<String>,
-    /// `allow-html` is on: pages bring what they like, and carry no policy.
+    /// `allow-html` is on: pages may contain any HTML, and have no policy.
     pub allows_html: bool,
 }
 
@@ -147,10 +146,10 @@ impl Built {
     }
 }
 
-/// Why there is no book.
+/// Why the book was not built.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
-    /// `book.toml` says something that mdBook would drop in silence.
+    /// `book.toml` contains something that mdBook would silently drop.
     #[error("{0}")]
     Config(Box<Problem>),
     /// A chapter or the summary cannot be read.
@@ -158,33 +157,33 @@ pub enum BookError {
     Load {
         /// The folder of `book.toml`.
         root: PathBuf,
-        /// What mdBook or the system says.
+        /// The message of mdBook or the system.
         why: String,
     },
-    /// The book would be written over something that is not a book.
+    /// The book would overwrite something that is not a book.
     #[error("cannot build into `{}`: {why}", path.display())]
     Destination {
-        /// The folder that was asked for.
+        /// The requested folder.
         path: PathBuf,
-        /// What stands there, or why it cannot be a book.
+        /// What is there, or why it cannot be a book.
         why: String,
     },
-    /// mdBook or another preprocessor gave up.
+    /// mdBook or another preprocessor failed.
     #[error("cannot render the book: {0}")]
     Render(String),
-    /// The system does not let a file be written or read.
+    /// A system error with a file.
     #[error("cannot {doing} `{}`: {error}", path.display())]
     Io {
-        /// What was to be done with it: `write`, `read`, `replace`.
+        /// The action: `write`, `read`, `replace`.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
 }
 
-/// Builds the book of the manual in `root` into `dest`, or where `book.toml` says.
+/// Builds the book of the manual in `root` into `dest`, or into the folder in `book.toml`.
 pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Built, BookError> {
     let place = match &options.place {
         Some(place) if !options.untrusted => place.clone(),
@@ -259,7 +258,7 @@ struct Rendered {
     problems: Vec<Problem>,
 }
 
-/// What is recorded of the manual; what a stranger's project says of its own results is not shown.
+/// The recorded results of the manual; a stranger's results are not shown.
 fn recorded_of(place: &project::Place, options: &Options) -> recorded::Recorded {
     if options.untrusted {
         return recorded::Recorded::default();
@@ -292,7 +291,7 @@ fn render_all(
     };
     let opsbook = Arc::new(opsbook.with(chapters::all(&whole), whole.groups_told()));
     let removed = opsbook.removed();
-    // What another preprocessor is given is made of all pages at once.
+    // Another preprocessor needs all pages at once.
     let at_once = !commands.is_empty();
     if at_once {
         pages::put_contents(&mut driver.book, &manual);
@@ -321,7 +320,7 @@ fn render_all(
     if !at_once {
         titles.extend(generated_last(&mut book, &opsbook, &work));
     }
-    // What is made of the manual is no page of it.
+    // Generated chapters are not pages of the manual.
     let own = |chapter: &&Chapter| !generated::is(chapter);
     let pages = book.chapters().filter(own).count();
     if pages == 0 {
@@ -358,7 +357,7 @@ fn render_all(
     Ok(Rendered { pages, problems })
 }
 
-/// Puts the generated chapters behind the others; what the browser calls each chapter.
+/// Adds the generated chapters at the end, and sets browser titles.
 fn generated_last(
     book: &mut Book,
     opsbook: &preprocess::Opsbook,
@@ -371,7 +370,7 @@ fn generated_last(
     titles.collect()
 }
 
-/// How far the manual's own HTML is trusted, whose the book is, and what its pages may do.
+/// How far the manual's HTML is trusted, who owns the book, and what its pages may do.
 fn trusted(options: &Options, manual: &Manual) -> (render::Trust, about::Owner, policy::Policy) {
     use about::Owner;
     use policy::Policy;
@@ -383,7 +382,7 @@ fn trusted(options: &Options, manual: &Manual) -> (render::Trust, about::Owner, 
     }
 }
 
-/// What the book's scripts have to do.
+/// The scripts that the book needs.
 fn scripts(whole: &whole::Whole<'_>) -> render::Scripts {
     match (whole.blocks.is_empty(), whole.nodes.names().len()) {
         (true, _) => render::Scripts::None,
@@ -393,7 +392,7 @@ fn scripts(whole: &whole::Whole<'_>) -> render::Scripts {
     }
 }
 
-/// mdBook makes `index.html` of `README.md` and leaves the links to `README.md` dead.
+/// mdBook turns `README.md` into `index.html` and leaves links to `README.md` broken.
 fn redirect_readmes(config: &mut Config, book: &Book) -> anyhow::Result<()> {
     let html: Option<HtmlConfig> = config.get("output.html")?;
     let mut redirect = html.unwrap_or_default().redirect;
@@ -414,8 +413,8 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The chapters: from `SUMMARY.md`, or from the manual's own list where there is none. A
-/// chapter without its file cannot be opened; the manual has reported it.
+/// The chapters: from `SUMMARY.md`, or from the manual's own list without it. A chapter without its
+/// file cannot be opened; the manual has reported that.
 fn load(
     files: &Files,
     config: Config,
@@ -436,7 +435,7 @@ fn load(
         Err(Refused::Missing) => pages::items(manual),
         Err(why) => return Err(failed(anyhow::anyhow!("`SUMMARY.md`: {why}"))),
     };
-    // mdBook reads no page: each was read once, by the manual.
+    // mdBook reads no page: the manual has read each once.
     let mut driver =
         MDBook::load_with_config_and_summary(root, config, Summary::default()).map_err(failed)?;
     driver.book = Book::new_with_items(items);

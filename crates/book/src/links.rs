@@ -1,5 +1,4 @@
-//! Links of the built book: what each page names, and which of it is not there. mdBook checks
-//! none.
+//! Checks the links of the built book, which mdBook does not.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,26 +11,26 @@ use crate::source::{Problem, Severity};
 
 use super::markup::{tags, unescaped};
 
-/// So many broken links of a page are looked for in its text.
+/// How many broken links of a page are located in its source.
 const LOCATED: usize = 100;
 
-/// What a built page offers and asks for.
+/// The anchors and links of a built page.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Anchors {
     pub(super) ids: HashSet<String>,
-    /// As written in `href`, `src` and their kind, entities resolved.
+    /// As in `href`, `src` and similar attributes, with entities resolved.
     pub(super) links: Vec<String>,
 }
 
-/// All pages of a manual as they were built: where their links lead, and what they offer.
+/// All built pages of a manual, with their links and anchors.
 pub(super) struct Site<'a> {
     manual: &'a Manual,
-    /// Pages of the manual, by their place in the book.
+    /// Pages of the manual, by their path in the book.
     pages: HashMap<PathBuf, usize>,
-    /// Each anchor as a number that is made of its page and its name: of half a million of them
-    /// no two are likely to have the same one.
+    /// Each anchor as a hash of its page and its name: with half a million of them, a collision is
+    /// unlikely.
     anchors: HashSet<u64>,
-    /// By page that was built, the links that stay in the book, each once.
+    /// For each built page, its links within the book, each once.
     links: BTreeMap<usize, Vec<String>>,
 }
 
@@ -46,7 +45,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Takes what a page of the book offers and asks for.
+    /// Adds the anchors and links of a page.
     pub(super) fn add(&mut self, path: &Path, told: Anchors) {
         let Some(&page) = self.pages.get(path) else {
             return;
@@ -60,18 +59,18 @@ impl<'a> Site<'a> {
         self.links.insert(page, links);
     }
 
-    /// Every file of the book that a page names, there or not.
+    /// Every file of the book that a page names, existing or not.
     pub(super) fn named(&self) -> HashSet<PathBuf> {
         let links = self.links.iter().flat_map(|(page, links)| {
             let path = html_path(&self.manual.pages[*page].path);
             let files = links.iter();
             files.filter_map(move |link| target(&path, link)?.ok().map(|(file, _)| file))
         });
-        // Most links lead to pages, which are there.
+        // Most links lead to pages, which exist.
         links.filter(|file| !self.is_built(file)).collect()
     }
 
-    /// Links that lead nowhere in the built book.
+    /// Broken links in the built book.
     pub(super) fn broken(&self, book: &Path) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (page, links) in &self.links {
@@ -111,7 +110,7 @@ impl<'a> Site<'a> {
             let message = || format!("the link `{link}` leads nowhere");
             return (!book.join(&file).exists()).then(|| ("broken-link", message()));
         }
-        // A text fragment is the browser's to find.
+        // The browser finds a text fragment.
         let found = fragment.is_empty() || fragment == "top" || fragment.starts_with(":~:");
         if found || self.anchors.contains(&number(&page, &fragment)) {
             return None;
@@ -127,19 +126,19 @@ fn number(page: &Path, anchor: &str) -> u64 {
     hasher.finish()
 }
 
-/// What a link begins with that leads out of the book.
+/// The scheme or prefix of a link that leads out of the book.
 fn leaves(link: &str) -> Option<&str> {
     let scheme = link.split([':', '/', '?', '#']).next().unwrap_or_default();
     (link.starts_with("//") || link[scheme.len()..].starts_with(':')).then_some(scheme)
 }
 
-/// Where a chapter stands in the book.
+/// The path of a chapter in the book.
 pub(super) fn html_of(chapter: &Chapter) -> PathBuf {
     let path = chapter.path.as_deref().unwrap_or(Path::new(""));
     path.with_extension("html")
 }
 
-/// The place of a page in the book.
+/// The path of a page in the book.
 pub(super) fn html_path(page: &Path) -> PathBuf {
     let stem = page
         .file_stem()
@@ -150,14 +149,14 @@ pub(super) fn html_path(page: &Path) -> PathBuf {
     }
 }
 
-/// The file and the anchor that a link of a page means; nothing for links out of the book.
+/// The file and the anchor of a link; `None` for external links.
 fn target(page: &Path, link: &str) -> Option<Result<(PathBuf, String), &'static str>> {
     if leaves(link).is_some() {
         return None;
     }
     let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
     let path = decoded(path.split('?').next().unwrap_or_default());
-    // What follows `:~:` is for the browser: words to look for.
+    // The part after `:~:` is a text search of the browser.
     let fragment = decoded(fragment.split(":~:").next().unwrap_or_default());
     if path.is_empty() {
         return Some(Ok((page.to_owned(), fragment)));
@@ -181,7 +180,7 @@ fn target(page: &Path, link: &str) -> Option<Result<(PathBuf, String), &'static 
     Some(Ok((file, fragment)))
 }
 
-/// The problem at the place where the page says so, as near as it can be found.
+/// The problem, placed as exactly as possible in the page's source.
 fn problem(page: &Page, link: &str, code: &'static str, message: String, locate: bool) -> Problem {
     let source = link.replacen(".html", ".md", 1);
     let text = &page.text.text;
@@ -211,7 +210,7 @@ pub(super) fn main_of(html: &str) -> &str {
     main.rsplit_once("</main>").map_or(main, |(main, _)| main)
 }
 
-/// Reads the ids and links of the words of a page.
+/// The ids and links in the content of a page.
 pub(super) fn anchors(main: &str) -> Anchors {
     let mut anchors = Anchors::default();
     for (name, range) in tags(main).flat_map(|tag| tag.attributes()) {

@@ -1,6 +1,6 @@
-//! The chapter of the nodes: a list, and for the page of a chosen node its origins, checks,
-//! runs and templates in files of some nodes each, loaded when one of them is chosen. Only
-//! values that the manual uses are there; a secret is named and never there.
+//! The chapter about nodes: a list, and data for the page of a chosen node (origins of values,
+//! checks, runs, templates) in files of several nodes each, loaded on demand. Contains only values
+//! that the manual uses; secrets appear only by name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -22,15 +22,15 @@ use super::refer::{node_link, place_of};
 use super::results::{KINDS, Mark, State};
 use super::whole::{Whole, selected, selectors_of};
 
-/// About so many bytes are in one file.
+/// The approximate number of bytes in a file.
 const FILE: usize = 64 * 1024;
-/// Nodes in the list; of more, how many there are.
+/// How many nodes the list contains; then only their number.
 const LISTED: usize = 1000;
-/// Bytes of a rendered template that is shown.
+/// The most bytes of a rendered template that are shown.
 const TEMPLATE: usize = 64 * 1024;
-/// What the page of a chosen node is put into.
+/// The element for the page of a chosen node.
 const PLACE: &str = "<div class=\"ops-node-page\"></div>";
-/// What the data are called by.
+/// The function that the data files call.
 const CALLER: &str = "opsbookMachines";
 
 /// The chapter before a node is chosen.
@@ -78,7 +78,7 @@ pub(super) fn list(whole: &Whole<'_>, members: &HashMap<String, Vec<&str>>) -> S
     )
 }
 
-/// Writes what the pages of nodes are made of.
+/// Writes the data for the pages of nodes.
 pub(super) fn write(whole: &Whole<'_>, files: &Files, folder: &Path) -> Result<()> {
     if !whole.has_chapters() || whole.nodes.names().len() == 0 {
         return Ok(());
@@ -128,7 +128,7 @@ fn flush(folder: &Path, number: usize, file: &mut Vec<Value>) -> Result<()> {
     Ok(())
 }
 
-/// How each check of a node stands; nothing where nothing is recorded.
+/// The state of each check of a node; empty if nothing is recorded.
 fn marks<'a>(whole: &'a Whole<'_>) -> HashMap<&'a str, Vec<&'a Mark>> {
     let mut marks: HashMap<&str, Vec<&Mark>> = HashMap::new();
     for mark in whole.recorded.results.rows().flat_map(|(_, marks)| marks) {
@@ -150,8 +150,8 @@ fn of_check(whole: &Whole<'_>, mark: &Mark) -> Value {
     json!([mark.check, mark.state.place(), at, why, place])
 }
 
-/// The values that the manual uses, each with where it comes from and what it replaced; and how
-/// many others the node has.
+/// The values that the manual uses, each with its origin and what it overrides; and the number of
+/// the node's other values.
 fn origins(node: &Node, whole: &Whole<'_>) -> (Value, usize) {
     let place = |origin: &Origin| match &origin.span {
         Some(span) => format!("{} {}", origin.layer, span.place()),
@@ -178,7 +178,7 @@ fn origins(node: &Node, whole: &Whole<'_>) -> (Value, usize) {
     (Value::Array(values), more)
 }
 
-/// Each with its place, its title, and the selectors of who may run it.
+/// Each procedure with its place, its title, and the selectors of where it may run.
 fn procedures(whole: &Whole<'_>) -> Value {
     let all = whole.manual.procedures.values().filter_map(|own| {
         let page = whole.manual.pages.get(own.page)?;
@@ -202,7 +202,7 @@ fn groups(whole: &Whole<'_>) -> Value {
     all.collect()
 }
 
-/// The templates that procedures deliver, each with where.
+/// The templates that procedures deliver, each with its place.
 struct Templates<'a> {
     all: Vec<(&'a str, &'a Procedure, Option<&'a Passage>)>,
     selected: HashMap<String, HashSet<&'a str>>,
@@ -244,7 +244,7 @@ impl<'a> Templates<'a> {
         }
     }
 
-    /// Each as it would be rendered on a node: `[name, text]`, or `[name, null, why not]`.
+    /// Each as rendered on a node: `[name, text]`, or `[name, null, reason]`.
     fn on(&self, whole: &Whole<'_>, files: &Files, node: &str) -> Value {
         let here = self.all.iter().filter(|(_, procedure, _)| {
             let selectors = selectors_of(procedure);
@@ -264,7 +264,7 @@ impl<'a> Templates<'a> {
     }
 }
 
-/// What is known in a run only, and secrets, stand in it by name.
+/// Renders it with the names of secrets and of values known only in a run.
 fn rendered(
     whole: &Whole<'_>,
     files: &Files,
@@ -303,7 +303,7 @@ fn rendered(
         .map_err(|problem| problem.message)
 }
 
-/// The script that makes the page of a chosen node, behind everything else.
+/// Adds the script that builds the page of a chosen node at the end.
 pub(super) fn with_script(html: &str) -> Option<String> {
     const END: &str = "</body>";
     html.contains(PLACE).then_some(())?;

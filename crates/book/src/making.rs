@@ -1,5 +1,5 @@
-//! A book that is ready to be rendered -> its files, and what is told of its pages while they
-//! are written.
+//! Renders a prepared book into its files, and collects data about its pages while they are
+//! written.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ use super::{chapters, frames, generated, machines, shards, values};
 /// A book with more pages is rendered in parts.
 const LARGE: usize = 100;
 
-/// What a book is made with.
+/// The inputs of a build.
 pub(super) struct Making<'a> {
     pub(super) whole: &'a Whole<'a>,
     pub(super) files: &'a Files,
@@ -34,11 +34,11 @@ pub(super) struct Making<'a> {
     pub(super) about: &'a About,
     pub(super) held: Policy,
     pub(super) search: Option<Search>,
-    /// A chapter with its Markdown as it is rendered.
+    /// Returns a chapter with its final Markdown.
     pub(super) prepare: &'a (dyn Fn(&Chapter) -> Chapter + Sync),
 }
 
-/// What a page tells of itself.
+/// The data of one page.
 struct Told {
     path: PathBuf,
     anchors: Anchors,
@@ -46,7 +46,7 @@ struct Told {
     ids: Option<Ids>,
 }
 
-/// What all pages told.
+/// The data of all pages.
 struct Gathered<'a> {
     site: Site<'a>,
     index: Option<Index>,
@@ -54,7 +54,7 @@ struct Gathered<'a> {
 }
 
 impl<'a> Making<'a> {
-    /// Writes the book into the destination of the context. Gives where its links lead.
+    /// Writes the book into the context's destination. Returns the links of its pages.
     pub(super) fn make(&self, context: RenderContext) -> Result<Site<'a>> {
         let room = tempfile::tempdir()?;
         let mut context = self.renderer.confined(context, room.path())?;
@@ -132,7 +132,7 @@ impl<'a> Making<'a> {
         })
     }
 
-    /// What the book has beside mdBook's: data for its scripts. Gives what its search knows.
+    /// Adds files that mdBook's books do not have: data for scripts. Returns the search settings.
     fn add_own(&self, into: &Path) -> Result<Option<Finder>> {
         let own = into.join(OWN);
         generated::write_state(self.whole, &own)?;
@@ -145,7 +145,7 @@ impl<'a> Making<'a> {
 }
 
 impl Gathered<'_> {
-    /// Takes what the next page tells.
+    /// Adds the data of the next page.
     fn add(&mut self, told: Told) -> Result<()> {
         self.site.add(&told.path, told.anchors);
         if let Some(ids) = told.ids {
@@ -168,7 +168,7 @@ fn told(finder: Option<&Finder>, chapter: &Chapter, words: &str, print: bool) ->
     }
 }
 
-/// The chapters one after the other; the book keeps their names and places.
+/// Takes the chapters out in order; the book keeps their names and paths.
 fn taken_out(book: &mut Book) -> Vec<Chapter> {
     let mut chapters = Vec::new();
     taken_out_of(&mut book.items, &mut chapters);
@@ -195,8 +195,8 @@ fn taken_out_of(items: &mut [BookItem], chapters: &mut Vec<Chapter>) {
     }
 }
 
-/// The texts of [`taken_out`] in their order, in which a chapter stands before those within it:
-/// [`Book::for_each_chapter_mut`] has another.
+/// Puts the texts of [`taken_out`] back in the same order, in which a chapter precedes its
+/// children: [`Book::for_each_chapter_mut`] has another order.
 fn put_back(items: &mut [BookItem], texts: &mut dyn Iterator<Item = String>) {
     for item in items {
         let BookItem::Chapter(chapter) = item else {

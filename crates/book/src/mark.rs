@@ -1,5 +1,5 @@
-//! Puts the marks into the Markdown of a page: each tagged block gets a caption, an anchor and
-//! a frame. The block itself stays as it is; the source file is never touched.
+//! Adds the marks to a page's Markdown: each tagged block gets a caption, an anchor and a frame.
+//! The block itself stays the same; the source file is never changed.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -14,8 +14,8 @@ use crate::manual::{Block, Manual, Page};
 use super::card::{Cards, Frame, Pages};
 use super::recorded::Recorded;
 
-/// Opens an HTML block that ends on its own line: no blank line is needed after it, so a
-/// tight list stays tight.
+/// Opens an HTML block that ends on its own line: no blank line is needed after it, so a tight list
+/// stays tight.
 const HTML: &str = "<!-- -->";
 
 /// The marks of a whole manual.
@@ -40,7 +40,7 @@ impl<'a> Marks<'a> {
         }
     }
 
-    /// The same for one page, with notes above some of its blocks.
+    /// The marks of one page, with notes above some of its blocks.
     pub(super) fn of_page(
         manual: &'a Manual,
         recorded: &'a Recorded,
@@ -56,7 +56,7 @@ impl<'a> Marks<'a> {
         }
     }
 
-    /// The chapter's Markdown with front matter taken off and marks put in.
+    /// The chapter's Markdown without front matter and with marks.
     pub(super) fn page(&self, content: &str, page: &Page, options: &MarkdownOptions) -> String {
         let Some(&number) = self.pages.get(page.path.as_path()) else {
             return content.to_owned();
@@ -83,7 +83,7 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// The text with a paragraph below its first heading, or before all of it.
+/// The text with a paragraph below its first heading, or at the beginning.
 fn below_title(text: &str, line: &str) -> String {
     let mut at = 0;
     for own in text.split_inclusive('\n') {
@@ -100,7 +100,7 @@ fn below_title(text: &str, line: &str) -> String {
 
 type Located<'t> = (&'t str, Vec<(usize, Range<usize>)>);
 
-/// The text without front matter, and where each tagged block stands in it.
+/// The text without front matter, and the place of each tagged block in it.
 fn located<'t>(content: &'t str, page: &Page, options: &MarkdownOptions) -> Located<'t> {
     let skip = front_matter(content, page);
     let text = &content[skip..];
@@ -117,11 +117,11 @@ fn located<'t>(content: &'t str, page: &Page, options: &MarkdownOptions) -> Loca
             });
         return (text, ranges.collect());
     }
-    // Another preprocessor changed the page: find the blocks again, in their order.
+    // Another preprocessor changed the page: find the blocks again, in order.
     (text, aligned(&fences(text, options), &page.blocks))
 }
 
-/// How many bytes of the chapter are front matter.
+/// The length of the chapter's front matter in bytes.
 fn front_matter(content: &str, page: &Page) -> usize {
     let source = &page.source.text[..page.body];
     let written = source.trim_start_matches('\u{feff}');
@@ -161,7 +161,7 @@ fn fences(text: &str, options: &MarkdownOptions) -> Vec<(Range<usize>, String)> 
     fences
 }
 
-/// Pairs the tagged blocks with fences of the same text, both in order.
+/// Pairs the tagged blocks with fences of the same text, in order.
 fn aligned(fences: &[(Range<usize>, String)], blocks: &[Block]) -> Vec<(usize, Range<usize>)> {
     let mut next = 0;
     let mut pairs = Vec::new();
@@ -179,8 +179,7 @@ fn aligned(fences: &[(Range<usize>, String)], blocks: &[Block]) -> Vec<(usize, R
     pairs
 }
 
-/// Writes the block with its frame around it, each line as deep in lists and quotes as the
-/// block itself.
+/// Writes the block with its frame. Each line gets the block's list indentation and quote marks.
 fn framed(out: &mut String, text: &str, range: &Range<usize>, frame: &Frame) {
     let block = &text[range.clone()];
     let line = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
@@ -200,8 +199,7 @@ fn framed(out: &mut String, text: &str, range: &Range<usize>, frame: &Frame) {
     }
 }
 
-/// What stands before the block on the lines that follow: quote marks stay, list markers are
-/// space.
+/// The prefix for the following lines: quote marks stay, list markers become spaces.
 fn continued(c: char) -> char {
     match c {
         '>' | '\t' => c,
@@ -209,8 +207,8 @@ fn continued(c: char) -> char {
     }
 }
 
-/// The opening line with the language and mdBook's own words only: mdBook makes every other
-/// word a CSS class, and `hidden` or `next` would hide or move the block.
+/// The opening line with the language and mdBook's own words only: mdBook turns every other word
+/// into a CSS class, and `hidden` or `next` would hide or move the block.
 fn plain(opening: &str) -> String {
     let fence = opening.trim_start_matches(' ');
     let info = fence.trim_start_matches(['`', '~']);
@@ -224,7 +222,7 @@ fn plain(opening: &str) -> String {
     format!("{head}{}", words.join(" "))
 }
 
-/// The name by which the book's highlighter knows a language.
+/// The highlighter's name of a language.
 fn coloured(language: &str) -> &str {
     match language {
         "py" => "python",

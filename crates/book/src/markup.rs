@@ -1,18 +1,18 @@
-//! Tags in HTML that mdBook wrote: attributes in quotes, text without `<`.
+//! Parses tags in HTML from mdBook: quoted attributes, text without `<`.
 
 use std::ops::Range;
 
-/// An opening tag and where the values of its attributes stand in the text.
+/// An opening tag with the places of its attribute values.
 #[derive(Debug)]
 pub(super) struct Tag<'a> {
     pub(super) name: &'a str,
     pub(super) start: usize,
     attributes: &'a str,
-    /// Where the attributes begin.
+    /// The offset of the attributes.
     offset: usize,
 }
 
-/// The opening tags of a text, without those in comments, scripts and styles.
+/// The opening tags of a text, except in comments, scripts and styles.
 pub(super) fn tags(text: &str) -> impl Iterator<Item = Tag<'_>> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -45,7 +45,7 @@ pub(super) fn tags(text: &str) -> impl Iterator<Item = Tag<'_>> {
 }
 
 impl<'a> Tag<'a> {
-    /// Names of attributes, and where their values stand in the text.
+    /// Names of attributes with the places of their values.
     pub(super) fn attributes(&self) -> impl Iterator<Item = (&'a str, Range<usize>)> + use<'a> {
         let all = self.attributes;
         let offset = self.offset;
@@ -68,7 +68,7 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// A `>` in quotes does not end a tag.
+/// The end of a tag: a `>` in quotes does not count.
 fn end_of_tag(text: &str) -> usize {
     let mut quote = None;
     for (at, byte) in text.bytes().enumerate() {
@@ -82,7 +82,7 @@ fn end_of_tag(text: &str) -> usize {
     text.len()
 }
 
-/// As mdBook writes the value of an attribute or a title.
+/// Escapes like mdBook in attribute values and titles.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -99,7 +99,7 @@ pub(super) fn escaped(text: &str) -> String {
     out
 }
 
-/// What [`escaped`] was given.
+/// Reverses [`escaped`].
 pub(super) fn unescaped(text: &str) -> String {
     let mut plain = text.to_owned();
     for (entity, c) in [

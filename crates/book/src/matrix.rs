@@ -1,5 +1,5 @@
-//! Pictures of numbers as SVG within the page: its colours are those of the page's theme, each
-//! state has a sign of its own, and a sentence stands for the picture where it cannot be seen.
+//! Charts as SVG within the page: with the colours of the page's theme, a different sign for each
+//! state, and a sentence as the alternative text.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::html::{attribute, text};
 use super::results::{KINDS, minute};
 
-/// How many checks of a group stand how on a node.
+/// How many checks of a group have which state on a node.
 #[derive(Clone, Copy)]
 pub(super) struct Cell {
     pub(super) counts: [usize; 6],
@@ -18,16 +18,16 @@ pub(super) struct Table<'a> {
     pub(super) columns: &'a [&'a str],
     /// The worst first.
     pub(super) rows: Vec<(&'a str, Vec<Option<Cell>>)>,
-    /// The whole in a sentence.
+    /// A sentence that describes the whole.
     pub(super) label: &'a str,
 }
 
-/// Rows and columns that a person can still take in; the table below the picture has all.
+/// The most rows and columns that a person can read; the table below contains everything.
 const ROWS: usize = 200;
 const COLUMNS: usize = 80;
 const SIZE: usize = 20;
 const STEP: usize = 23;
-/// Of a letter in a label.
+/// The width of a letter in a label.
 const LETTER: usize = 7;
 
 impl Cell {
@@ -112,7 +112,7 @@ fn legend() -> String {
     format!("<p class=\"ops-legend\">{}</p>", all.collect::<String>())
 }
 
-/// A bar for each suite: what passed above what failed and what could not be looked at.
+/// A bar for each suite: passed above failed and not evaluated.
 pub(super) fn bars(suites: impl Iterator<Item = (Timestamp, [usize; 4])>) -> String {
     const HEIGHT: usize = 80;
     let suites: Vec<_> = suites.collect();
@@ -137,7 +137,7 @@ pub(super) fn bars(suites: impl Iterator<Item = (Timestamp, [usize; 4])>) -> Str
             ("ignored", ignored),
             ("passed", passed),
         ] {
-            // One of many is seen, too.
+            // A single one among many must be visible.
             let tall = (count * HEIGHT).div_ceil(most).min(y);
             y -= tall;
             if tall > 0 {
@@ -161,7 +161,7 @@ fn begin(class: &str, label: &str, width: usize, height: usize) -> String {
     )
 }
 
-/// Names this long are shown whole.
+/// Names up to this length are shown completely.
 const LONG: usize = 28;
 
 fn short(name: &str) -> String {

@@ -1,4 +1,4 @@
-//! What mdBook only logs, as problems: it exits 0 on a broken include.
+//! Turns mdBook's log messages into problems: mdBook exits with 0 on a broken include.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -11,23 +11,23 @@ use crate::source::{Problem, Severity, Span};
 
 use super::sanitise::Removed;
 
-/// After so many passages that another tool has changed, no more are looked for.
+/// How many passages changed by another tool are searched for.
 const MISSED: usize = 20;
-/// So many passages of a page are named.
+/// How many passages of a page are named.
 const NAMED: usize = 20;
-/// So many lines of mdBook's are kept, and so many bytes of each: it may say each line of a
-/// page for each mistake in it.
+/// The most lines kept from mdBook, and the most bytes of each: it may repeat each line of a page
+/// for each error in it.
 const MOST: usize = 200;
 const LONGEST: usize = 600;
 
-/// One line that mdBook logged at level WARN or ERROR.
+/// One line that mdBook logged with level WARN or ERROR.
 #[derive(Clone, Debug)]
 pub(super) struct Notice {
     severity: Severity,
     message: String,
 }
 
-/// Runs something of mdBook's and gathers what it says on the way. For this thread only.
+/// Runs code of mdBook and collects its log messages. Only for this thread.
 pub(super) fn during<T>(work: impl FnOnce() -> T) -> (T, Vec<Notice>) {
     let listener = Listener::default();
     let said = Arc::clone(&listener.said);
@@ -37,8 +37,8 @@ pub(super) fn during<T>(work: impl FnOnce() -> T) -> (T, Vec<Notice>) {
     (result, said.unwrap_or_default())
 }
 
-/// As problems, without those that the manual already reports with their place. `wanted` are
-/// the preprocessors that must not be missing.
+/// As problems, without those that the manual reports with their places. `wanted` are the
+/// preprocessors that must not be missing.
 pub(super) fn problems(
     said: Vec<Notice>,
     known: &[Problem],
@@ -68,7 +68,7 @@ fn not_installed(message: &str, wanted: &[(String, Span)]) -> Option<Problem> {
     Some(problem.hint("install it, or write `optional = true` under it"))
 }
 
-/// Words of other generators that nobody understood, each once with how often.
+/// Unknown words of other generators, each once with its count.
 pub(super) fn unknown(words: &std::collections::BTreeMap<String, usize>) -> Option<Problem> {
     if words.is_empty() {
         return None;
@@ -97,8 +97,7 @@ pub(super) fn unknown(words: &std::collections::BTreeMap<String, usize>) -> Opti
     ))
 }
 
-/// What was taken out of a page, at the place where the page says it, as near as it can be
-/// found.
+/// The parts removed from a page, placed as exactly as possible in its source.
 pub(super) fn removed(removed: &[Removed], chapter: &str, page: Option<&Page>) -> Vec<Problem> {
     let mut from = 0;
     let mut missed = 0;
@@ -170,7 +169,7 @@ struct Message(String);
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
-            // What does not fit is left out.
+            // Text beyond the limit is dropped.
             let _ = write!(self, "{value:?}");
         }
     }

@@ -1,5 +1,5 @@
-//! The chapters where `SUMMARY.md` does not say them all: those of a folder that has none, and
-//! those whose file is missing. In memory; nothing is written into the folder.
+//! The chapters that `SUMMARY.md` does not define: those of a folder without it, and those whose
+//! file is missing. In memory only; nothing is written into the folder.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::manual::navigation::Item;
 use crate::manual::{MAX_LEVELS, Manual, Page};
 use crate::source::Problem;
 
-/// A folder of pages, in the order in which its first page was met.
+/// A folder of pages, in the order of its first page.
 #[derive(Default)]
 struct Folder<'a> {
     name: String,
-    /// `index.md`, `README.md` or `_index.md`: the page of the folder itself.
+    /// `index.md`, `README.md` or `_index.md`: the folder's own page.
     index: Option<&'a Page>,
     entries: Vec<Entry<'a>>,
 }
@@ -26,9 +26,9 @@ enum Entry<'a> {
     Folder(Folder<'a>),
 }
 
-/// The items of a `SUMMARY.md`, with the pages as the manual has read them. What it has not
-/// read becomes a chapter that cannot be opened; the manual has reported why. So does a page
-/// outside the folder: mdBook would write it outside the book.
+/// The items of a `SUMMARY.md`, with the pages as the manual has read them. A page that it has not
+/// read becomes a chapter that cannot be opened; the manual has reported why. The same holds for a
+/// page outside the folder, which mdBook would write outside the book.
 pub(super) fn listed(
     summary: Summary,
     manual: &Manual,
@@ -70,7 +70,7 @@ impl Listed<'_> {
         };
         chapter.number = link.number;
         let parents = [parents, &[link.name]].concat();
-        // The manual has reported what stands deeper.
+        // The manual has reported deeper levels.
         let levels = MAX_LEVELS.saturating_sub(parents.len());
         let nested = link.nested_items.into_iter().filter(|_| levels > 0);
         chapter.sub_items = nested
@@ -93,8 +93,8 @@ impl Listed<'_> {
     }
 }
 
-/// The page as mdBook would have read it, with its includes put in, and with the heading that a
-/// site generator shows above it.
+/// The page as mdBook would have read it, with includes, and with the heading that a site generator
+/// shows above it.
 pub(super) fn content(page: &Page) -> String {
     let before = page.source.text[..page.body].trim_start_matches('\u{feff}');
     let heading = page.heading.as_deref().map(as_words);
@@ -114,7 +114,7 @@ pub(super) fn put_contents(book: &mut Book, manual: &Manual) {
     });
 }
 
-/// Text in which no character means anything to Markdown.
+/// Escapes text for Markdown.
 fn as_words(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
@@ -126,8 +126,8 @@ fn as_words(text: &str) -> String {
     words
 }
 
-/// The items without a `SUMMARY.md`: as another generator's file says, and then, for the pages
-/// that it leaves out, as the folders are.
+/// The items without a `SUMMARY.md`: first in the order of another generator's file, then the
+/// remaining pages in the order of folders.
 pub(super) fn items(manual: &Manual) -> Vec<BookItem> {
     let Some(navigation) = &manual.navigation else {
         return of_folders(&manual.pages.iter().collect::<Vec<_>>());
@@ -145,8 +145,7 @@ pub(super) fn items(manual: &Manual) -> Vec<BookItem> {
     items
 }
 
-/// A line without a page is a chapter that cannot be opened. Pages that are placed are taken
-/// out of `pages`.
+/// A line without a page is a chapter that cannot be opened. Removes placed pages from `pages`.
 fn said(
     list: &[Item],
     pages: &mut HashMap<&Path, &Page>,
@@ -170,8 +169,8 @@ fn said(
     items
 }
 
-/// One item for each page, numbered, nested as the folders are. Outer folders that hold
-/// nothing but one folder do not show.
+/// One item for each page, numbered, nested like the folders. Outer folders that contain only one
+/// folder are skipped.
 fn of_folders(pages: &[&Page]) -> Vec<BookItem> {
     let mut top = Folder::default();
     for page in pages.iter().copied() {
@@ -229,7 +228,7 @@ impl<'a> Folder<'a> {
             .collect()
     }
 
-    /// A folder without a page of its own is a chapter that cannot be opened.
+    /// A folder without its own page is a chapter that cannot be opened.
     fn chapter(&self, number: &[u32], parents: &[String]) -> Chapter {
         let mut own = match self.index {
             Some(page) => chapter(page, &self.name, Some(number), parents),
@@ -242,7 +241,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// A page of a folder that has no title of its own is called as the folder is.
+/// A folder's page without a title is named after the folder.
 fn chapter(page: &Page, folder: &str, number: Option<&[u32]>, parents: &[String]) -> Chapter {
     let untitled = is_index(Path::new(&page.title)) && !folder.is_empty();
     let title = if untitled { folder } else { &page.title };

@@ -1,5 +1,5 @@
-//! A page of a book on paper: a PDF with an outline, made by a Chromium that is installed here.
-//! It reads files of the book only, and reaches no network.
+//! Converts a page of a book into a PDF with an outline, using an installed Chromium, which reads
+//! only files of the book and has no network.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::BookError;
 
-/// What it may be called.
+/// Possible program names.
 const NAMES: [&str; 5] = [
     "chromium",
     "chromium-browser",
@@ -18,10 +18,10 @@ const NAMES: [&str; 5] = [
 /// A book of 25,000 pages is not for paper.
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// Prints the HTML file `page` into the PDF `file`, which is there as a whole or not at all.
+/// Converts the HTML file `page` into the PDF `file`, atomically.
 ///
 /// # Errors
-/// Where no Chromium is installed, or it makes no PDF.
+/// If no Chromium is installed, or it produces no PDF.
 pub fn pdf(page: &Path, file: &Path) -> Result<(), BookError> {
     let program = installed().ok_or_else(|| {
         failed("a PDF needs an installed Chromium or Chrome in `PATH`: there is none".to_owned())
@@ -60,7 +60,7 @@ pub fn pdf(page: &Path, file: &Path) -> Result<(), BookError> {
         "--generate-pdf-document-outline",
     ]);
     if rustix::process::geteuid().is_root() {
-        // Its sandbox is not for root.
+        // Its sandbox does not work as root.
         command.arg("--no-sandbox");
     }
     command
@@ -95,7 +95,7 @@ fn installed() -> Option<PathBuf> {
     all.find(|path| path.is_file())
 }
 
-/// The address of a file.
+/// The `file:` URL of a file.
 fn address(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     let mut address = "file://".to_owned();

@@ -1,8 +1,8 @@
-//! The content security policy of each page: a browser loads nothing from elsewhere and runs
-//! no script but the book's own, whatever a page brought past the sanitiser.
+//! The content security policy of each page: a browser loads nothing from elsewhere and runs only
+//! the book's own scripts, even if the sanitiser missed something.
 //!
-//! The scripts that mdBook writes into its pages are allowed by their hashes. They stand before
-//! `<main>` and after it; none of what a page's author wrote is ever blessed.
+//! The scripts that mdBook writes into its pages are allowed by hash. They are before and after
+//! `<main>`; no hash comes from the part that the page's author wrote.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,18 +13,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::about::{About, with_foot};
 
-/// `'self'` is the book where it is served, `file:` where it is opened from a disk.
+/// `'self'` is the served book, `file:` a book opened from disk.
 const SOURCES: &str = "'self' file:";
 
-/// What a page may do besides.
+/// What a page may do in addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Policy {
     Held,
-    /// Pages bring what they like.
+    /// Pages may contain anything.
     None,
 }
 
-/// Puts the foot and its policy into each page of a book.
+/// Adds the footer and the policy to each page of a book.
 pub(super) fn put_into(book: &Path, about: &About, held: Policy) -> Result<()> {
     let mut folders = vec![book.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -56,7 +56,7 @@ pub(super) fn put_into(book: &Path, about: &About, held: Policy) -> Result<()> {
 /// The page with its policy before everything that could load or run.
 fn with_policy(html: &str) -> Option<String> {
     let at = html.find("<head>").map(|at| at + "<head>".len());
-    // The page that leads to the first one has no head.
+    // The page that redirects to the first one has no head.
     let at = at.or_else(|| html.find("<meta charset"))?;
     let (before, after) = html.split_at(at);
     let policy = policy(html);
@@ -75,7 +75,7 @@ fn policy(html: &str) -> String {
             // Writing into a string cannot fail.
             let _ = write!(scripts, " 'sha256-{hash}'");
         }
-        // mdBook's page for what is not found needs it.
+        // mdBook's 404 page needs it.
         if part.contains("<base ") {
             base = "'self' file:";
         }
@@ -88,7 +88,7 @@ fn policy(html: &str) -> String {
     )
 }
 
-/// What stands around the part that the author of the page wrote.
+/// The parts around the content that the page's author wrote.
 fn frame(html: &str) -> Vec<&str> {
     let Some((before, rest)) = html.split_once("<main>") else {
         return vec![html];

@@ -1,5 +1,5 @@
-//! The preprocessor `opsbook`: puts the marks into each chapter. In process for
-//! `opsbook build`, over JSON for plain `mdbook build`; the pages are the same.
+//! The preprocessor `opsbook`: adds the marks to each chapter. In process for `opsbook build`, over
+//! JSON for plain `mdbook build`; the pages are the same.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Read, Write};
@@ -25,11 +25,11 @@ use super::state::{self, Numbers};
 use super::whole::Whole;
 use super::{BookError, mark, notices, pages, render, sanitise, words};
 
-/// What the preprocessor is called in `book.toml`.
+/// The preprocessor's name in `book.toml`.
 const NAME: &str = "opsbook";
 
-/// What `command = "opsbook preprocess"` does: a book as JSON in, the marked book out.
-/// Returns what is wrong in the manual.
+/// Implements `command = "opsbook preprocess"`: takes a book as JSON, returns the marked book.
+/// Returns the problems of the manual.
 pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, BookError> {
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (context, mut book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
@@ -47,8 +47,8 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
         ..
     } = Project::read(place);
     if !parts.all.is_empty() {
-        // mdBook knows none of the packages, and has read its list before it asks anybody: all
-        // chapters are those of the book that is made of them.
+        // mdBook does not know the packages, and has read its list before it calls us: use the
+        // chapters of the assembled book.
         book = super::load(&files, context.config.clone(), &manual, &mut problems)?.book;
         pages::put_contents(&mut book, &manual);
     }
@@ -64,7 +64,7 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
     let removed = opsbook.removed();
     let mut book = opsbook.run(&context, book).map_err(failed)?;
     problems.extend(take(&removed));
-    // Plain mdBook has no place for our style sheet but the page itself.
+    // With plain mdBook, our style sheet can only be in the page itself.
     book.for_each_chapter_mut(|chapter| {
         chapter.content = format!(
             "{}\n\n<style>{}</style>\n",
@@ -76,7 +76,7 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
     Ok(problems)
 }
 
-/// Whether the preprocessor has something to say to a renderer of mdBook's.
+/// Whether the preprocessor supports one of mdBook's renderers.
 #[must_use]
 pub fn supports(renderer: &str) -> bool {
     renderer == "html"
@@ -85,17 +85,17 @@ pub fn supports(renderer: &str) -> bool {
 pub(super) struct Opsbook {
     manual: Arc<Manual>,
     recorded: Arc<Recorded>,
-    /// For a folder that was written for another site generator.
+    /// For a folder written for another site generator.
     foreign: Option<Foreign>,
-    /// Chapters that are made of the whole manual.
+    /// Chapters generated from the whole manual.
     chapters: Vec<Chapter>,
-    /// Groups of nodes that one of them tells of.
+    /// Groups of nodes that one of them describes.
     groups: HashSet<String>,
-    /// What pages say that is not in the book.
+    /// Parts of pages that are not in the book.
     removed: Arc<Mutex<Vec<Problem>>>,
 }
 
-/// What was gathered so far.
+/// Takes the collected problems.
 pub(super) fn take(removed: &Mutex<Vec<Problem>>) -> Vec<Problem> {
     std::mem::take(&mut removed.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -130,7 +130,7 @@ impl Opsbook {
         Opsbook { foreign, ..self }
     }
 
-    /// The page of the state, where anything is recorded.
+    /// The state page, if anything is recorded.
     fn page_of_state(&self) -> Option<Chapter> {
         if self.recorded.results.is_empty() || self.manual.settings.chapters == Wanted::No {
             return None;
@@ -140,7 +140,7 @@ impl Opsbook {
         Some(generated(state::TITLE, content, state::PAGE))
     }
 
-    /// Chapters that nobody wrote, the last of the book; none whose place a page has.
+    /// The generated chapters, the last of the book, except those whose path a page has.
     pub(super) fn generated(&self) -> Vec<Chapter> {
         let mut chapters: Vec<Chapter> = self.page_of_state().into_iter().collect();
         chapters.extend(self.chapters.iter().cloned());
@@ -152,23 +152,23 @@ impl Opsbook {
     }
 }
 
-/// Makes of each chapter what is rendered; several at a time.
+/// Prepares each chapter for rendering; several in parallel.
 pub(super) struct Work<'a> {
     opsbook: &'a Opsbook,
     options: MarkdownOptions,
     marks: mark::Marks<'a>,
-    /// Each with its number.
+    /// Each with its index.
     pages: HashMap<&'a Path, (usize, &'a Page)>,
     wiki: Wiki,
     said: Mutex<Said>,
 }
 
-/// What is told of pages, in whichever order they are worked on.
+/// Data collected from pages, in any order.
 #[derive(Default)]
 struct Said {
-    /// Words that nobody understood.
+    /// Unknown words.
     unknown: words::Unknown,
-    /// What was left out, by the number of the page.
+    /// Removed parts, by the index of the page.
     removed: BTreeMap<usize, Vec<Problem>>,
 }
 
@@ -192,13 +192,13 @@ impl<'a> Work<'a> {
         self.pages.get(written_in(chapter)?.as_path()).copied()
     }
 
-    /// What the browser calls a chapter, where its page says so.
+    /// The browser title of a chapter, if its page sets one.
     pub(super) fn title(&self, chapter: &Chapter) -> Option<(PathBuf, String)> {
         let title = self.page_of(chapter)?.1.set_title.clone()?;
         Some((chapter.path.clone()?, title))
     }
 
-    /// A chapter without its text, with its text as it is rendered.
+    /// A chapter with its final text.
     pub(super) fn with_text(&self, chapter: &Chapter) -> Chapter {
         let mut chapter = chapter.clone();
         if let Some((_, page)) = self.page_of(&chapter) {
@@ -237,7 +237,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The last word on a chapter: whatever put HTML into it, it goes through here.
+    /// The last step for a chapter: all its HTML passes through here.
     fn sanitise(&self, chapter: &mut Chapter, page: Option<(usize, &Page)>) {
         let content = std::mem::take(&mut chapter.content);
         let (content, removed) = sanitise::sanitised(content, &self.options);
@@ -255,7 +255,7 @@ impl<'a> Work<'a> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells what was left out of the book, and what nobody understood.
+    /// Reports removed parts and unknown words.
     pub(super) fn end(&self) {
         let said = std::mem::take(&mut *self.said());
         let mut all = { self.opsbook.removed.lock() }.unwrap_or_else(PoisonError::into_inner);
@@ -290,7 +290,7 @@ impl Preprocessor for Opsbook {
     }
 }
 
-/// One that is used elsewhere, too.
+/// One that is also used elsewhere.
 pub(super) struct Shared(pub(super) Arc<Opsbook>);
 
 impl Preprocessor for Shared {
@@ -307,7 +307,7 @@ impl Preprocessor for Shared {
     }
 }
 
-/// Keeps the place of [`Opsbook`] where each chapter is made when it is rendered.
+/// Replaces [`Opsbook`] if chapters are prepared when they are rendered.
 pub(super) struct Later;
 
 impl Preprocessor for Later {
@@ -334,7 +334,7 @@ fn written_in(chapter: &Chapter) -> Option<&PathBuf> {
     chapter.source_path.as_ref().or(chapter.path.as_ref())
 }
 
-/// A blank line would end the HTML block in which the style stands.
+/// A blank line would end the HTML block that contains the style.
 fn one_line_style() -> String {
     let lines = render::STYLE.lines().map(str::trim);
     lines

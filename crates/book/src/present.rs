@@ -1,6 +1,6 @@
-//! What stands in the manual now, as far as something may be recorded of it: each check on each
-//! node with the hash of its text and values, and the plans of procedures. It is read only where
-//! something is recorded.
+//! The current manual, as far as recorded results refer to it: each check on each node with the
+//! hash of its text and values, and the plans of procedures. Only evaluated if something is
+//! recorded.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::plan::{self, Ask, Case, case_name};
 use crate::project::{Place, Project};
 use crate::source::Span;
 
-/// The checks and procedures of today.
+/// The current checks and procedures.
 pub(super) struct Present {
     project: Project,
-    /// In the order of the book, by what stands on the page.
+    /// In the order of the book, by their place on the page.
     pub(super) rows: IndexMap<Row, Vec<Asked>>,
 }
 
-/// What stands on a page once, and is asked on some nodes.
+/// An item on a page that is evaluated on some nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Row {
     /// A script, by the name of its test.
@@ -33,7 +33,7 @@ pub(super) enum Row {
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) node: String,
-    /// `group::check`, values filled in.
+    /// `group::check`, with values.
     pub(super) name: String,
     pub(super) sum: String,
 }
@@ -72,8 +72,8 @@ impl Present {
         Present { project, rows }
     }
 
-    /// The steps of a run as the manual has them today, by machine and name; nothing where it
-    /// cannot be planned any more.
+    /// The current steps of a run's procedure, by node and name; empty if it can no longer be
+    /// planned.
     pub(super) fn steps(&self, started: &RunStarted) -> BTreeMap<(String, String), StepRecord> {
         let Ok(plan) = self.project.plan_again(started) else {
             return BTreeMap::new();

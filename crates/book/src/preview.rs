@@ -1,6 +1,6 @@
-//! A book while it is written: built once, and each page that is asked for rendered anew from
-//! its source, in a time that does not grow with the manual. What is wrong in a page stands in
-//! it. Nothing is run.
+//! A preview while the book is written: built once; each requested page is then rendered again from
+//! its source, in a time independent of the manual's size. Errors of a page are shown in it.
+//! Nothing is run.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -30,17 +30,17 @@ use super::{
 
 const BEFORE: &str = "<main>";
 const AFTER: &str = "</main>";
-/// Reloads the page where something has changed.
+/// Reloads the page when something has changed.
 const LIVE: &str = "<script defer src=\"/-/live.js\"></script>\n";
 
-/// A book that is looked at while it is written.
+/// A preview of a book.
 pub struct Preview {
     kept: Mutex<Kept>,
 }
 
-/// As it was built last.
+/// The last build.
 struct Kept {
-    /// What it was built of.
+    /// The place that it was built from.
     place: Place,
     /// The built book.
     book: tempfile::TempDir,
@@ -50,40 +50,40 @@ struct Kept {
     config: Config,
     /// By the page's file in the book.
     pages: HashMap<PathBuf, usize>,
-    /// What was wrong in the whole when it was read.
+    /// The problems of the whole manual when it was read.
     problems: Vec<Problem>,
-    /// Of each page's source, when it was written.
+    /// The modification time of each page's source.
     times: Vec<Option<SystemTime>>,
-    /// Of what all pages depend on.
+    /// The modification times of files that affect all pages.
     others: Vec<Option<SystemTime>>,
 }
 
-/// What has changed since it was asked last.
+/// What has changed since the last call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// Nothing.
     Nothing,
-    /// The text of pages: they are rendered when they are asked for.
+    /// The text of pages: they are rendered when requested.
     Pages,
-    /// The list of pages, nodes, settings: the book has to be built anew.
+    /// The list of pages, nodes, settings: the book must be rebuilt.
     Whole,
 }
 
 impl Preview {
-    /// Builds the book of a manual, for looking at it. Of a book that is made of packages the
-    /// folder and the packages are looked at, and put together anew.
+    /// Builds the book of a manual for a preview. For a book with packages, the folder and the
+    /// packages are watched and assembled again.
     ///
     /// # Errors
-    /// As [`super::build`].
+    /// The same as for [`super::build`].
     pub fn open(place: Place) -> Result<Preview, BookError> {
         let kept = Mutex::new(Kept::build(place)?);
         Ok(Preview { kept })
     }
 
-    /// Builds the book anew; the old one is there until then.
+    /// Rebuilds the book; the old one is used until then.
     ///
     /// # Errors
-    /// As [`super::build`].
+    /// The same as for [`super::build`].
     pub fn rebuild(&self) -> Result<(), BookError> {
         let place = again(self.kept().place.clone())?;
         let kept = Kept::build(place)?;
@@ -91,7 +91,7 @@ impl Preview {
         Ok(())
     }
 
-    /// Whether something has changed. A change is told once.
+    /// Whether something has changed. Reports each change once.
     #[must_use]
     pub fn changed(&self) -> Changed {
         let mut kept = self.kept();
@@ -103,7 +103,7 @@ impl Preview {
         let times = kept.times_of_pages();
         if times != kept.times {
             kept.times = times;
-            // A page of a book that is put together from packages is read from a copy.
+            // A page of an assembled book is read from a copy.
             return if is_put_together(&kept.place) {
                 Changed::Whole
             } else {
@@ -113,10 +113,10 @@ impl Preview {
         Changed::Nothing
     }
 
-    /// A page of the book as its source is now; nothing where no page of the manual is there.
+    /// A page of the book from its current source; `None` if the path is not a page of the manual.
     ///
     /// # Errors
-    /// Where it cannot be rendered.
+    /// If it cannot be rendered.
     pub fn page(&self, path: &Path) -> Result<Option<String>, BookError> {
         let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
         let mut kept = self.kept();
@@ -133,7 +133,7 @@ impl Preview {
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
         let file = self.kept().book.path().join("book").join(path);
-        // The book is ours, and nothing in it is a link.
+        // The book is our own, and contains no links.
         (plain && file.is_file()).then(|| std::fs::read(file).ok())?
     }
 
@@ -142,12 +142,12 @@ impl Preview {
     }
 }
 
-/// Whether what is read is a copy that was made of a folder and of packages.
+/// Whether the files are a copy that was assembled from a folder and packages.
 fn is_put_together(place: &Place) -> bool {
     place.book.is_none() && place.origin.is_some()
 }
 
-/// The same manual as it is now.
+/// The same manual, read again.
 fn again(place: Place) -> Result<Place, BookError> {
     let (true, Some(origin)) = (is_put_together(&place), &place.origin) else {
         return Ok(place);
@@ -161,7 +161,7 @@ fn again(place: Place) -> Result<Place, BookError> {
     })
 }
 
-/// The folder on which somebody works, where a package is one.
+/// The local folder of a package under development.
 fn folder_of(part: &Part) -> Option<&str> {
     match (&part.replaces, &part.asked) {
         (Some(path), _) | (None, From::Path(path)) => Some(path),
@@ -264,7 +264,7 @@ impl Kept {
             .collect()
     }
 
-    /// The page in the frame that it had when the book was built.
+    /// The page in the frame of the last build.
     fn page(&mut self, index: usize, path: &Path) -> Result<String> {
         let files = &self.place.files;
         let of_page = |problem: &&Problem, manual: &Manual| {
@@ -302,8 +302,8 @@ impl Kept {
         Ok(page.replacen("</body>", &format!("{LIVE}</body>"), 1))
     }
 
-    /// The Markdown of a page with its marks, problems at their blocks; and the problems that
-    /// stand at no block.
+    /// The Markdown of a page with marks and with problems at their blocks; and the problems
+    /// without a block.
     fn content(&self, index: usize, problems: &[&Problem]) -> (String, String) {
         let page = &self.manual.pages[index];
         let options = preprocess::markdown(&self.config);
@@ -337,7 +337,7 @@ impl Kept {
         (content, top)
     }
 
-    /// The page through mdBook, in a book of one page.
+    /// Renders the page with mdBook, in a book of one page.
     fn rendered(&self, index: usize, content: String) -> Result<String> {
         let page = &self.manual.pages[index];
         let room = tempfile::tempdir()?;
@@ -347,7 +347,7 @@ impl Kept {
         let path = chapter.path.clone().unwrap_or_default();
         let book = Book::new_with_items(vec![BookItem::Chapter(chapter)]);
         let mut config = self.config.clone();
-        // The frame is that of the whole book.
+        // The frame belongs to the whole book.
         for (key, on) in [("print.enable", false), ("search.enable", false)] {
             config.set(format!("output.html.{key}"), on)?;
         }

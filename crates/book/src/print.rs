@@ -1,5 +1,5 @@
-//! `print.html` of a book that was rendered in parts: all pages on one, with ids that are
-//! unique there and links that stay on it, as mdBook writes it.
+//! `print.html` of a book that was rendered in parts: all pages on one, with unique ids and links
+//! within it, in mdBook's format.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -36,32 +36,32 @@ const LINES: [&str; 19] = [
     "ul",
 ];
 
-/// Pages that are put in at a time.
+/// How many pages are inserted at a time.
 const PART: usize = 32;
 
-/// What the common page has to know of a page.
+/// A page's data for the print page.
 pub(super) struct Ids {
     title: String,
     path: PathBuf,
     /// In the order of the page.
     ids: Vec<String>,
-    /// The id of its title, where the first heading is a title.
+    /// The id of its title, if the first heading is a title.
     heading: Option<String>,
 }
 
-/// Where the ids of all pages are on the common one.
+/// The ids of all pages on the print page.
 #[derive(Default)]
 pub(super) struct Places {
     used: Used,
     of: HashMap<PathBuf, Place>,
     /// In the order of the book.
     pages: Vec<PathBuf>,
-    /// Pages without a title, with the words for one.
+    /// Pages without a title, with the text for one.
     untitled: Vec<(PathBuf, String)>,
 }
 
 impl Places {
-    /// Takes the next page.
+    /// Adds the next page.
     pub(super) fn add(&mut self, page: Ids) {
         let place = self.of.entry(page.path.clone()).or_default();
         for id in page.ids {
@@ -77,7 +77,7 @@ impl Places {
         self.pages.push(page.path);
     }
 
-    /// Puts the pages into the empty `print.html` of a book, a few at a time.
+    /// Inserts the pages into the empty `print.html` of a book, a few at a time.
     pub(super) fn fill(mut self, book: &Path) -> Result<()> {
         for (page, title) in std::mem::take(&mut self.untitled) {
             let id = self.used.unique(&id_of(&title));
@@ -114,7 +114,7 @@ impl Places {
         Ok(file.flush()?)
     }
 
-    /// The page with this number, behind those before it.
+    /// The page with this index, after those before it.
     fn put(&self, out: &mut String, number: usize, page: &Page) {
         let none = Place::default();
         let place = self.of.get(&page.path).unwrap_or(&none);
@@ -145,18 +145,18 @@ struct Page {
     html: String,
 }
 
-/// Where ids of a page are on the common one.
+/// The ids of a page on the print page.
 #[derive(Default)]
 struct Place {
-    /// Only those that changed.
+    /// Only ids that changed.
     ids: HashMap<String, String>,
     /// The id of its title.
     root: String,
-    /// The words of a title, where it had none with an id.
+    /// The text of a title, if it had none with an id.
     untitled: Option<String>,
 }
 
-/// Ids in use, and where the search for a free one begins.
+/// Used ids, each with where the search for a free one begins.
 #[derive(Default)]
 struct Used(HashMap<String, u32>);
 
@@ -175,7 +175,7 @@ impl Page {
 }
 
 impl Ids {
-    /// Reads the words of a page.
+    /// Reads the content of a page.
     pub(super) fn of(title: &str, path: &Path, html: &str) -> Ids {
         let mut ids = Vec::new();
         let mut heading = None;
@@ -224,7 +224,7 @@ fn on_a_line(tag: &Tag<'_>) -> bool {
     LINES.contains(&tag.name) || matches!(tag.name, "tbody" | "thead")
 }
 
-/// The id that mdBook gives to a heading of these words.
+/// The id that mdBook gives to a heading with this text.
 fn id_of(title: &str) -> String {
     let letters = title.trim().to_lowercase();
     let letters = letters.chars().filter_map(|c| match c {
@@ -235,7 +235,7 @@ fn id_of(title: &str) -> String {
     letters.collect()
 }
 
-/// The page with its ids and links changed.
+/// The page with changed ids and links.
 fn moved(out: &mut String, page: &Page, place: &Place, places: &HashMap<PathBuf, Place>) {
     let mut done = 0;
     for tag in tags(&page.html) {
@@ -257,7 +257,7 @@ fn moved(out: &mut String, page: &Page, place: &Place, places: &HashMap<PathBuf,
     out.push_str(&page.html[done..]);
 }
 
-/// Where a link of a page leads on the common one; nothing for links out of the book.
+/// The target of a link on the print page; `None` for external links.
 fn target(page: &Page, link: &str, places: &HashMap<PathBuf, Place>) -> Option<String> {
     if has_scheme(link) {
         return None;

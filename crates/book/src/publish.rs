@@ -1,5 +1,4 @@
-//! Which files besides pages become part of the book: those that a page names, and of those
-//! none that looks private.
+//! Publishes files besides pages: those that a page names, except files that look private.
 
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -11,14 +10,14 @@ use crate::source::{Problem, Severity};
 use super::copy::bring;
 use super::sanitise;
 
-/// What a page names and may not have, and why.
+/// A file that a page names and that may not be published, and why.
 pub(super) struct Withheld {
     file: PathBuf,
     why: String,
 }
 
-/// Copies what the pages name from the source folder; returns what they name and may not have.
-/// Only `all` publishes documents in which a browser would run something.
+/// Copies the named files from the source folder; returns those that may not be published.
+/// Publishes documents with active content only if `all`.
 pub(super) fn files(
     named: &HashSet<PathBuf>,
     files: &Files,
@@ -44,7 +43,7 @@ pub(super) fn files(
     withheld
 }
 
-/// What cannot be found is told with the links that lead there.
+/// A missing file is reported with the links to it.
 fn publish(files: &Files, from: &Path, to: &Path, all: bool) -> Result<(), String> {
     let opened = match files.open_public(from) {
         Ok(opened) => opened,
@@ -61,7 +60,8 @@ fn publish(files: &Files, from: &Path, to: &Path, all: bool) -> Result<(), Strin
     bring(files, from, to).map_err(|why| format!("but {why}"))
 }
 
-/// Whether a browser that opens the file would do more than show it. A picture in SVG does so
+/// Whether a browser would do more than display the file. An SVG picture does if it contains a
+/// script.
 /// where it holds a script.
 fn acts(file: &Path, opened: Opened) -> bool {
     const PICTURES: u64 = 16 * 1024 * 1024;
@@ -81,7 +81,7 @@ fn acts(file: &Path, opened: Opened) -> bool {
     }
 }
 
-/// A warning for each file that a page names and that was kept back.
+/// A warning for each named file that was not published.
 pub(super) fn withheld(files: &[Withheld]) -> impl Iterator<Item = Problem> {
     files.iter().map(|Withheld { file, why }| {
         let file = file.display();

@@ -1,4 +1,4 @@
-//! What is kept beside the manual of earlier suites and runs, held against the manual of today.
+//! Recorded suites and runs, compared with the current manual.
 
 use crate::manual;
 use crate::project::Place;
@@ -7,7 +7,7 @@ use super::present::Present;
 use super::results::{self, Results};
 use super::runs::{self, Runs};
 
-/// All of it; empty where nothing is recorded.
+/// All of it; empty if nothing is recorded.
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
     pub(super) results: Results,
@@ -15,7 +15,7 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Nothing of the manual is run or asked.
+    /// Runs and evaluates nothing of the manual.
     pub(super) fn load(place: &Place) -> Recorded {
         let (settings, _) = manual::load_settings(&place.files);
         let state = place.state(&settings);

@@ -1,4 +1,4 @@
-//! Where things stand in the book, as links: blocks, checks, nodes and groups of nodes.
+//! Links to blocks, checks, nodes and groups of nodes in the book.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,14 +14,14 @@ use super::links::html_path;
 pub(super) const NODES: &str = "opsbook-nodes.md";
 pub(super) const GROUPS: &str = "opsbook-groups.md";
 
-/// A chapter that nobody wrote.
+/// A generated chapter.
 pub(super) fn generated(title: &str, content: String, path: &str) -> Chapter {
     let mut chapter = Chapter::new(title, content, path, Vec::new());
     chapter.source_path = None;
     chapter
 }
 
-/// Where a group stands.
+/// The address of a group.
 pub(super) fn group_address(group: &str) -> String {
     format!("{}#group-{group}", html_path(Path::new(GROUPS)).display())
 }
@@ -32,7 +32,7 @@ pub(super) fn group_link(group: &str) -> String {
     format!("<a href=\"{address}\">{name}</a>")
 }
 
-/// A link from a chapter of ours to a block of the manual.
+/// A link from a generated chapter to a block of the manual.
 pub(super) fn to(page: &Path, name: &str) -> String {
     format!(
         "<a href=\"{}#{}\">{}</a>",
@@ -42,7 +42,7 @@ pub(super) fn to(page: &Path, name: &str) -> String {
     )
 }
 
-/// The page of a node.
+/// The address of a node's page.
 pub(super) fn node_address(name: &str) -> String {
     format!(
         "{}?node={}",
@@ -55,7 +55,7 @@ pub(super) fn node_link(name: &str) -> String {
     format!("<a href=\"{}\">{}</a>", node_address(name), code(name))
 }
 
-/// A name as a part of an address.
+/// A name as part of an address.
 fn query(name: &str) -> String {
     let mut all = String::new();
     for byte in name.bytes() {
@@ -67,7 +67,7 @@ fn query(name: &str) -> String {
     all
 }
 
-/// Where a check or a procedure stands in the book, by the name of its test.
+/// The address of a check or a procedure, by the name of its test.
 pub(super) fn place_of(manual: &Manual, test: &str) -> Option<String> {
     let (owner, name) = test.split_once("::")?;
     let group = manual.groups.get(owner);
@@ -79,7 +79,7 @@ pub(super) fn place_of(manual: &Manual, test: &str) -> Option<String> {
     let check = checks.find(|check| case_name(&check.name) == test);
     let (page, id) = match check {
         Some(check) => (check.page, check.name.as_str()),
-        // A typed check, or the whole of a procedure.
+        // A typed check, or a whole procedure.
         None if group.is_some() || name == "run" => (page, owner),
         None => return None,
     };

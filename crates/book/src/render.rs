@@ -1,8 +1,8 @@
-//! The `html` renderer: mdBook's own, in a room with nothing in it but what it may publish.
+//! The `html` renderer: mdBook's own, in a folder that contains only what may be published.
 //!
-//! mdBook copies every file of the source folder into the book, dotfiles too. It gets a root
-//! that holds only the theme, the additional styles and the 404 page; other files are
-//! published by `publish`, and only those that a page names.
+//! mdBook copies every file of the source folder into the book, even dotfiles. So it gets a root
+//! that contains only the theme, the additional styles and the 404 page; `publish` copies other
+//! files, and only those that a page names.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,19 +24,19 @@ use super::markup::escaped;
 use super::{BookError, notices, sanitise};
 
 pub(super) const STYLE: &str = include_str!("assets/opsbook.css");
-/// The theme in the room of a book.
+/// The theme within that folder.
 pub(super) const THEME: &str = ".theme";
 const SCRIPT: &str = include_str!("assets/opsbook.js");
 const SEARCH_SCRIPT: &str = include_str!("assets/search.js");
 const NODE_SCRIPT: &str = include_str!("assets/node.js");
 const MACHINES_SCRIPT: &str = include_str!("assets/machines.js");
-/// The folder of what is ours, in the book.
+/// The folder of opsbook's assets in the book.
 pub(super) const OWN: &str = "opsbook";
 const HEAD: &str = concat!(
     "\n<link rel=\"stylesheet\" href=\"{{ path_to_root }}opsbook/opsbook.css\">",
     "\n<script defer data-days=\"DAYS\"REVIEW src=\"{{ path_to_root }}opsbook/opsbook.js\"></script>\n",
 );
-/// A result that is older is called so.
+/// The default age in days after which a result counts as old.
 const DAYS: u32 = 30;
 const BLOCKS_HEAD: &str = "<script defer src=\"{{ path_to_root }}opsbook/node.js\"></script>\n";
 const NODES_HEAD: &str =
@@ -50,34 +50,34 @@ pub(super) struct Html {
     pub(super) files: Files,
     pub(super) trust: Trust,
     pub(super) markdown: MarkdownOptions,
-    /// What is left out of the page for what is not found.
+    /// Parts removed from the 404 page.
     pub(super) removed: Arc<Mutex<Vec<Problem>>>,
     pub(super) scripts: Scripts,
     pub(super) days: Days,
 }
 
-/// After how many days something is old.
+/// The ages in days after which something counts as old.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Days {
-    /// A recorded result.
+    /// For a recorded result.
     pub(super) result: Option<u32>,
-    /// A page that nobody has changed; none is ever too old where this is none.
+    /// For an unchanged page; `None`: never.
     pub(super) page: Option<u32>,
 }
 
-/// What the book's script has to do.
+/// The scripts that the book needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scripts {
-    /// No page has a block that could be copied.
+    /// No page has a block that can be copied.
     None,
-    /// There is no node to choose.
+    /// There are no nodes to choose.
     Blocks,
     Nodes,
-    /// Each node has a page of its own, too.
+    /// Each node also has a page.
     Machines,
 }
 
-/// What of the project may shape a page besides its Markdown.
+/// What of the project may affect a page, besides its Markdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
     /// Not even the theme.
@@ -92,14 +92,14 @@ impl Renderer for Html {
         "html"
     }
 
-    /// mdBook asks for the name alone: see [`super::making`].
+    /// mdBook only needs the name: see [`super::making`].
     fn render(&self, context: &RenderContext) -> Result<()> {
         HtmlHandlebars::new().render(context)
     }
 }
 
-/// The settings of the search, where there is to be one. mdBook keeps the field and makes no
-/// index: its own finds no ids and paths, and is read as a whole before anything is found.
+/// Takes the search settings out, if search is enabled. mdBook then keeps the search field and
+/// builds no index: its own finds no ids and paths, and must be loaded as a whole.
 pub(super) fn take_search(config: &mut Config, book: &Book) -> Result<Option<Search>> {
     let html: HtmlConfig = config.get("output.html")?.unwrap_or_default();
     let search = html.search.unwrap_or_default();
@@ -123,7 +123,7 @@ pub(super) fn take_search(config: &mut Config, book: &Book) -> Result<Option<Sea
     Ok(Some(search))
 }
 
-/// Puts our search in the place of mdBook's.
+/// Replaces mdBook's search by ours.
 fn replace_search(destination: &Path) -> Result<()> {
     for entry in std::fs::read_dir(destination)? {
         let path = entry?.path();
@@ -142,8 +142,8 @@ fn replace_search(destination: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The first page, where mdBook's copy of it in `index.html` would not do: the links of a page
-/// in a folder lead nowhere from there.
+/// The first page, if mdBook's copy of it in `index.html` would be wrong: the relative links of a
+/// page in a folder would be broken there.
 fn first_in_a_folder(chapters: &[Chapter]) -> Option<PathBuf> {
     let path = chapters.first()?.path.as_ref()?;
     let own_index = chapters.iter().any(is_top_index);
@@ -165,7 +165,7 @@ fn is_top_index(chapter: &Chapter) -> bool {
     chapter.path.as_deref() == Some(Path::new("index.md"))
 }
 
-/// mdBook panics on some books (headings that skip a level in the sidebar).
+/// Catches mdBook's panics, which some books cause (skipped heading levels in the sidebar).
 pub(super) fn guarded<T>(render: impl FnOnce() -> Result<T>) -> Result<T, BookError> {
     let outcome = catch_unwind(AssertUnwindSafe(render)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
@@ -229,7 +229,7 @@ pub(super) fn confined(
     let named = named.chain((!not_found.is_empty()).then(|| source.join(&not_found)));
     for file in named {
         match bring(files, &file, &room.join(&file)) {
-            // A file that is not there is mdBook's to complain about.
+            // mdBook reports a missing file.
             Ok(()) | Err(Refused::Missing) => {}
             Err(why) => anyhow::bail!("`{}`: {why}", file.display()),
         }
@@ -238,7 +238,7 @@ pub(super) fn confined(
 }
 
 impl Html {
-    /// Puts what is ours beside what mdBook has written.
+    /// Adds opsbook's files to mdBook's output.
     pub(super) fn finish(&self, destination: &Path, chapters: &[Chapter]) -> Result<()> {
         if let Some(page) = first_in_a_folder(chapters) {
             redirect_index(destination, &page)?;
@@ -247,7 +247,7 @@ impl Html {
         write_assets(destination, self.scripts)
     }
 
-    /// The book in a room with nothing in it but what it may publish.
+    /// The book in a folder that contains only what may be published.
     pub(super) fn confined(&self, context: RenderContext, room: &Path) -> Result<RenderContext> {
         let confined = confined(
             context,

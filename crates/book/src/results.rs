@@ -1,6 +1,6 @@
-//! What `opsbook test --record` kept, as the book shows it: how each check stands on each node,
-//! as far as what was asked then is what stands in the manual today. Claims nothing where nothing
-//! is recorded. Ages are the reader's: a page cannot know when it is read.
+//! Results of `opsbook test --record` in the book: the state of each check on each node, as far as
+//! the recorded check equals the current one. Makes no statement without records. The browser
+//! computes ages: a page does not know when it is read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,10 +13,10 @@ use crate::journal::{self, results};
 use super::html::{code, text};
 use super::present::{Asked, Present, Row};
 
-/// Nodes that are named; of more, only the number.
+/// How many nodes are named; then only their number.
 const NAMED: usize = 8;
 
-/// Whether what ran is what stands in the manual today, text and values.
+/// Whether what ran equals the current manual, in text and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fresh {
     Same,
@@ -29,29 +29,29 @@ impl Fresh {
     }
 }
 
-/// Everything that is recorded of checks.
+/// All recorded results of checks.
 #[derive(Debug, Default)]
 pub(super) struct Results {
-    /// How each check stands, in the order of the book.
+    /// The states of each check, in the order of the book.
     rows: IndexMap<Row, Vec<Mark>>,
-    /// Recorded of what is no longer asked: the check or the node is gone.
+    /// Records of checks or nodes that no longer exist.
     gone: Vec<(String, String, Timestamp)>,
     /// The newest first.
     suites: Vec<Suite>,
-    /// Nodes on which nothing could be looked at, for one and the same reason.
+    /// Nodes where nothing could be evaluated, all for the same reason.
     dead: BTreeMap<String, Dead>,
 }
 
-/// A node that answered nothing when it was asked last.
+/// A node that did not answer at the last suite.
 #[derive(Clone, Debug)]
 pub(super) struct Dead {
     pub(super) why: String,
     pub(super) since: Timestamp,
-    /// How many could not be asked.
+    /// The number of checks that could not be evaluated.
     pub(super) checks: usize,
 }
 
-/// How a check stands on a node.
+/// The state of a check on a node.
 #[derive(Clone, Debug)]
 pub(super) struct Mark {
     pub(super) node: String,
@@ -63,18 +63,18 @@ pub(super) struct Mark {
 #[derive(Clone, Debug)]
 pub(super) enum State {
     Held(Seen),
-    /// Since the first of the failures without anything else between them.
+    /// Failing; since the first of the uninterrupted failures.
     Failing {
         since: Timestamp,
         newest: Seen,
     },
-    /// Nobody could look; before that it held, where it did.
+    /// It could not be evaluated; and when it last held, if it did.
     Unseen {
         since: Timestamp,
         newest: Seen,
         held: Option<Seen>,
     },
-    /// What was asked is not what stands here today; whether it held then.
+    /// The recorded check differs from the current one; whether it held.
     Changed {
         newest: Seen,
         held: bool,
@@ -90,7 +90,7 @@ pub(super) struct Seen {
     pub(super) why: String,
     pub(super) revision: Option<String>,
     kind: Kind,
-    /// Of what was asked; none where an older opsbook wrote it.
+    /// The hash of the check; `None` from an older opsbook.
     sum: Option<String>,
 }
 
@@ -105,20 +105,20 @@ enum Kind {
 #[derive(Debug)]
 pub(super) struct Suite {
     pub(super) at: Timestamp,
-    /// Passed, failed, could not look, ignored.
+    /// Passed, failed, not evaluated, ignored.
     pub(super) counts: [usize; 4],
 }
 
 /// All outcomes of a check on a node, the newest first.
 type History = HashMap<(String, String), Vec<Seen>>;
 
-/// Whether anything is recorded at all.
+/// Whether anything is recorded.
 pub(super) fn any(state: &journal::State) -> bool {
     !results::runs(state).is_empty()
 }
 
 impl Results {
-    /// What is recorded in a project. A file that cannot be read says nothing.
+    /// The recorded results of a project. Unreadable files are skipped.
     pub(super) fn load(state: &journal::State, present: &Present) -> Results {
         let mut runs = results::runs(state);
         runs.reverse();
@@ -179,7 +179,7 @@ impl Results {
         &self.dead
     }
 
-    /// What stands beside a check: nothing where no suite is recorded.
+    /// The text next to a check: empty without recorded suites.
     pub(super) fn of_check(&self, row: &Row) -> String {
         match self.rows.get(row) {
             None => String::new(),
@@ -187,8 +187,8 @@ impl Results {
         }
     }
 
-    /// How a check stands on each node. What is the matter with a node on which nothing could be
-    /// looked at is said once, on the page of the state.
+    /// The state of a check on each node. A node where nothing could be evaluated is explained
+    /// once, on the state page.
     pub(super) fn shown(&self, marks: &[Mark]) -> String {
         let (dead, alive): (Vec<&Mark>, Vec<&Mark>) = marks
             .iter()
@@ -205,7 +205,7 @@ impl Results {
         format!("<div class=\"ops-results\">{html}</div>")
     }
 
-    /// The same where several stand one under the other.
+    /// The same in a list of several.
     pub(super) fn in_table(&self, row: &Row) -> String {
         match self.of_check(row) {
             nothing if nothing.is_empty() => "<span class=\"ops-result\">no record</span>".into(),
@@ -239,7 +239,7 @@ fn read(suites: impl Iterator<Item = Vec<Event>>) -> (History, Vec<Suite>) {
             let Ok(at) = event.at.parse::<Timestamp>() else {
                 continue;
             };
-            // To the minute: what was seen together is told together.
+            // Rounded to minutes: outcomes of the same minute are shown together.
             let at = Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at);
             if let What::SuiteEnded {
                 passed,
@@ -269,9 +269,9 @@ fn read(suites: impl Iterator<Item = Vec<Event>>) -> (History, Vec<Suite>) {
     (history, ended)
 }
 
-/// How a check of this sum stands, by what was seen of it, the newest first.
+/// The state of a check with this hash, from its outcomes, the newest first.
 fn state(seen: &[Seen], sum: &str) -> State {
-    // A waiver is no look.
+    // A waiver is not an evaluation.
     let Some(newest) = seen.first() else {
         return State::Never;
     };
@@ -297,14 +297,14 @@ fn state(seen: &[Seen], sum: &str) -> State {
         },
         Kind::Held => State::Held(newest),
         Kind::Failed => {
-            // Of the text that stands here today.
+            // Of the current text.
             let since = run.take_while(same).last().map_or(newest.at, |one| one.at);
             State::Failing { since, newest }
         }
     }
 }
 
-/// What needs a person first: the class of each state, its sign, its words.
+/// States by urgency: CSS class, sign, words.
 pub(super) const KINDS: [(&str, &str, &str); 6] = [
     ("failed", "✗", "failing"),
     ("unseen", "?", "could not look"),
@@ -314,12 +314,12 @@ pub(super) const KINDS: [(&str, &str, &str); 6] = [
     ("never", "○", "never asked"),
 ];
 
-/// The nodes all of whose checks could not be looked at, with one reason.
+/// The nodes all of whose checks could not be evaluated, for the same reason.
 fn dead<'a>(marks: impl Iterator<Item = &'a Mark>) -> BTreeMap<String, Dead> {
     let mut nodes: BTreeMap<&str, Option<Dead>> = BTreeMap::new();
     for mark in marks {
         let found = match &mark.state {
-            // What was never asked says nothing of the node.
+            // A check that was never evaluated says nothing about the node.
             State::Never | State::Ignored(_) => continue,
             State::Unseen { since, newest, .. } => Some((since, &newest.why)),
             _ => None,
@@ -343,12 +343,12 @@ fn dead<'a>(marks: impl Iterator<Item = &'a Mark>) -> BTreeMap<String, Dead> {
     }
     let dead = nodes.into_iter();
     let dead = dead.filter_map(|(node, dead)| Some((node.to_owned(), dead?)));
-    // One check alone is explained where it stands.
+    // A single check is explained at its own place.
     dead.filter(|(_, dead)| dead.checks > 1).collect()
 }
 
 impl State {
-    /// Its place in the order above.
+    /// Its position in the order above.
     pub(super) fn place(&self) -> usize {
         match self {
             State::Failing { .. } => 0,
@@ -360,7 +360,7 @@ impl State {
         }
     }
 
-    /// What is said of nodes that stand alike, behind their names.
+    /// The description of nodes in the same state, after their names.
     fn words(&self) -> String {
         let why = |why: &str| match why {
             "" => String::new(),
@@ -409,7 +409,7 @@ fn shown(marks: &[&Mark]) -> String {
         }
         let groups = alike.iter().map(|(said, nodes)| {
             let nodes = match nodes.len() {
-                // Those that need a person are named first.
+                // Nodes with problems are named first.
                 many if many > NAMED && place > 0 => format!("{many} nodes"),
                 _ => named(nodes),
             };
@@ -424,7 +424,7 @@ fn shown(marks: &[&Mark]) -> String {
     html
 }
 
-/// Some names of nodes, and how many more; all of them where they are asked for.
+/// Some names of nodes and the number of others, expandable.
 fn named(nodes: &[&str]) -> String {
     let names = |nodes: &[&str]| {
         let names = nodes.iter().map(|node| code(node));
@@ -441,7 +441,7 @@ fn named(nodes: &[&str]) -> String {
     }
 }
 
-/// The day and the revision; the book's script says how long ago that is.
+/// The day and the revision; the book's script adds how long ago that is.
 pub(super) fn when(seen: &Seen) -> String {
     let revision = seen.revision.as_deref();
     let revision = revision.map(|revision| format!(", revision {}", code(revision)));
@@ -461,7 +461,7 @@ fn kind(outcome: &Outcome) -> Kind {
     }
 }
 
-/// In a line, for a cell beside the node's name.
+/// One line for a table cell next to the node's name.
 fn why(outcome: &Outcome, node: &str) -> String {
     match outcome {
         Outcome::Held => String::new(),
@@ -498,7 +498,7 @@ mod tests {
     use super::*;
     use crate::event::CaseRecord;
 
-    /// A suite of the text with this sum.
+    /// A suite of the text with this hash.
     fn suite(day: &str, sum: &str, checks: &[(&str, Outcome)]) -> Vec<Event> {
         let event = |node: Option<&str>, what| Event {
             v: 1,
@@ -559,8 +559,7 @@ mod tests {
         }])
     }
 
-    /// What is shown of a check with the sum `new`, where these suites are recorded, the newest
-    /// first.
+    /// The display of a check with the hash `new`, with these recorded suites, the newest first.
     fn said(nodes: &[&str], suites: Vec<Vec<Event>>) -> String {
         let asked = nodes.iter().map(|node| Asked {
             node: (*node).to_owned(),

@@ -1,5 +1,5 @@
-//! What the journals say of procedures and their steps: the last run on each node, and the last
-//! one that was OK, each of the text and values that stand in the manual today or of others.
+//! Runs of procedures and steps from the journals: the last run on each node, and the last OK one,
+//! each with whether its text and values equal the current ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,19 +14,19 @@ use super::html::{code, text, time};
 use super::present::Present;
 use super::results::{Fresh, day};
 
-/// Journals that are read, the newest first.
+/// The most journals to read, the newest first.
 const READ: usize = 200;
-/// Nodes that are named; of more, only the number.
+/// How many nodes are named; then only their number.
 const NAMED: usize = 8;
 
-/// By procedure, the newest first; by step likewise.
+/// By procedure and by step, the newest first.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     procedures: BTreeMap<String, Vec<Ran>>,
     steps: BTreeMap<String, Vec<Ran>>,
 }
 
-/// A procedure or a step, once on one node.
+/// One execution of a procedure or a step on one node.
 #[derive(Clone, Debug)]
 struct Ran {
     node: String,
@@ -38,7 +38,7 @@ struct Ran {
     fresh: Fresh,
 }
 
-/// Whether anything is recorded at all.
+/// Whether anything is recorded.
 pub(super) fn any(state: &State) -> bool {
     !journal::runs(state).is_empty()
 }
@@ -120,8 +120,8 @@ impl Runs {
         }
     }
 
-    /// By node, the newest run of each procedure: `[procedure, how it ended, when, who, whether
-    /// it was of the text and values of today]`.
+    /// By node, the last run of each procedure: `[procedure, status, time, operator, whether its
+    /// text and values are current]`.
     pub(super) fn by_node(&self) -> BTreeMap<&str, Vec<Value>> {
         let mut all: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for (id, ran) in &self.procedures {
@@ -141,12 +141,12 @@ impl Runs {
         all
     }
 
-    /// What stands on the card of a procedure.
+    /// The text on the card of a procedure.
     pub(super) fn of_procedure(&self, id: &str) -> String {
         shown(self.procedures.get(id).map_or(&[], Vec::as_slice))
     }
 
-    /// What stands on a step.
+    /// The text on a step.
     pub(super) fn of_step(&self, name: &str) -> String {
         shown(self.steps.get(name).map_or(&[], Vec::as_slice))
     }
@@ -162,7 +162,7 @@ fn since(begun: Option<Timestamp>, ended: Timestamp) -> Duration {
         .unwrap_or_default()
 }
 
-/// The newest on each node; where that was not OK, the last one that was, too.
+/// The last execution on each node; if that was not OK, also the last OK one.
 fn shown(ran: &[Ran]) -> String {
     let mut newest: BTreeMap<&str, &Ran> = BTreeMap::new();
     let mut good: BTreeMap<&str, &Ran> = BTreeMap::new();
@@ -184,7 +184,7 @@ fn shown(ran: &[Ran]) -> String {
             lines.push(one);
         }
     }
-    // What needs a person first, then the newest.
+    // The most urgent first, then the newest.
     lines.sort_by_key(|one| (one.status.goes_on(), std::cmp::Reverse(one.at)));
     if lines.is_empty() {
         return String::new();
@@ -221,7 +221,7 @@ fn line(ran: &Ran) -> String {
     )
 }
 
-/// In the unit that a person would use.
+/// In a readable unit.
 fn took(took: Duration) -> String {
     match took.as_secs() {
         0 => time(Duration::from_millis(

@@ -1,9 +1,9 @@
-//! What a page may bring into the book: Markdown and harmless HTML, nothing that a browser
-//! would run or send. Knows Markdown and HTML, no manual.
+//! Sanitises a page: allows Markdown and harmless HTML, nothing that a browser would run or send.
+//! Knows Markdown and HTML, no manual.
 //!
-//! Works on the Markdown just before mdBook renders it, with the parsers that mdBook uses. The
-//! result is read again until nothing is left to take out, for what is taken out may join what
-//! stood around it to something new.
+//! Works on the Markdown just before mdBook renders it, with mdBook's parsers. The result is parsed
+//! again until nothing is left to remove, because a removal may join its neighbours into something
+//! new.
 
 use std::ops::Range;
 
@@ -13,19 +13,19 @@ use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Tag, TagEnd};
 mod rules;
 mod tokens;
 
-/// Pages that still change after so many readings are shown as plain text.
+/// A page that still changes after this many passes is shown as plain text.
 const READINGS: usize = 4;
-/// Ends on its own line, whatever follows, and is seen by nobody.
+/// An invisible block that ends on its own line.
 const BLOCK: &str = "<!-- -->";
 /// Unlike a comment it never begins a block.
 const INLINE: &str = "<span></span>";
 
-/// Something that is not in the book, though the page says it.
+/// A part of a page that was removed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Removed {
-    /// `<script>`, or an attribute of something that stayed.
+    /// `<script>`, or an attribute of an element that stayed.
     pub(super) what: Vec<String>,
-    /// The first line of the passage as the page has it.
+    /// The first line of the passage in the page.
     pub(super) written: String,
 }
 
@@ -35,7 +35,7 @@ struct Change {
     what: Vec<String>,
 }
 
-/// The page without what it may not bring, and what that was.
+/// The sanitised page, and the removed parts.
 pub(super) fn sanitised(text: String, options: &MarkdownOptions) -> (String, Vec<Removed>) {
     let mut text = text;
     let mut removed = Vec::new();
@@ -90,21 +90,21 @@ fn changes(text: &str, options: &MarkdownOptions) -> Vec<Change> {
 struct Reader<'a> {
     text: &'a str,
     changes: Vec<Change>,
-    /// The HTML block that is open.
+    /// The open HTML block.
     block: Option<(Range<usize>, String)>,
-    /// Links and images that are open.
+    /// Open links and images.
     links: Vec<Link>,
 }
 
 struct Link {
-    /// What it would do, where it may not.
+    /// Why it is not allowed.
     bad: Option<String>,
     autolink: bool,
-    /// What stands for a picture.
+    /// The replacement of a picture.
     picture: Option<String>,
-    /// A link may lead there.
+    /// The target is allowed.
     leads: bool,
-    /// Where its text ends so far.
+    /// The current end of its text.
     end: usize,
 }
 
@@ -162,7 +162,7 @@ impl Reader<'_> {
         let Some(filtered) = tokens::filtered(html) else {
             return;
         };
-        // A tag that now stands on one line could begin a block.
+        // A tag that is now on one line could begin a block.
         let instead = if filtered.html.is_empty() || html.contains('\n') {
             format!("{INLINE}{}", filtered.html)
         } else {
@@ -175,7 +175,7 @@ impl Reader<'_> {
         });
     }
 
-    /// mdBook makes a class of each word after the language.
+    /// mdBook turns each word after the language into a class.
     fn fence(&mut self, info: &str, range: &Range<usize>) {
         let words = || info.split([' ', '\t', ',']).filter(|word| !word.is_empty());
         let bad = |word: &&str| !rules::allows_class(word);
@@ -201,7 +201,7 @@ impl Reader<'_> {
         });
     }
 
-    /// `# Title {#id .class key=value}`: mdBook writes the keys as they are.
+    /// `# Title {#id .class key=value}`: mdBook writes the keys unescaped.
     fn heading(
         &mut self,
         id: Option<&str>,
@@ -278,7 +278,7 @@ impl Reader<'_> {
         });
     }
 
-    /// The text of a link stays, and its brackets, so that nothing grows together.
+    /// Keeps the link's text and its brackets, so that nothing is joined.
     fn close(&mut self, range: &Range<usize>) {
         let Some(link) = self.links.pop() else {
             return;
@@ -302,7 +302,7 @@ impl Reader<'_> {
 }
 
 impl Reader<'_> {
-    /// A picture from elsewhere becomes the link to it, or where it stands in a link, its words.
+    /// An external picture becomes a link to it, or within a link, its text.
     fn elsewhere(&self, words: String, range: &Range<usize>) -> (Range<usize>, String) {
         if self.links.is_empty() {
             return (range.start..range.start + 1, String::new());
@@ -320,27 +320,27 @@ impl Reader<'_> {
     }
 }
 
-/// A page that is not rendered: its text as it is written.
+/// A page that is not rendered, as plain text.
 pub(super) fn as_plain_text(text: &str) -> String {
     format!("{BLOCK}<pre>{}</pre>\n", tokens::text(text))
 }
 
-/// Whether a picture in SVG would run or load something if it were opened by itself.
+/// Whether an SVG picture would run or load something when opened by itself.
 pub(super) fn svg_acts(svg: &str) -> bool {
     tokens::svg_acts(svg)
 }
 
-/// Whether something in HTML would act in a browser.
+/// Whether HTML contains something active.
 pub(super) fn acts(html: &str) -> bool {
     tokens::page_acts(html)
 }
 
-/// Whether a page of the book may lead there.
+/// Whether a page may link to this address.
 pub(super) fn may_lead(url: &str) -> bool {
     rules::allows_link(url)
 }
 
-/// Text in which nothing is Markdown or HTML any more.
+/// Escapes text for Markdown and HTML.
 fn literal(text: &str) -> String {
     text.chars()
         .map(|c| match c {

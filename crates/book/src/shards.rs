@@ -1,8 +1,8 @@
-//! The pages of a large book, rendered in parts on all cores, each written once and dropped.
+//! Renders the pages of a large book in parts on all cores; each page is written once and freed.
 //!
-//! mdBook renders a book as a whole and holds all of it. It makes the words of a page from
-//! nothing but that page; so small books in a theme that is nothing but the words of a page give
-//! the same bytes, and what stands around them comes from [`Frames`].
+//! mdBook renders a book as a whole and keeps it in memory. The content of a page depends only on
+//! that page, so small books with a theme that shows only the content give the same bytes.
+//! [`Frames`] provides the rest of each page.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ use super::generated;
 use super::inorder::in_order;
 use super::links::html_of;
 
-/// Pages in one part: few, so that few are held at a time.
+/// Few pages in a part, so that few are in memory.
 const PART: usize = 8;
-/// Bytes of a chapter that nobody wrote which are rendered at once: mdBook takes about 50 times
-/// as much memory for them.
+/// The bytes of a generated chapter that are rendered at once: mdBook takes about 50 times as
+/// much memory for them.
 const PIECE: usize = 64 * 1024;
-/// Files of mdBook's that a part has no use for.
+/// mdBook's files that a part does not need.
 const UNUSED: [&str; 16] = [
     "head.hbs",
     "header.hbs",
@@ -43,14 +43,14 @@ const UNUSED: [&str; 16] = [
     "fonts/fonts.css",
 ];
 
-/// A page of which all is known but what stands around its words.
+/// A page that lacks only its frame.
 pub(super) struct Words<'a> {
     pub(super) chapter: &'a Chapter,
     pub(super) html: String,
 }
 
-/// Writes the pages of a book. `prepare` gives a chapter with its Markdown; of the words of each
-/// page `learn` makes what is told of it, and `tell` gets that in the order of the book.
+/// Writes the pages of a book. `prepare` returns a chapter with its final Markdown; `learn`
+/// extracts data from the content of each page, and `tell` gets the data in the order of the book.
 pub(super) fn render<T: Send>(
     context: &RenderContext,
     frames: &Frames<'_>,
@@ -66,13 +66,13 @@ pub(super) fn render<T: Send>(
     for folder in folders {
         std::fs::create_dir_all(destination.join(folder))?;
     }
-    // Where two chapters have one place, the last one has it.
+    // If two chapters have the same path, the last one is used.
     let last: HashMap<&Path, usize> = pages.iter().map(PathBuf::as_path).zip(0..).collect();
     let bare = bare(context, room.path())?;
     let index = Path::new("index.html");
     let own_index = last.get(index).copied();
     let index = destination.join(index);
-    // The page that leads to the first one is there already where a copy would not do.
+    // A redirect to the first page already exists if a copy would be wrong.
     let copied = own_index.is_none() && pages[0].components().count() == 1;
     let part = |number: usize| -> Result<Vec<T>> {
         let own = number * PART..((number + 1) * PART).min(chapters.len());
@@ -115,7 +115,7 @@ pub(super) fn render<T: Send>(
     })
 }
 
-/// A long chapter that nobody wrote as several, cut where a blank line ends each piece of HTML.
+/// Splits a long generated chapter at the blank line after a piece of HTML.
 fn in_pieces(chapter: Chapter) -> Vec<Chapter> {
     if chapter.content.len() <= PIECE || !generated::is(&chapter) {
         return vec![chapter];
@@ -137,8 +137,8 @@ fn in_pieces(chapter: Chapter) -> Vec<Chapter> {
     (0..).zip(texts).map(piece).collect()
 }
 
-/// A folder for what is written to be read once: in memory where the system has such a place,
-/// because a file system on a disk takes longer to make a file than mdBook to render a page.
+/// A folder for temporary files: in memory if possible, because creating a file on disk takes
+/// longer than rendering a page.
 fn room() -> Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix("opsbook-pages-");
@@ -148,7 +148,7 @@ fn room() -> Result<tempfile::TempDir> {
     room.context("cannot make a temporary folder")
 }
 
-/// The settings of a part: a theme that shows the words of a page, and nothing else.
+/// The settings of a part: a theme that shows only the content of a page.
 fn bare(context: &RenderContext, room: &Path) -> Result<RenderContext> {
     let theme = room.join("theme");
     for folder in ["css", "fonts"] {

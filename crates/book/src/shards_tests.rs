@@ -21,7 +21,7 @@ const SETTINGS: &str = r#"
     "a/3.md" = { enable = false }
 "#;
 
-/// 130 pages with everything that could tell parts from a whole.
+/// 130 pages with everything that could differ between parts and a whole.
 fn write(root: &Path) {
     let mut summary = "# Summary\n\n[Start](README.md)\n\n# First & <part>\n\n".to_owned();
     std::fs::create_dir_all(root.join("src/a")).unwrap();

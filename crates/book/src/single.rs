@@ -1,5 +1,5 @@
-//! A book in one file, to take along: all pages, pictures, the values of the nodes, and the
-//! scripts that show them. It loads nothing, and its policy lets it load nothing.
+//! A book in one file: all pages, pictures, the values of the nodes, and the scripts that show
+//! them. It loads nothing, and its policy forbids loading.
 
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
@@ -17,13 +17,13 @@ use super::render::OWN;
 const BEFORE: &str = "<main>";
 const AFTER: &str = "</main>";
 const STYLE: &str = include_str!("assets/single.css");
-/// Bytes of all pictures.
+/// The most bytes of all pictures.
 const PICTURES: u64 = 64 * 1024 * 1024;
 
 /// Writes the built book in `book` into one file.
 ///
 /// # Errors
-/// Where the book has no page with all pages, or the file cannot be written.
+/// If the book has no print page, or the file cannot be written.
 pub fn single(book: &Path, file: &Path) -> Result<(), BookError> {
     let page = whole(book).map_err(|error| BookError::Render(format!("{error:#}")))?;
     let io = |error| BookError::Io {
@@ -44,7 +44,7 @@ pub fn single(book: &Path, file: &Path) -> Result<(), BookError> {
     Ok(())
 }
 
-/// As a file that anybody writes: a temporary one is its owner's alone.
+/// With ordinary permissions: a temporary file is private.
 fn readable(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
@@ -130,8 +130,8 @@ fn without_tags(html: &str) -> String {
     words + rest
 }
 
-/// The scripts in the order in which they run, each with the attributes of its element. What a
-/// page would load when it is asked for comes first.
+/// The scripts in execution order, each with its attributes. Scripts that a page would load on
+/// demand come first.
 fn scripts(own: &Path) -> Result<Vec<(&'static str, String)>> {
     let mut scripts = vec![("", include_str!("assets/single.js").to_owned())];
     let file = |name: &str| std::fs::read_to_string(own.join(name));
@@ -171,7 +171,7 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The pages with their pictures in them, and with links that lead to nothing beside the file.
+/// The pages with embedded pictures, and without links to other files.
 fn alone(book: &Path, main: &str) -> Result<String> {
     let nodes = html_path(Path::new(refer::NODES));
     let nodes = format!("{}?", nodes.display());
@@ -199,7 +199,7 @@ fn alone(book: &Path, main: &str) -> Result<String> {
     Ok(out)
 }
 
-/// A picture of the book as an address that holds it.
+/// A picture of the book as a `data:` address.
 fn picture(book: &Path, address: &str, left: &mut u64) -> Result<Option<String>> {
     let path = Path::new(address.split(['#', '?']).next().unwrap_or_default());
     let inside = path

@@ -1,5 +1,5 @@
-//! The state of the manual: what `opsbook test --record` kept, over all nodes and groups. A
-//! picture, what needs a person first, coverage, history; and the same numbers as JSON.
+//! The state page: results of `opsbook test --record` for all nodes and groups. A chart, the most
+//! urgent problems, coverage, history; and the same data as JSON.
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -10,27 +10,27 @@ use super::html::{attribute, code, text};
 use super::matrix::{self, Cell, Table};
 use super::results::{KINDS, Mark, Results, State, day};
 
-/// What the page is called.
+/// The title of the page.
 pub(super) const TITLE: &str = "State of the manual";
-/// Where it stands in the book.
+/// Its path in the book.
 pub(super) const PAGE: &str = "opsbook-state.md";
-/// What stands in the page until the picture is put there: SVG does not go through Markdown.
+/// The placeholder of the chart: SVG cannot pass through Markdown.
 pub(super) const PICTURE: &str = "<div class=\"ops-put-state\"></div>";
 pub(super) const HISTORY: &str = "<div class=\"ops-put-history\"></div>";
-/// Recordings that are shown.
+/// How many recordings are shown.
 const SUITES: usize = 30;
 const STATES: &str = "<th>Failing</th><th>Could not look</th><th>Changed since</th><th>Held</th>\
                       <th>Ignored</th><th>Never asked</th>";
 const COUNTS: &str = "<th>Passed</th><th>Failed</th><th>Could not look</th><th>Ignored</th>";
 
-/// Where a check stands in the book, by the name of its test.
+/// The address of a check in the book, by the name of its test.
 pub(super) type Places<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The numbers behind the page.
+/// The data of the page.
 pub(super) struct Numbers<'a> {
     results: &'a Results,
     coverage: Coverage,
-    /// By node and group, how many checks stand how. Worst nodes first.
+    /// By node and group, the number of checks in each state. Worst nodes first.
     nodes: Vec<(&'a str, IndexMap<&'a str, [usize; 6]>)>,
     groups: Vec<&'a str>,
 }
@@ -62,7 +62,7 @@ impl<'a> Numbers<'a> {
         sum(self.nodes.iter().flat_map(|(_, groups)| groups.values()))
     }
 
-    /// One sentence, also for who cannot see the picture.
+    /// One sentence, also for readers who cannot see the chart.
     fn sentence(&self) -> String {
         let total = self.total();
         let parts = KINDS.iter().zip(total).filter(|(_, count)| *count > 0);
@@ -72,7 +72,7 @@ impl<'a> Numbers<'a> {
         format!("On {} nodes: {}.", self.nodes.len(), parts.join(", "))
     }
 
-    /// The picture: a row for each node, a column for each group.
+    /// The chart: a row for each node, a column for each group.
     pub(super) fn picture(&self) -> String {
         let rows = self.nodes.iter().map(|(node, groups)| {
             let cell = |group: &&str| groups.get(*group).map(|counts| Cell { counts: *counts });
@@ -85,7 +85,7 @@ impl<'a> Numbers<'a> {
         })
     }
 
-    /// The last recordings, the newest at the right.
+    /// The last recordings, the newest on the right.
     pub(super) fn history(&self) -> String {
         let suites: Vec<_> = self.results.suites().iter().take(SUITES).collect();
         matrix::bars(suites.iter().rev().map(|suite| (suite.at, suite.counts)))
@@ -110,7 +110,7 @@ impl<'a> Numbers<'a> {
         page
     }
 
-    /// One line for each node that answered nothing.
+    /// One line for each node that did not answer.
     fn dead(&self) -> String {
         let dead = self.results.dead();
         if dead.is_empty() {
@@ -153,7 +153,7 @@ impl<'a> Numbers<'a> {
         section("Checks", head, &rows.collect::<String>())
     }
 
-    /// How a check stands on those nodes that could be looked at; what needs a person first.
+    /// The state of a check on the nodes that could be evaluated; the most urgent first.
     fn worst(&self, marks: &[Mark]) -> usize {
         let alive = marks
             .iter()
@@ -180,7 +180,7 @@ impl<'a> Numbers<'a> {
         section("Nodes", &head, &rows.collect::<String>())
     }
 
-    /// How much of each chapter is declared.
+    /// The coverage of each chapter.
     fn of_chapters(&self) -> String {
         let rows = self.coverage.pages.iter().map(|page| {
             let counts = page.counts;
@@ -231,7 +231,7 @@ impl<'a> Numbers<'a> {
         section("No longer asked", head, &rows.collect::<String>())
     }
 
-    /// The same for machines.
+    /// The same as JSON.
     pub(super) fn json(&self) -> Value {
         let named = |counts: &[usize; 6]| -> Value {
             let pairs = KINDS.iter().zip(counts);
@@ -279,7 +279,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// When it was seen last, and what was said.
+/// When it was last seen, and its message.
 fn said(state: &State) -> (Option<String>, Option<&str>) {
     let seen = match state {
         State::Failing { newest, .. }
@@ -293,7 +293,7 @@ fn said(state: &State) -> (Option<String>, Option<&str>) {
     (Some(seen.at.to_string()), why)
 }
 
-/// The group or procedure that a check belongs to.
+/// The group or procedure of a check.
 fn group_of(mark: &Mark) -> &str {
     let check = mark.check.as_str();
     check.split_once("::").map_or(check, |(group, _)| group)

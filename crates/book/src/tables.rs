@@ -1,4 +1,4 @@
-//! Tables of what contracts say: parameters, typed assertions, deliveries.
+//! Tables of contracts: parameters, typed assertions, deliveries.
 
 use crate::manual::{Delivery, DeliveryFrom, Group, How, Place, Procedure};
 use crate::yaml::{Value, Yaml};
@@ -33,7 +33,8 @@ pub(super) fn parameters(procedure: &Procedure) -> String {
     )
 }
 
-/// Who takes part in a procedure: nothing where it runs on one node. `link` leads to a group of checks,
+/// The roles of a procedure; empty if it runs on one node. `link` makes a link to a group of
+/// checks, `nodes` to the nodes of a selector.
 /// `nodes` to the nodes of a selector.
 pub(super) fn roles(
     procedure: &Procedure,
@@ -95,7 +96,7 @@ pub(super) fn assertions(group: &Group, results: &Results) -> String {
     )
 }
 
-/// A service is looked for by the name of its unit, too, as `systemctl` prints it.
+/// The unit name of a service, as `systemctl` prints it, for the search.
 fn unit_name(kind: &str, resource: &str) -> String {
     if kind != "service" || resource.contains('.') {
         return String::new();
@@ -104,7 +105,7 @@ fn unit_name(kind: &str, resource: &str) -> String {
     format!(" {FIND}=\"{name}\"")
 }
 
-/// `running: true` reads `running`, `mode: "0600"` reads `mode 0600`.
+/// `running: true` becomes `running`, `mode: "0600"` becomes `mode 0600`.
 pub(super) fn attributes(yaml: &Yaml) -> String {
     let Value::Map(map) = &yaml.value else {
         return code(&flow(yaml));
@@ -117,7 +118,7 @@ pub(super) fn attributes(yaml: &Yaml) -> String {
     parts.collect::<Vec<_>>().join("<br>")
 }
 
-/// A value on one line, as YAML writes it.
+/// A value on one line, as YAML.
 fn flow(yaml: &Yaml) -> String {
     match &yaml.value {
         Value::Seq(items) => {
@@ -134,7 +135,7 @@ fn flow(yaml: &Yaml) -> String {
     }
 }
 
-/// Where a text goes, and what it is to what stands there.
+/// The destination of a text, and how an existing file is changed.
 pub(super) fn placed(place: &Place) -> String {
     let what = match place.how {
         How::Whole => "the whole file",

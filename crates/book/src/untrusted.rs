@@ -1,5 +1,5 @@
-//! What is left of `book.toml` where nobody has looked at it: words, switches of the Markdown
-//! and of the page. No command is run, no theme, style or script is taken from the project.
+//! The settings of a stranger's `book.toml` that are used: texts, switches of Markdown and of the
+//! page. No command is run, and no theme, style or script of the project is used.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::source::{Problem, Source, Span};
 
 use super::BookError;
 
-/// Larger manuals are not built for a stranger.
+/// The most pages of a stranger's manual.
 const MAX_PAGES: usize = 5_000;
 const MAX_PAGE: usize = 4 * 1024 * 1024;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// The settings of a stranger that may be followed, and a warning for each that is not.
+/// The accepted settings, and a warning for each other one.
 pub(super) fn settings(
     theirs: &Config,
     source: &Arc<Source>,
@@ -66,7 +66,7 @@ pub(super) fn settings(
     Ok((config, problems))
 }
 
-/// Refuses what would take long.
+/// Refuses manuals that would take long.
 pub(super) fn bound(manual: &Manual, root: &Path) -> Result<(), BookError> {
     let refused = |why: String| {
         let root = root.to_owned();

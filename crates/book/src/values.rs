@@ -1,6 +1,5 @@
-//! The nodes as the book's script knows them: their names in one file, and the values that
-//! the manual uses in files of some nodes each, loaded when one of them is chosen. A secret is
-//! named and never there.
+//! The nodes for the book's script: their names in one file, and the values that the manual uses in
+//! files of several nodes each, loaded on demand. Secrets appear only by name.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -15,16 +14,16 @@ use crate::source::{Source, Span};
 
 use super::blocks::{Blocks, call};
 
-/// What names are on nodes.
+/// The values of names on nodes.
 pub(super) type Meanings = BTreeMap<String, Vec<String>>;
 
-/// A name with more values than these is one that tells nodes apart.
+/// A name with more different values identifies nodes.
 const ALIKE: usize = 8;
-/// About so many bytes are in one file.
+/// The approximate number of bytes in a file.
 const FILE: usize = 64 * 1024;
 
-/// Writes what can be chosen into the folder of the book's own things.
-/// Returns what each name may be, for the search.
+/// Writes the data for choosing a node into the folder of the book's assets. Returns the possible
+/// values of each name, for the search.
 pub(super) fn write(nodes: &Nodes, blocks: &Blocks, folder: &Path) -> Result<Meanings> {
     let mut meanings = Meanings::new();
     if nodes.names().len() == 0 || blocks.is_empty() {
@@ -61,7 +60,7 @@ pub(super) fn write(nodes: &Nodes, blocks: &Blocks, folder: &Path) -> Result<Mea
         folder.join("all.js"),
         call("nodes", &[json!(all), json!(firsts)]),
     )?;
-    // What means something else on each node is found by its name.
+    // A value that is different on each node is found by its name.
     meanings.retain(|_, values| values.len() <= ALIKE);
     Ok(meanings)
 }
@@ -84,7 +83,7 @@ fn write_file(folder: &Path, number: usize, values: &mut Vec<Value>) -> Result<(
     Ok(())
 }
 
-/// The selectors of the manual, each with the nodes that it selects.
+/// The selectors of the manual, each with its nodes.
 fn selected<'a>(nodes: &'a Nodes, blocks: &'a Blocks) -> Vec<(&'a str, HashSet<&'a str>)> {
     let selectors = blocks.selectors.iter();
     selectors
@@ -94,7 +93,7 @@ fn selected<'a>(nodes: &'a Nodes, blocks: &'a Blocks) -> Vec<(&'a str, HashSet<&
                 value: selector.clone(),
                 span: Span::new(&source, 0..selector.len()),
             };
-            // One that means nothing selects nobody; `lint` says so.
+            // An invalid selector selects nothing; `lint` reports it.
             let found = nodes.select_at(&spanned).unwrap_or_default();
             (selector.as_str(), found.into_iter().collect())
         })
@@ -127,8 +126,7 @@ fn of_node(node: &Node, blocks: &Blocks, selected: &[(&str, HashSet<&str>)]) -> 
     all
 }
 
-/// The values that are made of what a parameter may say otherwise, as they are written; `names`
-/// gets what they are made of.
+/// The values that depend on a parameter, as written; adds the names in them to `names`.
 fn derived(node: &Node, blocks: &Blocks, names: &mut BTreeSet<String>) -> Map<String, Value> {
     let mut derived = Map::new();
     for name in &blocks.names {
@@ -149,7 +147,7 @@ fn derived(node: &Node, blocks: &Blocks, names: &mut BTreeSet<String>) -> Map<St
     derived
 }
 
-/// Adds the names that a value is made of.
+/// Adds the names that a value depends on.
 fn gather(node: &Node, name: &str, behind: &mut BTreeSet<String>) {
     let written = node
         .leaves

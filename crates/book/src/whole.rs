@@ -1,5 +1,4 @@
-//! The whole of a manual with its nodes and what is recorded, for the chapters that are made of
-//! it.
+//! A manual with its nodes and recorded results, for the generated chapters.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,7 +9,7 @@ use crate::source::{Source, Span};
 use super::blocks::Blocks;
 use super::recorded::Recorded;
 
-/// What the chapters are made of.
+/// The inputs of the generated chapters.
 pub(super) struct Whole<'a> {
     pub(super) manual: &'a Manual,
     pub(super) nodes: &'a Nodes,
@@ -19,12 +18,12 @@ pub(super) struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    /// Whether the book has chapters that nobody wrote: only where something in it runs.
+    /// Whether the book has generated chapters: only if something in it runs.
     pub(super) fn has_chapters(&self) -> bool {
         !self.blocks.is_empty() && self.manual.settings.chapters == Wanted::Yes
     }
 
-    /// The groups of nodes that a chapter tells of.
+    /// The groups of nodes that a chapter describes.
     pub(super) fn groups_told(&self) -> HashSet<String> {
         let told = self.has_chapters() && self.nodes.names().len() > 0;
         let groups = self.nodes.group_names().filter(|_| told);
@@ -32,7 +31,7 @@ impl Whole<'_> {
     }
 }
 
-/// The nodes that each selector of the manual selects.
+/// The nodes of each selector of the manual.
 pub(super) fn selected(
     nodes: &Nodes,
     selectors: impl Iterator<Item = String>,
@@ -44,14 +43,14 @@ pub(super) fn selected(
             value: selector.clone(),
             span: Span::new(&source, 0..selector.len()),
         };
-        // One that means nothing selects nobody; `lint` says so.
+        // An invalid selector selects nothing; `lint` reports it.
         let found = nodes.select_at(&spanned).unwrap_or_default();
         (selector, found.into_iter().collect())
     };
     distinct.into_iter().map(of).collect()
 }
 
-/// The selectors of a procedure: its own, or those of its roles.
+/// The selectors of a procedure, or of its roles.
 pub(super) fn selectors_of(procedure: &Procedure) -> Vec<&str> {
     let own = procedure.nodes.iter().map(|nodes| nodes.value.as_str());
     let roles = procedure.roles.values();

@@ -1,8 +1,8 @@
-//! Words of other site generators within a page, as what the book has for them: boxes
-//! (`!!! note`, `:::`, shortcodes for alerts), tabs, links of wikis, diagrams. What is not
-//! understood stays as it is written, and is counted.
+//! Converts words of other site generators within a page into their equivalents in the book: boxes
+//! (`!!! note`, `:::`, alert shortcodes), tabs, wiki links, diagrams. Unknown words stay unchanged
+//! and are counted.
 //!
-//! Works on lines, outside of fences. No text is dropped: the words of a box stand in the box.
+//! Works on lines outside of fences. Drops no text: the text of a box stays in the box.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,10 +11,10 @@ use regex::{Captures, Regex};
 
 use super::html::text as escaped;
 
-/// How often each word was met that nobody here understands.
+/// How often each unknown word occurred.
 pub(super) type Unknown = BTreeMap<String, usize>;
 
-/// What a page says, with the words that are understood in the book's own.
+/// The page with known words converted.
 pub(super) fn page(
     text: &str,
     links: &dyn Fn(&str) -> Option<String>,
@@ -28,7 +28,7 @@ pub(super) fn page(
     reader.lines(&lines, 0).join("\n")
 }
 
-/// A page without any of these is left alone.
+/// A page without any of these is skipped.
 static WORTH: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r#"(?m)^\s*(!!!|\?\?\?|:::|=== "|```+ ?mermaid|~~~+ ?mermaid)|\{\{[<%]|\{%|\{\{ *[a-z_]+\(|\[\["#,
@@ -60,9 +60,9 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).unwrap()
 }
 
-/// Boxes within boxes end somewhere.
+/// The deepest nesting of boxes.
 const DEEPEST: usize = 8;
-/// Shortcodes that are boxes by their name.
+/// Shortcodes whose name is a kind of box.
 const BOXES: [&str; 10] = [
     "alert",
     "note",
@@ -107,7 +107,7 @@ impl Reader<'_> {
         out
     }
 
-    /// A box or tab that begins here, as the book shows it, and the line after it.
+    /// A box or tab that begins here, converted, and the line after it.
     fn container(
         &mut self,
         lines: &[&str],
@@ -163,7 +163,7 @@ impl Reader<'_> {
         ))
     }
 
-    /// A box as the book's renderer knows it.
+    /// A box in the syntax of the book's renderer.
     fn boxed(
         &mut self,
         indent: &str,
@@ -185,7 +185,7 @@ impl Reader<'_> {
         shown
     }
 
-    /// Links of wikis, and shortcodes that nobody knows, outside of code.
+    /// Converts wiki links and counts unknown shortcodes, outside of code.
     fn inline(&mut self, line: &str) -> String {
         if !line.contains("[[") && !line.contains("{{") && !line.contains("{%") {
             return line.to_owned();
@@ -210,7 +210,7 @@ impl Reader<'_> {
         out
     }
 
-    /// `[[Page]]`, `[[words|Page]]` or `[[Page|words]]`, where there is such a page.
+    /// `[[Page]]`, `[[words|Page]]` or `[[Page|words]]`, if such a page exists.
     fn wiki(&self, found: &Captures<'_>) -> String {
         let first = found[1].trim();
         let second = found.get(2).map(|words| words.as_str().trim());
@@ -235,7 +235,7 @@ impl Reader<'_> {
     }
 }
 
-/// Where the fence that opens here ends: the line after it.
+/// The line after the fence that opens here.
 fn fence_end(lines: &[&str], at: usize) -> Option<usize> {
     let found = FENCE.captures(lines[at])?;
     let (marks, info) = (&found[1], &found[2]);
@@ -251,8 +251,8 @@ fn fence_end(lines: &[&str], at: usize) -> Option<usize> {
     Some(end.map_or(lines.len(), |end| at + end + 2))
 }
 
-/// Its words stand before a diagram. Mermaid's own script has more than three megabytes, ten
-/// times the rest of a book: the words are readable, and drawn by no script.
+/// A diagram's text is shown as text. Mermaid's script has more than three megabytes, ten times the
+/// rest of a book, and the text is readable.
 fn diagram(line: &str) -> Option<String> {
     let found = FENCE.captures(line)?;
     let language = found[2].split_whitespace().next()?;
@@ -266,7 +266,7 @@ fn diagram(line: &str) -> Option<String> {
     })
 }
 
-/// The lines that stand at least so deep, without that; blank lines between them, too.
+/// The lines with at least this indentation, without it, and the blank lines between them.
 fn indented(lines: &[&str], from: usize, depth: usize) -> (Vec<String>, usize) {
     let deep = |line: &str| {
         let spaces = line.len() - line.trim_start_matches(' ').len();
@@ -319,7 +319,7 @@ fn ends(line: &str, name: &str) -> bool {
         == Some(name)
 }
 
-/// The kind and the title of a shortcode that is a box.
+/// The kind and the title of a box shortcode.
 fn alert(name: &str, more: &str) -> (String, Option<String>) {
     let title = TITLE.captures(more).map(|found| found[1].to_owned());
     let colour = COLOUR.captures(more).map(|found| found[1].to_owned());
@@ -331,7 +331,7 @@ fn alert(name: &str, more: &str) -> (String, Option<String>) {
     (kind.unwrap_or_else(|| name.to_owned()), title)
 }
 
-/// One of the five kinds of boxes that the book has.
+/// One of the book's five kinds of boxes.
 fn known(kind: &str) -> &'static str {
     match kind.to_lowercase().as_str() {
         "tip" | "hint" | "success" | "check" | "done" => "TIP",

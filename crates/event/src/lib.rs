@@ -1,9 +1,8 @@
 //! What happened, in the past tense. The only contract between the engine and everything that
-//! prints, stores or serves. It stands below them all, and uses the type for text from outside
-//! alone.
+//! prints, stores or serves events. It uses no other crate except the type for text from outside.
 //!
-//! One event is one line of the journal. Fields are added, never renamed; readers ignore
-//! fields and events that they do not know.
+//! One event is one line of the journal. Fields are added, never renamed; readers ignore unknown
+//! fields and events.
 //!
 //! ```
 //! use opsbook_event::{Event, Status, What};
@@ -14,7 +13,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_text::outside;
 
 use std::collections::BTreeMap;
@@ -23,13 +22,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::outside::Outside;
 
-/// The note on a yes that nobody has typed.
+/// The note of a yes that `--yes` gave.
 pub const BY_YES: &str = "by --yes";
 
-/// The note on a yes of whoever has told another controller to go on with a run.
+/// The note of a yes from whoever told another controller to continue a run.
 pub const BY_ADOPTION: &str = "by --adopt";
 
-/// An event with its place in the run.
+/// An event with its position in the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Format version.
@@ -38,25 +37,25 @@ pub struct Event {
     pub seq: u64,
     /// The controller's clock, RFC 3339, UTC.
     pub at: String,
-    /// The id of the run, `YYYYMMDD-HHMMSS-` and four hexadecimal digits; of a suite, too.
+    /// The id of the run or suite, `YYYYMMDD-HHMMSS-` and four hexadecimal digits.
     pub run: String,
-    /// The machine where it happened; none where it is about the whole run.
+    /// The node where it happened; none for the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// The node whose turn it is, in a section that goes through the nodes of a role.
+    /// The node whose turn it is, in a section that repeats for the nodes of a role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<String>,
     /// Number of the step, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
-    /// Which controller of the run wrote it: 1 is the one that began it.
+    /// The controller of the run that wrote it: 1 is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// What happened, with what is known of it.
+    /// What happened, with its details.
     #[serde(flatten)]
     pub what: What,
-    /// SHA-256 of the journal's line before, without its line end; of the run's name in the
-    /// first line.
+    /// SHA-256 of the journal's previous line, without its line end; in the first line, of the
+    /// run's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<String>,
     /// The first 16 digits of SHA-256 over this line up to here.
@@ -64,11 +63,11 @@ pub struct Event {
     pub sum: Option<String>,
 }
 
-/// What has a bundle of its own in a run: a machine, in the main line of the procedure or in the
-/// turn of a node. Shown as `lb1`, and as `web1/lb1` in the turn of `web1`.
+/// A place with its own bundle in a run: a node, in the main line of the procedure or in the turn
+/// of a node. Shown as `lb1`, or as `web1/lb1` in the turn of `web1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site<'a> {
-    /// The machine.
+    /// The node.
     pub node: &'a str,
     /// The node whose turn it is; none in the main line.
     pub turn: Option<&'a str>,
@@ -83,7 +82,7 @@ impl<'a> Site<'a> {
         Some(turn.split_once('+').map_or(turn, |(node, _)| node))
     }
 
-    /// Its name among files.
+    /// Its name as part of file names.
     #[must_use]
     pub fn file_name(&self) -> String {
         match self.turn {
@@ -94,7 +93,7 @@ impl<'a> Site<'a> {
 }
 
 impl<'a> From<&'a str> for Site<'a> {
-    /// A machine in the main line.
+    /// A node in the main line.
     fn from(node: &'a str) -> Site<'a> {
         Site { node, turn: None }
     }
@@ -119,50 +118,50 @@ impl std::fmt::Display for Site<'_> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum What {
-    /// Everything that is needed to explain the run, and to go on with it.
+    /// Everything needed to explain the run, and to continue it.
     RunStarted(Box<RunStarted>),
-    /// An earlier halt was gone on with.
+    /// A halted run was resumed.
     RunResumed {
-        /// The login name of the person who goes on with the run.
+        /// The login name of the person who resumed the run.
         operator: String,
-        /// The name of the machine on which their opsbook works.
+        /// The host name of the controller.
         controller: String,
-        /// They have looked at what has changed since, and agreed to it.
+        /// The person has seen the changes since the halt, and accepts them.
         accepted_changes: bool,
-        /// How this controller goes on; none where an older opsbook wrote it.
+        /// The options of this controller; none where an older opsbook wrote it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         manner: Option<Manner>,
-        /// What is going to happen, where that is not what the run was started with.
+        /// The plans that differ from those at the start of the run.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         plans: BTreeMap<String, PlanRecord>,
     },
-    /// No other controller can go on with the run on this node, and why.
+    /// No other controller can continue the run on this node, and why.
     Pinned {
         /// One sentence for each reason.
         reasons: Vec<String>,
     },
     /// A connection to the node was begun.
     NodeTried,
-    /// No connection came about.
+    /// The node could not be reached.
     NodeUnreachable {
-        /// What `ssh` or the other connector said.
+        /// The message of `ssh` or another connector.
         cause: Outside,
     },
     /// A shell on the node answered.
     NodeReached {
         /// The login user, as the node names it.
         user: Outside,
-        /// What `sh` is on the node.
+        /// The kind of `sh` on the node.
         shell: Outside,
         /// From the first try until the shell answered.
         milliseconds: u64,
     },
-    /// Something that the operator should see to.
+    /// Something that the operator should fix.
     Warned {
-        /// What to see to, in one sentence.
+        /// What to fix, in one sentence.
         text: Outside,
     },
-    /// The user that `sudo` was proven for.
+    /// `sudo` works for this user.
     SudoProven {
         /// The name of the user.
         user: String,
@@ -171,65 +170,65 @@ pub enum What {
     CheckHeld {
         /// The full name of the check.
         check: String,
-        /// How often it was asked.
+        /// How often it was evaluated.
         tries: u32,
         /// From the first try to the end of the last.
         milliseconds: u64,
     },
-    /// It looked, and it is wrong.
+    /// A check was evaluated, and does not hold.
     CheckFailed {
         /// The full name of the check.
         check: String,
         /// `file:line` of the manual.
         place: String,
-        /// What was expected and what was found, for each thing that is wrong.
+        /// The expected and the found value of each thing that is wrong.
         evidence: Vec<Evidence>,
-        /// How often it was asked.
+        /// How often it was evaluated.
         tries: u32,
         /// 0 where an older opsbook wrote it.
         #[serde(default)]
         milliseconds: u64,
     },
-    /// A case of a suite was asked. One that could not be asked together with others is asked
-    /// again.
+    /// The evaluation of a case began. A case that could not be evaluated together with others is
+    /// started again.
     CheckStarted {
         /// The full name of the check.
         check: String,
     },
-    /// It could not look.
+    /// A check could not be evaluated.
     CheckUnknown {
         /// The full name of the check.
         check: String,
         /// `file:line` of the manual.
         place: String,
-        /// Why nobody could look.
+        /// Why it could not be evaluated.
         cause: Outside,
-        /// 0 where an older opsbook wrote it, or where nobody was asked.
+        /// 0 where an older opsbook wrote it, or where it was not evaluated.
         #[serde(default)]
         tries: u32,
-        /// From the first try to the end of the last; 0 where nobody was asked.
+        /// From the first try to the end of the last; 0 where it was not evaluated.
         #[serde(default)]
         milliseconds: u64,
     },
-    /// It was not asked: it is waived, or was not wanted.
+    /// A check was not evaluated: it is waived, or was not selected.
     CheckIgnored {
         /// The full name of the check.
         check: String,
-        /// Why it was not asked.
+        /// Why it was not evaluated.
         reason: String,
     },
-    /// A suite of checks, not a run of a procedure.
+    /// A suite of checks began.
     SuiteStarted {
-        /// The login name of the person who asks.
+        /// The login name of the person who runs it.
         operator: String,
-        /// The name of the machine on which their opsbook works.
+        /// The host name of the controller.
         controller: String,
-        /// Of opsbook.
+        /// The version of opsbook.
         version: String,
-        /// The manual's git revision, where it has one.
+        /// The manual's git revision, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<String>,
-        /// In the order of the book. Results are kept with those that have a sum.
+        /// In the order of the book. Recorded results contain only cases with a hash.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         cases: Vec<CaseRecord>,
         /// How many cases were not selected.
@@ -240,50 +239,50 @@ pub enum What {
     SuiteEnded {
         /// Cases that hold.
         passed: usize,
-        /// Cases that were looked at, and are wrong.
+        /// Cases that do not hold.
         failed: usize,
-        /// Cases that nobody could look at.
+        /// Cases that could not be evaluated.
         errors: usize,
-        /// Cases that were not asked.
+        /// Cases that were skipped.
         ignored: usize,
         /// From the start of the suite to its end.
         milliseconds: u64,
     },
-    /// `path` on the node; the token tells one controller of the bundle from the next.
+    /// A bundle was created at `path`; the token identifies the controller.
     BundleOpened {
         /// The bundle's folder, absolute.
         path: String,
-        /// It is the one of steps on the operator's machine.
+        /// It is the bundle of steps on the operator's machine.
         local: bool,
         /// 16 hexadecimal digits, new for each controller.
         token: String,
-        /// Another user of the node, whose bundle it is beside that of the login user.
+        /// The user of the bundle, if it is not the login user.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
     },
-    /// A controller that goes on with a run has taken its bundle over.
+    /// A controller that continues a run has taken over its bundle.
     BundleReopened {
         /// The bundle's folder, absolute.
         path: String,
-        /// It is the one of steps on the operator's machine.
+        /// It is the bundle of steps on the operator's machine.
         local: bool,
         /// 16 hexadecimal digits, new for each controller.
         token: String,
     },
-    /// From here on the step may have changed the node.
+    /// A step began: from here on it may have changed the node.
     StepStarted {
-        /// The step's full name: `web.deploy/install`, or with its number where it has no id.
+        /// The step's full name: `web.deploy/install`, or with its number if it has no id.
         name: String,
         /// Its title on the page.
         title: String,
-        /// 0 for a step that a person does: it has none.
+        /// The time limit; 0 for a step that a person does.
         limit_seconds: u64,
-        /// Of the step as it is planned now, as in [`StepRecord::sha256`].
+        /// The hash of the step as it is planned now, as in [`StepRecord::sha256`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
     },
-    /// The journal knew nothing of it, and the node does: it was begun by a controller whose
-    /// lines are not here.
+    /// The node has a record of a step that the journal did not know: a controller whose lines are
+    /// missing here began it.
     StepFound {
         /// The step's full name.
         name: String,
@@ -294,76 +293,76 @@ pub enum What {
         /// SHA-256 of the step as it was planned when it ran, hexadecimal.
         sha256: String,
     },
-    /// A step that an earlier controller started is looked after again.
+    /// A step that an earlier controller started is followed again.
     StepAttached {
         /// The step's full name.
         name: String,
         /// Its title on the page.
         title: String,
     },
-    /// A piece of what a step printed, made harmless and masked.
+    /// A part of a step's output, made harmless and masked.
     Output {
-        /// Which of its outputs.
+        /// Standard output or standard error.
         stream: Stream,
-        /// What it printed, with secrets masked.
+        /// The text, with secrets masked.
         text: Outside,
     },
-    /// A file, or the archive of a folder.
+    /// A file, or the archive of a folder, was delivered.
     FileDelivered {
         /// Its name in the bundle.
         to: String,
         /// Its size.
         bytes: u64,
-        /// Of what arrived on the node: `sha256:…`, or `cksum:…` where the node has nothing better.
+        /// The checksum on the node: `sha256:…`, or `cksum:…` if the node has no other tool.
         checksum: String,
     },
-    /// Runs of which the node has a trace.
+    /// The runs that left a trace on the node.
     NodeTraced {
-        /// Their names; the one that holds the bundle is the first, where there is one.
+        /// Their names, first the one that holds the bundle, if any.
         runs: Vec<Trace>,
     },
-    /// A step has given a value to a name.
+    /// A step captured a value.
     ValueCaptured {
-        /// The name that later steps know the value by.
+        /// The name of the value for later steps.
         name: String,
         /// The value, with secrets masked.
         value: Outside,
     },
-    /// The operator was asked.
+    /// The operator was asked a question.
     Asked {
-        /// What was asked, in words.
+        /// The question.
         question: String,
-        /// What a person is told to do, where nobody was there to read it.
+        /// Instructions for the person, for readers elsewhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         told: Option<Outside>,
-        /// The words that answer it; none where any text does.
+        /// The valid answers; none if any text is valid.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         choices: Vec<String>,
     },
-    /// The operator has answered the question before.
+    /// The operator answered a question.
     Answered {
-        /// The answer, in a word.
+        /// The answer, one word.
         answer: String,
         /// `seq` of the question.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         question: Option<u64>,
-        /// What they typed beside it.
+        /// The text that they typed with it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
-    /// The connection to the node was lost while a step was under way.
+    /// The connection to the node was lost during a step.
     ConnectionLost {
-        /// What `ssh` or the other connector said last.
+        /// The last message of `ssh` or another connector.
         cause: Outside,
     },
-    /// The node was reached again, and its step is followed on.
+    /// The node was reached again, and its step is followed.
     Reattached {
         /// From the loss of the connection until then.
         milliseconds: u64,
     },
-    /// The node has restarted while a step was under way.
+    /// The node restarted during a step.
     NodeRebooted {
-        /// The step says of itself that it restarts the node.
+        /// The step declares that it restarts the node.
         expected: bool,
     },
     /// Processes that a step left running.
@@ -371,26 +370,26 @@ pub enum What {
         /// `pid command` of each.
         processes: Vec<Outside>,
     },
-    /// A step and its checks came to an end.
+    /// A step and its checks ended.
     StepEnded(StepEnded),
     /// A bundle was removed; its record is in the node's history.
     BundleClosed {
         /// The bundle's folder, absolute.
         path: String,
-        /// It is the one of steps on the operator's machine.
+        /// It is the bundle of steps on the operator's machine.
         local: bool,
-        /// Whose bundle it was, where not the login user's.
+        /// The user of the bundle, if it is not the login user.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
     },
-    /// It stays, with everything in it.
+    /// A bundle was kept with all its contents.
     BundleKept {
         /// The bundle's folder, absolute.
         path: String,
-        /// It is the one of steps on the operator's machine.
+        /// It is the bundle of steps on the operator's machine.
         local: bool,
     },
-    /// The nodes of a batch are begun, where there are several batches.
+    /// A batch of nodes began, in a run with several batches.
     BatchStarted {
         /// The number of the batch, from 1.
         batch: usize,
@@ -399,7 +398,7 @@ pub enum What {
         /// The nodes in it.
         nodes: Vec<String>,
     },
-    /// The run came to an end on a node.
+    /// The run ended on a node.
     NodeEnded {
         /// How it ended there.
         status: Status,
@@ -407,7 +406,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Outside>,
     },
-    /// The turn of a node in a section, with all that was done for it elsewhere.
+    /// A node's turn in a section ended, with all work for it on other nodes.
     TurnEnded {
         /// How the turn ended.
         status: Status,
@@ -415,17 +414,17 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Outside>,
     },
-    /// The run came to an end, or to a halt, on all nodes.
+    /// The run ended, or halted, on all nodes.
     RunEnded {
         /// The worst status of its nodes.
         status: Status,
     },
-    /// An event that a newer version wrote.
+    /// An event of a newer version.
     #[serde(other)]
     Unknown,
 }
 
-/// A run of which a node has a trace.
+/// A run that left a trace on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// Its name.
@@ -438,7 +437,7 @@ pub struct Trace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum How {
-    /// It holds the bundle.
+    /// The run holds the bundle.
     Holds,
     /// Its record is in the node's history.
     Past,
@@ -454,29 +453,29 @@ pub enum Found {
     History,
 }
 
-/// How a run goes through its nodes and steps. `resume` keeps to it.
+/// The options of a run for its nodes and steps. `resume` keeps them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manner {
     /// Ask before each step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub step: bool,
-    /// Number of the step after which it holds.
+    /// Number of the step after which it halts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_after: Option<usize>,
-    /// Nodes at a time.
+    /// How many nodes run in parallel.
     pub parallel: usize,
     /// Sizes of the batches, in nodes; empty for one batch of all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches: Vec<usize>,
-    /// Between batches.
+    /// The pause between batches.
     pub wait_milliseconds: u64,
-    /// Nodes that may end badly before no further batch is started.
+    /// How many nodes may fail before no further batch begins.
     pub max_fail: usize,
-    /// How long a lost node is looked for.
+    /// How long to look for a lost node.
     pub reconnect_milliseconds: u64,
 }
 
-/// What a run was started with: with the events that follow it, enough to go on with the run.
+/// The start of a run: together with the following events, enough to continue the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunStarted {
     /// The id of the procedure.
@@ -487,58 +486,58 @@ pub struct RunStarted {
     pub place: String,
     /// The names of the nodes, in their order.
     pub nodes: Vec<String>,
-    /// The nodes that play each role, where the procedure has roles.
+    /// The nodes of each role, if the procedure has roles.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<String, Vec<String>>,
-    /// What was given with `--set`; secrets are never given so.
+    /// The arguments, from `--set`; never secrets.
     pub arguments: BTreeMap<String, String>,
     /// The login name of the person who started it.
     pub operator: String,
-    /// The name of the machine on which their opsbook works.
+    /// The host name of the controller.
     pub controller: String,
-    /// Of opsbook.
+    /// The version of opsbook.
     pub version: String,
-    /// The archive, or the package, that the manual is.
+    /// The archive or the package of the manual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub book: Option<Book>,
-    /// The packages that it is made of, each with its version and content.
+    /// The manual's packages, each with its version and hash.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub packages: BTreeMap<String, String>,
-    /// Git revision of the manual, where it has one.
+    /// Git revision of the manual, if it has one.
     pub revision: Option<String>,
-    /// Was the manual's work tree clean?
+    /// Whether the manual's work tree was clean.
     pub clean: Option<bool>,
-    /// The step at which it was to begin; what lies before was left out on purpose.
+    /// The first step; earlier steps were left out on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<usize>,
     /// None where an older opsbook wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manner: Option<Manner>,
-    /// Why it was run without the gateway.
+    /// Why it bypassed the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<String>,
-    /// Of the plan of each node; in turns, by the text of its [`Site`].
+    /// The plan of each node; in turns, by the text of its [`Site`].
     pub plans: BTreeMap<String, PlanRecord>,
 }
 
-/// An archive from which something is run.
+/// An archive from which something runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Book {
-    /// Of the package, or of the book.
+    /// The name of the package or book.
     pub name: String,
-    /// Its release number.
+    /// Its version.
     pub version: String,
     /// The identity of its files.
     pub content: String,
     /// The git revision that it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// Who has signed it, as somebody whose word counts here.
+    /// Its trusted signer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<String>,
 }
 
-/// What was going to happen on one node.
+/// The plan of one node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanRecord {
     /// SHA-256 over all steps, hexadecimal.
@@ -547,13 +546,13 @@ pub struct PlanRecord {
     pub steps: Vec<StepRecord>,
 }
 
-/// One step, as it was going to be done.
+/// One planned step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// Its number, where that is not its place in the list.
+    /// Its number, if that is not its position in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<usize>,
-    /// Its full name: `web.deploy/install`, or with its number where it has no id.
+    /// Its full name: `web.deploy/install`, or with its number if it has no id.
     pub name: String,
     /// Its title on the page.
     pub title: String,
@@ -561,15 +560,15 @@ pub struct StepRecord {
     pub place: String,
     /// SHA-256 over `text`, hexadecimal.
     pub sha256: String,
-    /// The step as planned: attributes, script, expectations and checks, without values.
+    /// The planned step: attributes, script, expectations and checks, without values.
     pub text: String,
-    /// The values that its scripts are given, but for secrets and for what only a run knows.
+    /// The values of its scripts, except secrets and values known only in a run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
-    /// Exit statuses that are OK, where they are not 0 alone.
+    /// Exit statuses that count as OK, if not only 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exit: Vec<i32>,
-    /// What it delivers.
+    /// The files that it delivers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileRecord>,
 }
@@ -589,29 +588,28 @@ impl PlanRecord {
     }
 }
 
-/// A file as it was going to be delivered. Secrets, and what only the run knows, are left
-/// empty in it.
+/// A planned file. Secrets, and values known only in the run, are left empty in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
     /// Its name in the bundle.
     pub to: String,
-    /// Of its content; none where it could not be read.
+    /// The hash of its content; none where it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The text itself, of a template or a `file` block.
+    /// The text of a template or a `file` block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Nothing was left empty: what arrives on the node has the same checksum.
+    /// Nothing was left empty: the file on the node has the same checksum.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole: bool,
 }
 
-/// What came of a step and of its checks.
+/// The result of a step and of its checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepEnded {
-    /// How it ended, in a word.
+    /// How it ended.
     pub status: Status,
-    /// Exit status, where it ran to its end.
+    /// Exit status, if it ran to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
     /// It may or may not have finished.
@@ -620,57 +618,57 @@ pub struct StepEnded {
     /// Why, in one sentence; none where it is OK.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Outside>,
-    /// What the operator said of a step that was skipped or done by hand.
+    /// The operator's note on a step that was skipped or done by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Why its own status or output is not the expected one.
+    /// Why its own status or output is not as expected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
-    /// The time of the step itself, without the time in which the operator was asked.
+    /// The duration of the step, without the time for questions.
     pub milliseconds: u64,
 }
 
-/// What was looked for, what was found, and how to look again by hand.
+/// What was examined, what was found, and how to look again by hand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// What was looked at: a fact of a probe, `exit status`, `output`.
+    /// What was examined: a fact of a probe, `exit status`, `output`.
     pub attribute: String,
     /// What the manual expects.
     pub expected: Outside,
-    /// What the node says, with secrets masked.
+    /// The node's value, with secrets masked.
     pub found: Outside,
-    /// A command with which a person can look for themselves.
+    /// A command for a person to look by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<String>,
-    /// What the author may write instead, where that is known.
+    /// What the author may write instead, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// What came of asking a case. The one type for it, from the verdict to the reports.
+/// The outcome of a case. All code, up to the reports, uses this type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It is as the manual says.
+    /// It holds.
     Held,
-    /// Somebody looked, and it is wrong.
+    /// It was evaluated, and does not hold.
     Failed(Vec<Evidence>),
-    /// Nobody could look; why.
+    /// It could not be evaluated; why.
     Unknown(Outside),
-    /// It was not asked; why.
+    /// It was skipped; why.
     Ignored(String),
 }
 
 /// One case of a suite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseRecord {
-    /// The node that is asked.
+    /// The node.
     pub node: String,
     /// `group::check` or `procedure::run`.
     pub check: String,
     /// `file:line` of the manual.
     pub place: String,
-    /// SHA-256 over what is asked and its values, hexadecimal. None of a procedure, and where an
-    /// older opsbook wrote it.
+    /// SHA-256 over the check and its values, hexadecimal. None for a procedure, and where an older
+    /// opsbook wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sum: Option<String>,
 }
@@ -683,21 +681,21 @@ impl CaseRecord {
     }
 }
 
-/// How many cases ended how.
+/// The number of cases by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Cases that hold.
     pub passed: usize,
-    /// Cases that were looked at, and are wrong.
+    /// Cases that do not hold.
     pub failed: usize,
-    /// Those that nobody could look at.
+    /// Cases that could not be evaluated.
     pub errors: usize,
-    /// Cases that were not asked.
+    /// Cases that were skipped.
     pub ignored: usize,
 }
 
 impl Counts {
-    /// Counts one more.
+    /// Counts an outcome.
     pub fn add(&mut self, outcome: &Outcome) {
         *match outcome {
             Outcome::Held => &mut self.passed,
@@ -708,19 +706,19 @@ impl Counts {
     }
 }
 
-/// A case that was asked to its end.
+/// A case that was evaluated completely.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// How often it was asked.
+    /// How often it was evaluated.
     pub tries: u32,
     /// From the first try to the end of the last.
     pub milliseconds: u64,
 }
 
 impl Checked {
-    /// An outcome that was known at once.
+    /// An outcome that needed no evaluation.
     #[must_use]
     pub fn at_once(outcome: Outcome) -> Checked {
         Checked {
@@ -730,7 +728,7 @@ impl Checked {
         }
     }
 
-    /// The event that tells it, of the check with this name at this place of the manual.
+    /// The event with this outcome, for the check with this name and place.
     #[must_use]
     pub fn written(self, check: String, place: String) -> What {
         let Checked {
@@ -762,7 +760,7 @@ impl Checked {
         }
     }
 
-    /// What an event tells, and of which check; nothing where it is about something else.
+    /// The outcome in an event, and its check; `None` if the event is about something else.
     #[must_use]
     pub fn read(what: &What) -> Option<(&str, Checked)> {
         let (check, outcome, tries, milliseconds) = match what {
@@ -803,7 +801,7 @@ impl Checked {
     }
 }
 
-/// Where a step's output was printed.
+/// The stream of a step's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
@@ -813,28 +811,28 @@ pub enum Stream {
     Err,
 }
 
-/// Of a step, of a node's run, of a run.
+/// The status of a step, of a node's run, or of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// It was done, and its checks hold.
+    /// Done, and its checks hold.
     #[serde(rename = "OK")]
     Ok,
-    /// It ran and said no, or a check of it does not hold.
+    /// It ran and failed, or one of its checks does not hold.
     #[serde(rename = "FAILED")]
     Failed,
-    /// opsbook could not do, or could not know.
+    /// opsbook could not do it, or does not know the result.
     #[serde(rename = "ERROR")]
     Error,
-    /// A precondition does not hold, or the lock is held; nothing was touched.
+    /// A precondition does not hold, or the lock is held; nothing was changed.
     #[serde(rename = "BLOCKED")]
     Blocked,
     /// The operator stopped it.
     #[serde(rename = "STOPPED")]
     Stopped,
-    /// Past its time, and its processes are verified dead.
+    /// It exceeded its time limit, and its processes are verified dead.
     #[serde(rename = "TIMED OUT")]
     TimedOut,
-    /// The operator has left it out.
+    /// The operator skipped it.
     #[serde(rename = "SKIPPED")]
     Skipped,
     /// The operator says that it was done by hand.
@@ -843,7 +841,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status as every report writes it.
+    /// The status as a word, the same in every report.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -858,13 +856,13 @@ impl Status {
         }
     }
 
-    /// A run goes on after a step that ended so.
+    /// Whether a run continues after a step with this status.
     #[must_use]
     pub fn goes_on(self) -> bool {
         matches!(self, Status::Ok | Status::Skipped | Status::ByHand)
     }
 
-    /// The worse of two, for a run over several nodes: what an operator must look at first.
+    /// The worse of two, for a run over several nodes: the one to look at first.
     #[must_use]
     pub fn worse(self, other: Status) -> Status {
         let weight = |status| match status {

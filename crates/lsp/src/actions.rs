@@ -1,4 +1,4 @@
-//! Repairs that one key makes.
+//! Quick fixes.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use lsp_types::{
 
 use crate::place::Columns;
 
-/// What can be done about these diagnostics of a text.
+/// The fixes for these diagnostics of a text.
 #[allow(
     clippy::mutable_key_type,
     reason = "the protocol's type has addresses as keys"

@@ -1,5 +1,5 @@
-//! What may stand at a place: kinds and attributes of a fence, values in a script, names of
-//! groups, nodes and procedures, the keys of a contract.
+//! Completion: kinds and attributes of a fence, values in a script, names of groups, nodes and
+//! procedures, the keys of a contract.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ const PROCEDURE: [&str; 10] = [
     "id", "nodes", "needs", "timeout", "params", "replace", "roles", "same", "defined", "allow",
 ];
 const CHECKS: [&str; 6] = ["id", "nodes", "when", "state", "defined", "allow"];
-/// Attributes that are complete without a value.
+/// Attributes that need no value.
 const BARE: [&str; 6] = ["confirm", "reboot", "setup", "always", "sudo", "regex"];
 
 pub fn at(snapshot: &Snapshot, file: &Path, text: &str, byte: usize) -> Vec<CompletionItem> {
@@ -140,7 +140,7 @@ fn of_fence(fence: &Fence<'_>, byte: usize) -> Vec<CompletionItem> {
     }
 }
 
-/// Names that a script knows at this place: parameters, what steps before it capture, values.
+/// Names that a script knows at this place: parameters, captures of earlier steps, values.
 fn values(snapshot: &Snapshot, file: &Path, byte: usize) -> Vec<CompletionItem> {
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     for node in snapshot.nodes() {
@@ -218,7 +218,7 @@ fn node_groups(snapshot: &Snapshot) -> Vec<CompletionItem> {
             CompletionItemKind::REFERENCE,
             members.join(", "),
         );
-        // The `@` stands there already.
+        // The `@` is already in the text.
         item.insert_text = Some(name.to_owned());
         item.filter_text = Some(name.to_owned());
         item

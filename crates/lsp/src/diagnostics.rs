@@ -1,4 +1,4 @@
-//! What `opsbook lint` says, in the words of the protocol.
+//! Converts the problems of `opsbook lint` into diagnostics of the protocol.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::place::Columns;
 use crate::snapshot::Snapshot;
 use crate::source::{Problem, Severity};
 
-/// So many are shown in one file: a page that was made to harm has as many mistakes as letters.
+/// The most diagnostics of one file: a malicious page has as many errors as letters.
 const MOST: usize = 500;
 
-/// Of each file, what is wrong in it. What stands nowhere stands at the beginning of `book.toml`.
+/// The problems of each file. Those without a place are shown at the beginning of `book.toml`.
 pub fn of(snapshot: &Snapshot, columns: Columns) -> BTreeMap<PathBuf, Vec<Diagnostic>> {
     let mut all: BTreeMap<PathBuf, Vec<Diagnostic>> = BTreeMap::new();
     for problem in &snapshot.problems {

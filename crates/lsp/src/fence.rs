@@ -1,11 +1,11 @@
-//! The fence around a place, read from the editor's text as it is: half typed, too.
+//! Finds the fence around a place in the editor's text, which may be half typed.
 
 /// A fenced block, open or closed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fence<'t> {
-    /// What stands behind the ticks.
+    /// The text after the backquotes.
     pub info: &'t str,
-    /// The byte where the info string begins.
+    /// The offset of the info string.
     pub at: usize,
     /// The lines between the fences.
     pub body: std::ops::Range<usize>,
@@ -19,13 +19,13 @@ impl<'t> Fence<'t> {
         self.info.split_whitespace()
     }
 
-    /// The word that says what the block is.
+    /// The word with the kind of the block.
     pub fn kind(&self) -> &'t str {
         self.words().nth(1).unwrap_or_default()
     }
 }
 
-/// The fence that a byte of the text stands in, or whose opening line it stands on.
+/// The fence that contains a byte of the text, its opening line included.
 pub fn at(text: &str, byte: usize) -> Option<Fence<'_>> {
     let mut open: Option<(&str, usize, usize, &str)> = None;
     let mut start = 0;

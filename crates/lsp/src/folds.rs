@@ -1,4 +1,4 @@
-//! What can be folded away: sections, and fences.
+//! Foldable ranges: sections and fences.
 
 use lsp_types::{FoldingRange, FoldingRangeKind};
 
@@ -14,7 +14,7 @@ pub fn of(text: &str) -> Vec<FoldingRange> {
         within.push((first, last));
         folds.extend(fold(first, last));
     }
-    // A heading reaches to the next one of its level or a higher one.
+    // A heading's range ends at the next one of its level or a higher one.
     let mut open: Vec<(usize, usize)> = Vec::new();
     let mut last = 0;
     for (number, line) in text.lines().enumerate() {

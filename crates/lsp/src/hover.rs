@@ -1,4 +1,4 @@
-//! What a name means, in a few lines.
+//! The meaning of a name, in a few lines.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::report::card;
 use crate::snapshot::Snapshot;
 use crate::vocabulary::reference;
 
-/// So many values of nodes are shown.
+/// The most values of nodes that are shown.
 const MOST: usize = 10;
 
 /// Markdown about the name at a place.
@@ -71,7 +71,7 @@ fn captured(procedure: &Procedure, name: &str) -> Option<String> {
     Some(format!("{} `{}`", step.number, procedure.name_of(step)))
 }
 
-/// Each value with the nodes that have it, and where it was said. Secrets are references here.
+/// Each value with its nodes, and where it is defined. Secrets are shown as references.
 fn of_nodes(snapshot: &Snapshot, name: &str) -> Option<String> {
     let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for node in snapshot.nodes() {
@@ -146,7 +146,7 @@ fn code(text: &str) -> String {
     format!("```text\n{}\n```", text.trim_end())
 }
 
-/// What the words of a fence mean.
+/// The meaning of a fence's words.
 pub fn attribute(name: &str) -> Option<&'static str> {
     Some(match name {
         "procedure" => "the contract of the procedure that this section describes",

@@ -1,5 +1,5 @@
-//! Lines above contracts that offer what the command line does: an editor types them into a
-//! terminal, and nothing runs until a person presses Enter.
+//! Code lenses above contracts that offer commands: the editor types them into a terminal, and
+//! nothing runs until a person presses Enter.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,12 +12,12 @@ use crate::place::Columns;
 use crate::snapshot::Snapshot;
 use crate::source::Span;
 
-/// So many of the newest runs are read for what came of the last one.
+/// How many of the latest runs are searched for the last result.
 const NEWEST: usize = 40;
 
-/// The command that editors are asked to carry out: its arguments are the words behind `opsbook`.
+/// The editor command; its arguments are the words after `opsbook`.
 pub const TYPE: &str = "opsbook.type";
-/// The same as a line of text, for editors that know no commands of ours.
+/// The same as a line of text, for editors without our commands.
 pub const LINE: &str = "opsbook.commandLine";
 
 pub fn of(snapshot: &Snapshot, file: &Path, columns: Columns) -> Vec<CodeLens> {
@@ -71,7 +71,7 @@ pub fn of(snapshot: &Snapshot, file: &Path, columns: Columns) -> Vec<CodeLens> {
     lenses
 }
 
-/// By procedure: the newest run, and what came of it where.
+/// By procedure: the latest run, and its results by node.
 fn last_runs(snapshot: &Snapshot) -> BTreeMap<String, (String, String)> {
     let mut found = BTreeMap::new();
     let state = &snapshot.project.state;
@@ -101,7 +101,7 @@ fn last_runs(snapshot: &Snapshot) -> BTreeMap<String, (String, String)> {
     found
 }
 
-/// The words of a command as one line for a shell, where they are words of ours.
+/// The words of a command as a shell command line; `None` if they are not one of our commands.
 pub fn line(arguments: &[serde_json::Value], root: &Path) -> Option<String> {
     let words = arguments.first()?.as_array()?;
     let words: Option<Vec<&str>> = words.iter().map(|word| word.as_str()).collect();

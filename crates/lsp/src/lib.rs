@@ -1,9 +1,9 @@
-//! The language server: what `opsbook lint` says while one writes, and what names mean.
+//! The language server: the problems of `opsbook lint` while the author writes, and the meaning of
+//! names.
 //!
-//! It speaks the Language Server Protocol over a connection that it is given, takes messages in
-//! their order, runs nothing and reaches no node. A manual is read as a whole after each pause in
-//! typing, with the texts of the editor in the place of what the disk has; a request is answered
-//! from the texts that the editor has then.
+//! It speaks the Language Server Protocol over a given connection, handles messages in order, runs
+//! nothing and contacts no node. After each pause in typing it reads the whole manual, with the
+//! editor's texts instead of those on disk; it answers requests from the editor's current texts.
 //!
 //! ```
 //! use lsp_server::{Connection, Message, Request};
@@ -28,7 +28,7 @@
 //! thread.join().unwrap().unwrap();
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_event as event;
 use opsbook_journal as journal;
 use opsbook_manual as manual;

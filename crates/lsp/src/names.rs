@@ -1,4 +1,4 @@
-//! What the name at a place means, where it is said, and where it is used.
+//! The meaning of the name at a place, its definition, and its uses.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::place::{Columns, uri};
 use crate::snapshot::Snapshot;
 use crate::source::{Source, Span};
 
-/// A name in a text, and what it is the name of.
+/// A name in a text, by kind.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Name<'t> {
     /// `$port`, `${port}`, `{{ port }}`.
@@ -30,7 +30,7 @@ impl Name<'_> {
     }
 }
 
-/// The name at a byte, and its bytes without `$`, `@` and braces.
+/// The name at an offset, and its range without `$`, `@` and braces.
 pub fn at(text: &str, byte: usize) -> Option<(Name<'_>, Range<usize>)> {
     let part = |letter: char| letter.is_alphanumeric() || "_-./:".contains(letter);
     let byte = byte.min(text.len());
@@ -52,7 +52,7 @@ pub fn at(text: &str, byte: usize) -> Option<(Name<'_>, Range<usize>)> {
         let end = end.map_or(text.len(), |at| start + at);
         return (end > start && byte <= end).then(|| (Name::Value(&text[start..end]), start..end));
     }
-    // A full stop or a colon at the end is the sentence's.
+    // A full stop or a colon at the end belongs to the sentence.
     let word = text[start..end].trim_end_matches(['.', ':', '/', '-']);
     if word.is_empty() || byte > start + word.len() {
         return None;
@@ -66,7 +66,7 @@ pub fn at(text: &str, byte: usize) -> Option<(Name<'_>, Range<usize>)> {
     Some((name, range))
 }
 
-/// Where the name is said: more than one place for a value that several layers give.
+/// The definitions of a name: several if several layers define a value.
 pub fn definitions(
     snapshot: &Snapshot,
     file: &Path,
@@ -160,7 +160,7 @@ fn within(procedure: &Procedure, name: &str) -> Option<Span> {
         .or_else(|| check().map(|check| check.span.clone()))
 }
 
-/// A file of the project: as it is written, beside the page, or in `templates/`.
+/// A file of the project: by its path, relative to the page, or in `templates/`.
 fn of_file(snapshot: &Snapshot, file: &Path, name: &str) -> Option<Location> {
     let beside = file.parent().unwrap_or(Path::new(""));
     let places = [
@@ -177,7 +177,7 @@ fn of_file(snapshot: &Snapshot, file: &Path, name: &str) -> Option<Location> {
     })
 }
 
-/// Where the name is used: in the texts of all pages and of the files of nodes.
+/// The uses of a name in all pages and node files.
 pub fn references(snapshot: &Snapshot, name: &Name<'_>, columns: Columns) -> Vec<Location> {
     let mut found = Vec::new();
     for source in sources(snapshot) {
@@ -198,7 +198,7 @@ pub fn references(snapshot: &Snapshot, name: &Name<'_>, columns: Columns) -> Vec
     found
 }
 
-/// The same name is there, and not a part of another.
+/// Whether this occurrence has the same name, not only a part of another.
 fn means(text: &str, range: &Range<usize>, name: &Name<'_>) -> bool {
     match (at(text, range.start + 1), name) {
         (Some((there, found)), _) if there == *name && found == *range => true,
@@ -217,7 +217,7 @@ fn means(text: &str, range: &Range<usize>, name: &Name<'_>) -> bool {
     }
 }
 
-/// The texts of all pages, and of the files of nodes.
+/// The texts of all pages and node files.
 pub fn sources(snapshot: &Snapshot) -> Vec<std::sync::Arc<Source>> {
     let mut sources: Vec<_> = { snapshot.project.manual.pages.iter() }
         .map(|page| page.source.clone())

@@ -1,5 +1,5 @@
-//! Places: bytes of our texts to and from the editor's lines and columns, paths to and from its
-//! addresses.
+//! Converts places: byte offsets from and to the editor's lines and columns, paths from and to
+//! URIs.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::source::Span;
 
-/// What stands in an address as it is.
+/// Characters that are not escaped in a URI.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -32,13 +32,13 @@ impl Columns {
         }
     }
 
-    /// How many columns a text of one line takes.
+    /// The number of columns of a text on one line.
     pub fn count(self, text: &str) -> u32 {
         let columns: usize = text.chars().map(|letter| self.width(letter)).sum();
         u32::try_from(columns).unwrap_or(u32::MAX)
     }
 
-    /// The place of a byte. One within a character is that of its beginning.
+    /// The position of a byte; within a character, the position of its beginning.
     pub fn position(self, text: &str, byte: usize) -> Position {
         let byte = byte.min(text.len());
         let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..byte]).count();
@@ -55,7 +55,7 @@ impl Columns {
         }
     }
 
-    /// The byte of a place. One behind the end of a line, or of the text, is that end.
+    /// The byte of a position; a position after the end of a line or of the text means that end.
     pub fn byte(self, text: &str, place: Position) -> usize {
         let mut start = 0;
         for _ in 0..place.line {
@@ -87,13 +87,13 @@ impl Columns {
     }
 }
 
-/// The address of a file.
+/// The URI of a file.
 pub fn uri(path: &Path) -> Option<Uri> {
     let path = utf8_percent_encode(path.to_str()?, PLAIN);
     Uri::from_str(&format!("file://{path}")).ok()
 }
 
-/// The file of an address; none for what is no file of this machine.
+/// The file of a URI; `None` if it is not a file of this machine.
 pub fn path(uri: &Uri) -> Option<PathBuf> {
     let rest = uri.as_str().strip_prefix("file://")?;
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
@@ -112,7 +112,7 @@ mod tests {
             let place = columns.position(text, byte);
             (place.line, place.character)
         };
-        // Before the smile, behind it, and on the next line.
+        // Before the smile, after it, and on the next line.
         assert_eq!(at(4, Columns::Utf16), (0, 3));
         assert_eq!(at(4, Columns::Utf8), (0, 4));
         assert_eq!(at(8, Columns::Utf16), (0, 5));

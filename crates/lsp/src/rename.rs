@@ -1,5 +1,5 @@
-//! A name that is changed everywhere: on all pages, in contracts, and in the files of nodes. What
-//! would leave the manual with a mistake more is refused, with the reason.
+//! Renames a name everywhere: on all pages, in contracts, and in node files. Refuses a rename that
+//! would cause an error in the manual, and says why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,10 +13,10 @@ use crate::names::{self, Name};
 use crate::snapshot::{Snapshot, Texts};
 use crate::source::{Source, Span};
 
-/// So many of the newest runs are looked at: one that halted is not gone on with after that.
+/// How many of the latest runs are checked: a halted run could not be resumed after the rename.
 const NEWEST: usize = 200;
 
-/// What a name is the name of.
+/// The kind of a name.
 #[derive(Debug, PartialEq, Eq)]
 enum What {
     /// A parameter, a role or a capture of one procedure.
@@ -34,17 +34,17 @@ enum What {
     Checks,
 }
 
-/// What is renamed: its place in the text, its name, and what it is.
+/// The name to rename: its range, its text, and its kind.
 pub struct Target {
     pub range: Range<usize>,
     name: String,
     what: What,
 }
 
-/// By the file that somebody edits: bytes of its text, each with what stands there then.
+/// By edited file: byte ranges, each with its new text.
 pub type Edits = BTreeMap<PathBuf, Vec<(Range<usize>, String)>>;
 
-/// What the name at a place is, where it can be renamed.
+/// The name at a place, if it can be renamed.
 pub fn target(snapshot: &Snapshot, file: &Path, text: &str, byte: usize) -> Result<Target, String> {
     let (name, range) = names::at(text, byte).ok_or("there is no name here")?;
     let (what, own, range) = what(snapshot, file, text, byte, &name, range)
@@ -81,7 +81,7 @@ fn what<'t>(
         Name::Word(name) if before.ends_with("capture=") || before.ends_with("defined=") => {
             value(name).map(|what| (what, name, range))
         }
-        // A page names nodes, a file of nodes has them as keys.
+        // A page mentions nodes, a node file defines them as keys.
         Name::Word(name)
             if key
                 && !is_page(file)
@@ -109,7 +109,7 @@ fn what<'t>(
                 let procedure = manual.procedures.get(own)?;
                 has_step(procedure, step).then_some(())?;
                 let start = range.end - step.len();
-                // On the first half the procedure is meant.
+                // The first half means the procedure.
                 if byte < start {
                     return Some((What::Procedure, own, range.start..start - 1));
                 }
@@ -142,13 +142,14 @@ fn is_page(file: &Path) -> bool {
     file.extension().is_some_and(|end| end == "md")
 }
 
-/// The place is on the line where the node is said.
+/// Whether the place is on the line that defines the node.
 fn on(place: &Span, text: &str, range: &Range<usize>) -> bool {
     let line = |text: &str, byte: usize| text[..byte.min(text.len())].matches('\n').count();
     place.source.text == text && line(text, range.start) == line(text, place.start as usize)
 }
 
-/// The name of a group in a file of nodes: in a list of groups, or as a key below `groups:`.
+/// Whether this is the name of a group in a node file: in a list of groups, or as a key below
+/// `groups:`.
 fn names_group(text: &str, range: &Range<usize>) -> bool {
     let line = text[..range.start].rsplit('\n').next().unwrap_or_default();
     let list = ["groups: [", "in: [", "groups: ", "in: "];
@@ -164,7 +165,7 @@ fn names_group(text: &str, range: &Range<usize>) -> bool {
     line.trim().is_empty() && above.next().is_some_and(|line| line.starts_with("groups:"))
 }
 
-/// All edits, where the manual has no mistake more after them.
+/// All edits, if the manual has no new error after them.
 pub fn rename(
     snapshot: &Snapshot,
     texts: &Texts,
@@ -190,7 +191,7 @@ pub fn rename(
             );
             return Err(message);
         }
-        // The editor's text has links as they are written; places are counted in it.
+        // The editor's text contains unresolved links; places are offsets in it.
         let text = texts
             .get(&file)
             .cloned()
@@ -270,7 +271,7 @@ fn allowed(snapshot: &Snapshot, target: &Target, new: &str) -> Result<(), String
     halted(snapshot, target)
 }
 
-/// What has halted is gone on with by the names that it began with.
+/// A halted run is resumed with the names that it began with.
 fn halted(snapshot: &Snapshot, target: &Target) -> Result<(), String> {
     let state = &snapshot.project.state;
     let names = |started: &crate::event::RunStarted| match &target.what {
@@ -405,7 +406,7 @@ impl Finder<'_> {
                 let contract = fence.is_some_and(|fence| {
                     ["procedure", "checks", "each", "deliver"].contains(&fence.kind())
                 });
-                // Ids stand behind these keys, and nodes behind others: names may be the same.
+                // Some keys have ids as values and others nodes; both may have the same name.
                 let key = before.trim_start().split(':').next().unwrap_or_default();
                 let id = ["id", "needs"].contains(&key) || before.trim() == "-";
                 let contract = contract && id != matches!(self.target.what, What::Node);
@@ -416,7 +417,7 @@ impl Finder<'_> {
         }
     }
 
-    /// In the files of nodes, and in templates.
+    /// In node files and templates.
     fn elsewhere(&self, range: &Range<usize>) -> bool {
         match &self.target.what {
             What::Own { .. } | What::Step { .. } => false,
@@ -444,7 +445,7 @@ impl Finder<'_> {
         }
     }
 
-    /// `$name`, `${name}`, `{{ name }}`, a key, or a word of a fence that means a value.
+    /// `$name`, `${name}`, `{{ name }}`, a key, or a fence word that means a value.
     fn is_value(&self, range: &Range<usize>) -> bool {
         let letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
         let (before, after) = (&self.text[..range.start], &self.text[range.end..]);
@@ -478,7 +479,7 @@ impl Finder<'_> {
         if !begins_word(before) {
             return false;
         }
-        // The names of a group's checks begin with its own.
+        // The names of a group's checks begin with the group's name.
         let more = |after: &str| {
             after.starts_with('.')
                 && after[1..].starts_with(|letter: char| letter.is_ascii_alphanumeric())
@@ -512,7 +513,7 @@ fn ends_word(after: &str) -> bool {
     !after.starts_with(|letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter))
 }
 
-/// The manual with the edits has no mistake that it has not now.
+/// Checks that the edits cause no new error in the manual.
 fn proven(snapshot: &Snapshot, texts: &Texts, edits: &Edits) -> Result<(), String> {
     let mut edited = texts.clone();
     for (file, changes) in edits {
@@ -537,7 +538,7 @@ fn proven(snapshot: &Snapshot, texts: &Texts, edits: &Edits) -> Result<(), Strin
     }
 }
 
-/// Lines stay where they are.
+/// The line of a problem; edits do not move lines.
 fn place(span: Option<&Span>) -> Option<(PathBuf, usize)> {
     span.map(|span| (span.path().to_owned(), span.line() as usize))
 }

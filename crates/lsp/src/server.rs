@@ -1,4 +1,4 @@
-//! The messages, in their order: texts come in, diagnostics go out, questions are answered.
+//! The message loop: takes texts, sends diagnostics, answers requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,16 +27,16 @@ use crate::{
     actions, completion, diagnostics, folds, hover, lenses, names, rename, symbols, tokens,
 };
 
-/// A pause in typing: a manual is read anew behind it.
+/// The pause in typing after which the manual is read again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A page is no more than that.
+/// The most bytes of a page.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// Why serving ended before its time.
+/// Why the server ended early.
 #[derive(Debug)]
 pub enum ServeError {
-    /// The editor said what the protocol does not allow.
+    /// The editor violated the protocol.
     Protocol(ProtocolError),
     /// The connection is closed.
     Closed,
@@ -63,20 +63,20 @@ struct Server<'c> {
     connection: &'c Connection,
     columns: Columns,
     texts: Texts,
-    /// By the manual's folder; none where it has to be read anew.
+    /// By the manual's folder; `None` if it must be read again.
     manuals: BTreeMap<PathBuf, Option<Snapshot>>,
-    /// Where manuals and their packages are; found anew where something was saved.
+    /// Where manuals and their packages are; updated after something was saved.
     grounds: BTreeMap<PathBuf, Ground>,
-    /// Files that have diagnostics at the editor, by the manual's folder.
+    /// Files whose diagnostics the editor has, by the manual's folder.
     shown: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
     /// When the diagnostics are due.
     due: Option<Instant>,
 }
 
-/// Speaks to an editor until it says that it is enough.
+/// Serves an editor until it requests the end.
 ///
 /// # Errors
-/// Where the editor goes away without a word, or says what the protocol does not allow.
+/// If the editor disconnects without that request, or violates the protocol.
 pub fn serve(connection: &Connection) -> Result<(), ServeError> {
     let (id, hello) = connection.initialize_start()?;
     let hello: InitializeParams = serde_json::from_value(hello).unwrap_or_default();
@@ -191,7 +191,7 @@ impl Server<'_> {
         sent.map_err(|_| ServeError::Closed)
     }
 
-    /// What cannot be read is passed over: there is nobody to answer.
+    /// Skips unreadable notifications: nobody expects an answer.
     fn take(&mut self, note: Notification) {
         match note.method.as_str() {
             "textDocument/didOpen" => {
@@ -216,7 +216,7 @@ impl Server<'_> {
                     self.changed(&path);
                 }
             }
-            // Anything on the disk may have changed.
+            // Anything on disk may have changed.
             "textDocument/didSave" | "workspace/didChangeWatchedFiles" => {
                 for manual in self.manuals.values_mut() {
                     *manual = None;
@@ -252,7 +252,7 @@ impl Server<'_> {
 
     fn changed(&mut self, path: &Path) {
         if let Some(root) = root_of(path) {
-            // What packages there are stands in other files than pages.
+            // Files other than pages determine the packages.
             if path
                 .extension()
                 .is_some_and(|end| end == "toml" || end == "lock")
@@ -260,7 +260,7 @@ impl Server<'_> {
             {
                 self.grounds.remove(&root);
             }
-            // A page of a package is a page of each book that has it.
+            // A package's page is a page of each book that uses it.
             for (other, manual) in &mut self.manuals {
                 if *other != root
                     && self
@@ -276,7 +276,7 @@ impl Server<'_> {
         }
     }
 
-    /// The manual that a file belongs to, as it is now.
+    /// The current manual that a file belongs to.
     fn snapshot(&mut self, path: &Path) -> Option<&Snapshot> {
         let root = root_of(path)?;
         let texts = &self.texts;
@@ -301,7 +301,7 @@ impl Server<'_> {
             let mut found = diagnostics::of(snapshot, columns);
             let now: BTreeSet<PathBuf> = found.keys().cloned().collect();
             let before = self.shown.insert(root, now).unwrap_or_default();
-            // What was wrong and is right now has to be said, too.
+            // Also report that earlier problems are gone.
             for clean in before {
                 found.entry(clean).or_default();
             }
@@ -328,7 +328,7 @@ impl Server<'_> {
             "workspace/symbol" => read(params).map(|said| self.workspace_symbols(&said)),
             "textDocument/prepareRename" => read(params).map(|said| self.prepare_rename(&said)),
             "textDocument/rename" => match read(params) {
-                // The person sees why.
+                // The person sees the reason.
                 Ok(said) => match self.rename(&said) {
                     Ok(edit) => Ok(edit),
                     Err(why) => {
@@ -354,7 +354,7 @@ impl Server<'_> {
         }
     }
 
-    /// The manual of a place, the file within it, its text, and the byte of the place.
+    /// The manual of a place, the file in it, its text, and the byte offset.
     fn at(
         &mut self,
         uri: &Uri,
@@ -364,7 +364,7 @@ impl Server<'_> {
         let (columns, open) = (self.columns, self.texts.get(&path).cloned());
         let snapshot = self.snapshot(&path)?;
         let below = snapshot.below(&path)?;
-        // One that is not open is read as all of the manual is: bounded, and inside the project.
+        // A file that is not open is read like all others: limited in size, and inside the project.
         let text = if let Some(text) = open {
             text
         } else {
@@ -478,8 +478,8 @@ impl Server<'_> {
         }))
     }
 
-    /// The text of a command, for an editor that has a terminal and none of our commands. Nothing
-    /// is carried out.
+    /// The text of a command, for an editor with a terminal but without our commands. Nothing is
+    /// executed.
     fn command_line(&mut self, said: &ExecuteCommandParams) -> Value {
         let root = self.manuals.keys().next().cloned().unwrap_or_default();
         let known = said.command == lenses::LINE;
@@ -538,7 +538,7 @@ fn read<T: serde::de::DeserializeOwned>(params: Value) -> Result<T, String> {
 }
 
 fn json(value: Option<impl serde::Serialize>) -> Value {
-    // Fails for none of the protocol's types: their keys are texts.
+    // This cannot fail for the protocol's types: their keys are texts.
     value.map_or(Value::Null, |value| {
         serde_json::to_value(value).unwrap_or_default()
     })

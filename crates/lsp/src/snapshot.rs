@@ -1,4 +1,4 @@
-//! One manual as it is now: the project, read with the editor's texts, and all that is wrong in it.
+//! The current state of a manual: the project with the editor's texts, and all its problems.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use crate::place::{Columns, uri};
 use crate::project::{Place, Project, merge};
 use crate::source::{Problem, Span};
 
-/// The editor's texts by their absolute paths.
+/// The editor's texts by absolute path.
 pub type Texts = BTreeMap<PathBuf, Arc<str>>;
 
-/// Where a manual is read from, with the packages that it is made of. It is found anew where
-/// something was saved: packages are on the disk.
+/// Where a manual and its packages are read from. Updated after something was saved, because
+/// packages are on disk.
 #[derive(Clone)]
 pub struct Ground {
     root: PathBuf,
     place: Place,
-    /// Why its packages are not here.
+    /// Why its packages are missing.
     problems: Vec<Problem>,
 }
 
@@ -40,13 +40,13 @@ impl Ground {
         }
     }
 
-    /// Whether a file is read as a part of the manual.
+    /// Whether a file is a part of the manual.
     pub fn has(&self, file: &Path) -> bool {
         self.place.read_as(file).is_some()
     }
 }
 
-/// A manual, read.
+/// A manual that was read.
 pub struct Snapshot {
     pub project: Project,
     pub problems: Vec<Problem>,
@@ -54,14 +54,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads a manual with the texts of the editor in the place of what the disk has.
+    /// Reads a manual with the editor's texts instead of those on disk.
     pub fn read(ground: &Ground, texts: &Texts) -> Snapshot {
         let own = texts.iter().filter_map(|(path, text)| {
             let below = ground.place.read_as(path)?;
             Some((below, text.to_string()))
         });
         let project = Project::read(ground.place.with_unsaved(own));
-        // Names of packages that are not here are mistakes of nobody.
+        // If packages are missing, errors about their names are not the author's.
         let problems = if ground.problems.is_empty() {
             project.lint().problems
         } else {
@@ -75,7 +75,7 @@ impl Snapshot {
         }
     }
 
-    /// The same with other texts.
+    /// The same manual with other texts.
     pub fn with(&self, texts: &Texts) -> Snapshot {
         Snapshot::read(&self.ground, texts)
     }
@@ -85,7 +85,7 @@ impl Snapshot {
         &self.ground.root
     }
 
-    /// The procedure in whose section a byte of a file stands.
+    /// The procedure whose section contains a byte of a file.
     pub fn procedure_at(&self, file: &Path, byte: usize) -> Option<&Procedure> {
         let own = self.project.manual.procedures.values();
         let own = own.filter(|procedure| {
@@ -107,12 +107,12 @@ impl Snapshot {
         self.ground.place.read_as(path)
     }
 
-    /// The file that somebody edits, of one that problems name.
+    /// The file that people edit, from the path in a problem.
     pub fn edited(&self, read: &Path) -> PathBuf {
         self.ground.place.edited_as(read)
     }
 
-    /// Where a span stands, for the editor.
+    /// The location of a span for the editor.
     pub fn location(&self, columns: Columns, span: &Span) -> Option<Location> {
         Some(Location {
             uri: uri(&self.edited(span.path()))?,
@@ -121,7 +121,7 @@ impl Snapshot {
     }
 }
 
-/// The manual that a file belongs to: the nearest folder upwards with a `book.toml`.
+/// The manual that a file belongs to: the nearest parent folder with a `book.toml`.
 pub fn root_of(path: &Path) -> Option<PathBuf> {
     let folders = path.ancestors().skip(1);
     let mut folders = folders.filter(|folder| folder.join("book.toml").is_file());

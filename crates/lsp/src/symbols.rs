@@ -1,4 +1,4 @@
-//! What there is in a page, and in the whole manual.
+//! Symbols of a page, and of the whole manual.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::place::Columns;
 use crate::snapshot::Snapshot;
 use crate::source::Span;
 
-/// Procedures with their steps and checks, and groups with theirs.
+/// Procedures with their steps and checks, and groups with their checks.
 pub fn of_page(snapshot: &Snapshot, file: &Path, columns: Columns) -> Vec<DocumentSymbol> {
     let manual = &snapshot.project.manual;
     let here = |span: &Span| span.path() == file;
@@ -121,7 +121,7 @@ fn group(own: &Group, columns: Columns) -> DocumentSymbol {
     )
 }
 
-/// Everything with a name that has the query's letters in their order.
+/// Everything whose name contains the query's letters in order.
 pub fn of_manual(snapshot: &Snapshot, query: &str, columns: Columns) -> Vec<SymbolInformation> {
     let manual = &snapshot.project.manual;
     let nodes = &snapshot.project.nodes;

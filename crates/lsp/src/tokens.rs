@@ -1,5 +1,5 @@
-//! What words mean, for colours: kinds, attributes and values of fences, names of values in
-//! scripts, elisions, prompts. What a shell's own words are, the editor's grammar says.
+//! Semantic tokens: kinds, attributes and values of fences, names of values in scripts, elisions,
+//! prompts. The editor's grammar colours the shell's own words.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,7 +22,7 @@ enum Kind {
     Operator,
 }
 
-/// A value of the nodes cannot be set by a script.
+/// A script cannot set a node's value.
 const OF_NODES: u32 = 1;
 
 pub fn legend() -> SemanticTokensLegend {
@@ -70,7 +70,7 @@ fn token(at: usize, word: &str, kind: Kind) -> Token {
     }
 }
 
-/// Of the opening line: the kind, attributes, and what they are given.
+/// The tokens of an opening line: the kind, attributes, and their values.
 fn words(fence: &Fence<'_>, tokens: &mut Vec<Token>) {
     let mut at = fence.at;
     for (number, word) in fence.info.split(' ').enumerate() {
@@ -96,7 +96,7 @@ fn words(fence: &Fence<'_>, tokens: &mut Vec<Token>) {
     }
 }
 
-/// Names that some procedure or the nodes give a value.
+/// Names that some procedure or the nodes define.
 struct Known {
     nodes: BTreeSet<String>,
 }
@@ -147,7 +147,7 @@ fn body(
     }
 }
 
-/// `$name` and `${name}`, each with the place of the name.
+/// `$name` and `${name}`, each with the offset of the name.
 pub fn mentions(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices('$').filter_map(|(at, _)| {
         let start = at + 1 + usize::from(text[at + 1..].starts_with('{'));
@@ -175,7 +175,7 @@ fn elisions(body: &str, start: usize, tokens: &mut Vec<Token>) {
     }
 }
 
-/// As the protocol has them: each relative to the one before, in the editor's columns. One walk
+/// Encodes for the protocol: each relative to the one before, in the editor's columns. One pass
 /// over the text.
 fn encoded(text: &str, tokens: &[Token], columns: Columns) -> Vec<SemanticToken> {
     let mut found = Vec::with_capacity(tokens.len());

@@ -1,4 +1,4 @@
-//! What runs where, and in which version.
+//! Which version of each application runs where.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct ApplicationView {
     pub manual: String,
     /// Its name.
     pub id: String,
-    /// Its procedures: a pattern.
+    /// The pattern of its procedures.
     pub procedures: String,
     /// Where it runs.
     pub hosts: Vec<ApplicationHost>,
@@ -24,17 +24,17 @@ pub struct ApplicationView {
 pub struct ApplicationHost {
     /// The host.
     pub id: String,
-    /// What the last run that ended OK there has captured; none where no run has.
+    /// The version that the last OK run there captured; none if there was no such run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// That run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// When it ended: as of then the version was seen.
+    /// When that run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Time>,
-    /// The last run of these procedures there since, which did not end OK: the host may be
-    /// otherwise by now.
+    /// The last later run of these procedures there, if it did not end OK: the host may have
+    /// changed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
 }

@@ -1,9 +1,9 @@
-//! The approval of a part: what is signed, and how it is said.
+//! The approval of a part: the signed document and its statement.
 //!
-//! A [`Document`] has everything that will be done on the machines of a part. Its SHA-256 stands
-//! in a short text, which a person signs with an ssh key in the namespace [`namespace`]. The
-//! gateway verifies the signature, and the runner verifies it again: with its own allowed signers
-//! and a document that it makes itself.
+//! A [`Document`] contains everything that will be done on the nodes of a part. A person signs a
+//! short text with its SHA-256, using an ssh key in the namespace [`namespace`]. The gateway
+//! verifies the signature, and the runner verifies it again, with its own list of signers and a
+//! document that it makes itself.
 
 use std::collections::BTreeMap;
 
@@ -12,46 +12,46 @@ use serde::{Deserialize, Serialize};
 use crate::Time;
 use crate::state::Confirm;
 
-/// The longest time for which an approval may be given: 31 days, in seconds.
+/// The longest validity of an approval: 31 days, in seconds.
 pub const LONGEST: i64 = 31 * 24 * 3600;
-/// So long after its end an approval still covers a part that had begun before: as long as a node
-/// remembers the runs that it has had. In seconds.
+/// How long after its end an approval covers a part that had begun before: as long as a node
+/// remembers its runs. In seconds.
 pub const AFTER_BEGIN: i64 = 7 * 24 * 3600;
 
-/// How many approvals are wanted, and whose.
+/// How many approvals are required, and whose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Need {
-    /// How many different people, the one who asks not among them.
+    /// How many different people, without the person who ordered the run.
     pub count: u32,
-    /// Whose, as the rule writes it: people and `@groups`. Empty for everybody who has the verb
+    /// Whose, as written in the rule: people and `@groups`. Empty: everybody with the verb
     /// `approve`.
     pub by: Vec<String>,
-    /// The people whom `by` names.
+    /// The people in `by`.
     pub people: Vec<String>,
-    /// What asks for it: `access.yaml:7`, or the node's value.
+    /// What requires it: `access.yaml:7`, or the node's value.
     pub place: String,
 }
 
-/// All that will be done on the machines of a part: JSON, which is signed byte for byte.
+/// Everything that will be done on the nodes of a part: JSON, which is signed byte for byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Document {
     /// The procedure.
     pub procedure: String,
-    /// What was given.
+    /// The arguments.
     pub arguments: BTreeMap<String, String>,
-    /// Each machine, and how it is reached.
+    /// Each node, and how it is reached.
     pub machines: BTreeMap<String, String>,
-    /// SHA-256 over what of each machine's plan is not text for people: checks with their values,
-    /// options of the connection, places of secrets.
+    /// SHA-256 over the parts of each node's plan that are not displayed: checks with their values,
+    /// connection options, places of secrets.
     pub sums: BTreeMap<String, String>,
-    /// The plan of each machine, as in the journal's `run-started`.
+    /// The plan of each node, as in the journal's `run-started`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub plans: serde_json::Value,
 }
 
-/// What is signed.
+/// The signed statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement<'a> {
     /// The run.
@@ -60,16 +60,16 @@ pub struct Statement<'a> {
     pub node: &'a str,
     /// SHA-256 of the [`Document`].
     pub sha256: &'a str,
-    /// Who has asked for the run.
+    /// The person who ordered the run.
     pub asked_by: &'a str,
-    /// What becomes of confirmations, and which steps: [`manner`].
+    /// How confirmations are answered, and which steps run: [`manner`].
     pub manner: &'a str,
-    /// When the approval ends.
+    /// When the approval expires.
     pub not_after: &'a str,
 }
 
 impl Statement<'_> {
-    /// The text that is signed.
+    /// The signed text.
     #[must_use]
     pub fn text(&self) -> String {
         let Statement {
@@ -84,8 +84,8 @@ impl Statement<'_> {
     }
 }
 
-/// `confirmations are asked, steps 2 to the last`: how a part was asked for. A halted part that is
-/// gone on with at another step, or to another one, is approved again: that is another manner.
+/// `confirmations are asked, steps 2 to the last`: the options of a part. A halted part that
+/// continues with other steps has other options, and needs a new approval.
 #[must_use]
 pub fn manner(confirm: Confirm, start_at: Option<usize>, stop_after: Option<usize>) -> String {
     let first = start_at.map_or_else(|| "the first".to_owned(), |step| step.to_string());
@@ -100,7 +100,7 @@ fn confirmations(confirm: Confirm) -> &'static str {
     }
 }
 
-/// The namespace of these signatures: an approval for another gateway is none here.
+/// The namespace of these signatures: an approval for another gateway is invalid.
 #[must_use]
 pub fn namespace(gateway: &str) -> String {
     format!("opsbook-approve@{gateway}")
@@ -111,64 +111,64 @@ pub fn namespace(gateway: &str) -> String {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Approve {
-    /// When the approval ends, `2026-11-29T18:00:00Z`: a part that has not begun by then waits
-    /// again.
+    /// When the approval expires, `2026-11-29T18:00:00Z`: a part that has not begun by then needs a
+    /// new approval.
     pub not_after: Time,
-    /// The parts that are approved.
+    /// The approved parts.
     pub parts: Vec<ApprovedPart>,
 }
 
-/// A part that is approved.
+/// An approved part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovedPart {
     /// The node.
     pub node: String,
-    /// SHA-256 of the document that was shown.
+    /// SHA-256 of the displayed document.
     pub sha256: String,
     /// The armoured signature of `ssh-keygen -Y sign` over the text.
     pub signature: String,
 }
 
-/// An approval that was given.
+/// An approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovalView {
     /// The part.
     pub node: String,
-    /// Who approved.
+    /// The person who approved.
     pub by: String,
     /// When.
     pub at: Time,
-    /// When it ends.
+    /// When it expires.
     pub not_after: Time,
 }
 
-/// Of work: what its approvals are of, for a runner to verify.
+/// The approvals of a part, for verification by a runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Consent {
-    /// SHA-256 of the document that was approved.
+    /// SHA-256 of the approved document.
     pub sha256: String,
-    /// How it was asked for: [`manner`].
+    /// The options of the part: [`manner`].
     pub manner: String,
     /// The approvals.
     pub approvals: Vec<ApprovalOut>,
 }
 
-/// An approval, for a runner to verify.
+/// An approval, for verification by a runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovalOut {
-    /// Who approved, as the allowed signers name them.
+    /// The person who approved, as named in the list of signers.
     pub by: String,
     /// The armoured signature over the text.
     pub signature: String,
-    /// When it ends.
+    /// When it expires.
     pub not_after: Time,
-    /// Their groups, as an identity provider has told the gateway: of those for which the manual's
-    /// rules ask. A runner counts them where it is told to believe that.
+    /// Their groups from an identity provider, as far as the manual's rules use them. A runner
+    /// counts them only if it is configured to trust them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
 }

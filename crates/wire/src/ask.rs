@@ -1,4 +1,4 @@
-//! A wish to run something, and what a gateway knows of procedures and hosts.
+//! Orders of runs, and the gateway's data about procedures and hosts.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::state::{RunState, Verb};
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ask {
-    /// Which manual; none where the gateway has one.
+    /// The manual; optional if the gateway has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<String>,
     /// The id of the procedure.
@@ -23,25 +23,25 @@ pub struct Ask {
     /// Arguments of the procedure. Never secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arguments: BTreeMap<String, String>,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The ticket that it belongs to.
+    /// The ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
     /// Sizes of the batches: `1,5,25%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,
-    /// Nodes that may end badly before no further batch is started.
+    /// How many nodes may fail before no further batch begins.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_fail: u32,
     /// Number of the first step to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<usize>,
-    /// Number of the step after which it holds.
+    /// Number of the step after which it halts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_after: Option<usize>,
-    /// Whether confirmations are asked.
+    /// How confirmations are answered.
     #[serde(default)]
     pub confirm: Confirm,
     /// SHA-256 of the page that the person read. Another page is refused.
@@ -54,7 +54,7 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// The answer to an ask.
+/// The answer to an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Asked {
@@ -64,30 +64,30 @@ pub struct Asked {
     pub state: RunState,
     /// Its parts.
     pub parts: Vec<AskedPart>,
-    /// What is waited for.
+    /// The missing approvals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wants: Option<Approvals>,
 }
 
-/// How many approvals a run waits for, and whose.
+/// The approvals that a run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Approvals {
-    /// How many.
+    /// The number of approvals.
     pub approvals: u32,
-    /// Of whom: people and `@groups`; those who have the verb `approve` where it is empty.
+    /// Whose: people and `@groups`; empty for everybody with the verb `approve`.
     pub by: String,
 }
 
-/// A part of a run that was asked for.
+/// A part of an ordered run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AskedPart {
-    /// The node. Of a procedure with roles, whose machines are one part, `*`.
+    /// The node; `*` for a procedure with roles, whose nodes are one part.
     pub node: String,
-    /// The segment whose runners do it.
+    /// The segment of its runners.
     pub segment: String,
-    /// Of its plan.
+    /// The hash of its plan.
     pub plan_sha256: String,
 }
 
@@ -95,7 +95,7 @@ pub struct AskedPart {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HostView {
-    /// The manual whose `nodes.yaml` names it.
+    /// The manual with this node.
     pub manual: String,
     /// Its name.
     pub id: String,
@@ -103,14 +103,14 @@ pub struct HostView {
     pub segment: String,
     /// Its groups.
     pub groups: Vec<String>,
-    /// The run that is under way there, as the gateway knows it.
+    /// The run that currently holds the node, as far as the gateway knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
     /// What the person may do there: `run web.deploy`.
     pub may: Vec<String>,
 }
 
-/// `GET /v1/procedures/{id}`: what the card of a procedure needs.
+/// `GET /v1/procedures/{id}`: the data of a procedure's card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProcedureView {
@@ -122,14 +122,14 @@ pub struct ProcedureView {
     pub title: String,
     /// The page's file in the manual.
     pub page: String,
-    /// SHA-256 of what the page says, with what it includes.
+    /// SHA-256 of the page, with its includes.
     pub page_sha256: String,
-    /// The manual's revision, where it has one.
+    /// The manual's revision, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// What may be given.
+    /// Its parameters.
     pub parameters: Vec<Parameter>,
-    /// Its roles; none where it runs on each node by itself.
+    /// Its roles; empty if it runs on each node separately.
     pub roles: Vec<String>,
     /// Its steps.
     pub steps: Vec<StepView>,
@@ -143,25 +143,25 @@ pub struct ProcedureView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Explained {
-    /// The person may.
+    /// Whether the person may do it.
     pub granted: bool,
-    /// The place of the rule that grants it; none where there are no rules, and all is granted.
+    /// The place of the rule that grants it; none if there are no rules, and everything is granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Every rule that was looked at.
+    /// Every examined rule.
     pub rules: Vec<Rule>,
-    /// Of `run`: the approvals that are wanted before it begins.
+    /// For `run`: the approvals that are required before it begins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<crate::approve::Need>,
 }
 
-/// A rule, as it answers one question.
+/// A rule's answer to one question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rule {
     /// `access.yaml:7`
     pub place: String,
-    /// What of it does not hold; nothing where it grants.
+    /// The conditions that do not hold; empty if it grants.
     pub against: Vec<String>,
 }
 
@@ -171,10 +171,10 @@ pub struct Rule {
 pub struct Parameter {
     /// Its name.
     pub name: String,
-    /// The author's explanation.
+    /// The author's description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// What it is where nobody says anything; none where a value has to be given.
+    /// The default; none if a value is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
 }
@@ -191,7 +191,7 @@ pub struct StepView {
     pub title: String,
 }
 
-/// `GET /v1/runs/{run}/plan?node=`: the texts exactly as they would run.
+/// `GET /v1/runs/{run}/plan?node=`: the exact texts that will run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanView {
@@ -202,14 +202,14 @@ pub struct PlanView {
     /// The plan of each node, as in the journal's `run-started`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub plans: serde_json::Value,
-    /// By the part: the [`crate::approve::Document`] that is approved, byte for byte. Only of
-    /// parts that have to be approved.
+    /// For each part, the [`crate::approve::Document`] to approve, byte for byte. Only for parts
+    /// that need approval.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub documents: BTreeMap<String, String>,
-    /// How it was asked for, as it stands in what is signed.
+    /// The options of the run, as in the signed statement.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub manner: String,
-    /// The same by the part: one that is gone on with at another step has a manner of its own.
+    /// The options of each part: a part that is resumed at another step has its own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub manners: BTreeMap<String, String>,
 }

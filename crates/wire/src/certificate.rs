@@ -1,26 +1,27 @@
-//! A certificate with which a runner logs in at the nodes of one part or one round of checks.
+//! Certificates with which a runner logs in to the nodes of one part or one round of checks.
 
 use serde::{Deserialize, Serialize};
 
 use crate::runner::PartKey;
 
-/// `POST /v1/runner/certificate`: the gateway says for whom and how long it is good.
+/// `POST /v1/runner/certificate`: requests a certificate. The gateway chooses its principals and
+/// lifetime.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateIn {
-    /// For what: something that this runner holds.
+    /// The work that this runner holds.
     pub held: Held,
-    /// A public key of ssh, as it stands in a file: `ssh-ed25519 AAAA…`.
+    /// An ssh public key, as in a file: `ssh-ed25519 AAAA…`.
     pub public_key: String,
 }
 
-/// What a runner holds.
+/// Work that a runner holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Held {
-    /// A part, under this lease.
+    /// A part, with this lease.
     Part(PartKey),
     /// A round of checks, by its name.
     Round(String),
@@ -30,8 +31,8 @@ pub enum Held {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateOut {
-    /// As it stands in a file.
+    /// The certificate, as in a file.
     pub certificate: String,
-    /// For how many seconds it is good from now on.
+    /// Its remaining lifetime in seconds.
     pub seconds: u64,
 }

@@ -1,5 +1,5 @@
-//! Checks that are asked on a schedule: what a runner is given, what it says of them, and what is
-//! known of each check since when.
+//! Scheduled checks: a runner's work and results, and each check's outcome with the time since when
+//! it has it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,32 +7,32 @@ use crate::Time;
 use crate::source::Source;
 use crate::state::NodeLogin;
 
-/// Nodes of one round: a schedule over more is several rounds.
+/// The most nodes of one round: a schedule for more nodes has several rounds.
 pub const NODES: usize = 100;
-/// Results of one round.
+/// The most results of one round.
 pub const RESULTS: usize = 20_000;
-/// Runs of which a node may have a trace.
+/// The most traces of runs on a node.
 pub const TRACES: usize = 250;
-/// Bytes of what was seen of one check that does not hold.
+/// The most bytes of evidence of one check.
 pub const EVIDENCE: usize = 1_000;
-/// Seconds that a round may take; then it is given to another runner.
+/// The time limit of a round in seconds; then another runner gets it.
 pub const LIMIT: u64 = 600;
 
-/// What became of a check.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Outcome {
     /// It holds.
     Held,
-    /// It was looked at, and does not hold.
+    /// It was evaluated, and does not hold.
     Failed,
-    /// Nobody could look.
+    /// It could not be evaluated.
     Unknown,
 }
 
 impl Outcome {
-    /// Every value.
+    /// All values.
     pub const ALL: [Outcome; 3] = [Outcome::Held, Outcome::Failed, Outcome::Unknown];
 
     /// Its word.
@@ -45,7 +45,7 @@ impl Outcome {
         }
     }
 
-    /// The value of a word.
+    /// Parses a word.
     #[must_use]
     pub fn of(word: &str) -> Option<Outcome> {
         Outcome::ALL
@@ -62,43 +62,43 @@ pub struct Round {
     pub id: String,
     /// The manual.
     pub manual: String,
-    /// Where its files are.
+    /// The source of its files.
     pub source: Source,
-    /// The nodes that are asked.
+    /// The nodes.
     pub nodes: Vec<String>,
-    /// Which checks: `GROUP::CHECK` with `*` and `?`.
+    /// The checks: `GROUP::CHECK` with `*` and `?`.
     pub checks: Vec<String>,
-    /// How the runner logs in at the nodes.
+    /// How the runner logs in to the nodes.
     #[serde(default, skip_serializing_if = "NodeLogin::is_own")]
     pub login: NodeLogin,
-    /// Whether the gateway takes what nodes have of runs.
+    /// Whether the gateway accepts traces of runs.
     #[serde(default)]
     pub traces: Traces,
 }
 
-/// Whether a round tells of which runs its nodes have a trace. Older gateways take none.
+/// Whether a round reports the traces of runs on its nodes. Older gateways do not accept them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Traces {
-    /// It does not.
+    /// No traces.
     #[default]
     Left,
-    /// It does.
+    /// With traces.
     Told,
 }
 
-/// `POST /v1/runner/checks`: what became of a round.
+/// `POST /v1/runner/checks`: the results of a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Checked {
     /// The round.
     pub id: String,
-    /// Each node that was asked.
+    /// The evaluated nodes.
     #[serde(default)]
     pub nodes: Vec<CheckedNode>,
-    /// Why there are no results, where there are none.
+    /// Why there are no results, if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -110,18 +110,18 @@ pub struct Checked {
 pub struct CheckedNode {
     /// Its name.
     pub node: String,
-    /// Those that hold.
+    /// The checks that hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
-    /// The others.
+    /// The other checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<NotHeld>,
-    /// The runs of which it has a trace.
+    /// The runs that left a trace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<crate::sync::Trace>,
 }
 
-/// A check that does not hold, or at which nobody could look.
+/// A check that does not hold, or that could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -130,7 +130,7 @@ pub struct NotHeld {
     pub check: String,
     /// `failed` or `unknown`.
     pub outcome: Outcome,
-    /// What was seen, or why nobody could look.
+    /// The evidence, or why it could not be evaluated.
     pub evidence: String,
     /// `file:line` in the manual.
     pub place: String,
@@ -140,11 +140,12 @@ pub struct NotHeld {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Taken {
-    /// False where the round is somebody else's by now: the results were left out.
+    /// False if the round belongs to another runner by now: the results were ignored.
     pub taken: bool,
 }
 
-/// `GET /v1/checks?node=&check=&outcome=&history=`: a check on a node, and since when it is so.
+/// `GET /v1/checks?node=&check=&outcome=&history=`: the outcome of a check on a node, and since
+/// when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CheckView {
@@ -154,25 +155,25 @@ pub struct CheckView {
     pub node: String,
     /// `GROUP::CHECK`
     pub check: String,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// Since when.
     pub since: Time,
-    /// Until when, where it is not so any more.
+    /// Until when, if it has another outcome now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
-    /// When it was looked at last.
+    /// When it was last evaluated.
     pub seen: Time,
-    /// The last run on the node that the gateway knows, from before it became so.
+    /// The last known run on the node before the outcome changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_before: Option<String>,
-    /// What was seen, where it does not hold.
+    /// The evidence, if it does not hold.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub evidence: String,
-    /// `file:line` in the manual, where it does not hold.
+    /// `file:line` in the manual, if it does not hold.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub place: String,
-    /// The schedule that asks it.
+    /// Its schedule.
     pub schedule: String,
 }
 
@@ -182,9 +183,9 @@ pub struct CheckView {
 pub struct ScheduleView {
     /// Its name.
     pub name: String,
-    /// What it asks or runs.
+    /// What it checks or runs.
     pub what: String,
-    /// On which nodes.
+    /// Its nodes.
     pub nodes: String,
     /// Seconds between two ticks.
     pub every: u64,
@@ -193,7 +194,7 @@ pub struct ScheduleView {
     pub last: Option<Time>,
     /// The next one.
     pub next: Time,
-    /// Why its last tick came to nothing.
+    /// Why its last tick failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

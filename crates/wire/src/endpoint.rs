@@ -1,4 +1,4 @@
-//! The paths of the interface, as axum writes them: `{name}` stands for one segment.
+//! The paths of the interface, in axum's notation: `{name}` is one segment.
 
 /// `GET`: [`crate::About`]; without a login.
 pub const ABOUT: &str = "/v1";
@@ -6,17 +6,17 @@ pub const ABOUT: &str = "/v1";
 pub const OPENAPI: &str = "/v1/openapi.json";
 /// `GET`: [`crate::Me`]
 pub const ME: &str = "/v1/me";
-/// `POST`: [`crate::Linked`]; by the token or on the socket.
+/// `POST`: [`crate::Linked`]; with the token or on the socket.
 pub const LOGIN_LINK: &str = "/v1/login/link";
-/// `GET ?key=`: sets the cookie of a browser, once.
+/// `GET ?key=`: sets a browser's cookie, once.
 pub const LOGIN: &str = "/login";
 /// `GET`: [`crate::login::Nonce`]; without a login.
 pub const LOGIN_SSH_NONCE: &str = "/v1/login/ssh/nonce";
 /// `POST` [`crate::login::SshLogin`]: [`crate::LoggedIn`]; without a login.
 pub const LOGIN_SSH: &str = "/v1/login/ssh";
-/// `GET`: sends a browser to the identity provider.
+/// `GET`: redirects a browser to the identity provider.
 pub const LOGIN_OIDC: &str = "/login/oidc";
-/// `GET ?code=&state=`: where the provider sends it back.
+/// `GET ?code=&state=`: where the provider redirects it back.
 pub const LOGIN_OIDC_BACK: &str = "/login/oidc/callback";
 /// `POST`: [`crate::login::DeviceLogin`]; without a login.
 pub const LOGIN_DEVICE: &str = "/v1/login/device";
@@ -24,7 +24,7 @@ pub const LOGIN_DEVICE: &str = "/v1/login/device";
 pub const LOGIN_DEVICE_POLL: &str = "/v1/login/device/poll";
 /// `POST` [`crate::login::CiLogin`]: [`crate::LoggedIn`]; without a login.
 pub const LOGIN_CI: &str = "/v1/login/ci";
-/// `POST`: the login of this request ends.
+/// `POST`: ends the login of this request.
 pub const LOGOUT: &str = "/v1/logout";
 /// `GET ?select=`: an array of [`crate::HostView`]
 pub const HOSTS: &str = "/v1/hosts";
@@ -34,7 +34,7 @@ pub const PROCEDURES: &str = "/v1/procedures";
 pub const PROCEDURE: &str = "/v1/procedures/{id}";
 /// `GET ?person=&verb=&procedure=&node=`: [`crate::ask::Explained`]
 pub const EXPLAIN: &str = "/v1/explain";
-/// `POST` [`crate::Ask`]: 201 [`crate::Asked`], or 200 where the key was known.
+/// `POST` [`crate::Ask`]: 201 [`crate::Asked`], or 200 if the key was known.
 pub const ASKS: &str = "/v1/asks";
 /// `GET ?node=&procedure=&state=&by=&after=`: [`crate::RunsPage`]
 pub const RUNS: &str = "/v1/runs";
@@ -42,12 +42,12 @@ pub const RUNS: &str = "/v1/runs";
 pub const RUN: &str = "/v1/runs/{run}";
 /// `GET ?node=`: [`crate::ask::PlanView`]
 pub const PLAN: &str = "/v1/runs/{run}/plan";
-/// `GET ?after=&node=`: `text/event-stream`; lines with `Accept: application/x-ndjson`, which end
-/// where the store does.
+/// `GET ?after=&node=`: `text/event-stream`; with `Accept: application/x-ndjson`, the lines in the
+/// store.
 pub const EVENTS: &str = "/v1/runs/{run}/events";
-/// `GET ?node=&step=&stream=&from=&to=`: what a step printed, as text.
+/// `GET ?node=&step=&stream=&from=&to=`: a step's output, as text.
 pub const OUTPUT: &str = "/v1/runs/{run}/output";
-/// `POST` [`crate::AnswerIn`]: [`crate::Answered`], or 409 with the answer that won.
+/// `POST` [`crate::AnswerIn`]: [`crate::Answered`], or 409 with the first answer.
 pub const ANSWERS: &str = "/v1/runs/{run}/answers";
 /// `GET`: [`crate::record::Record`]
 pub const RECORD: &str = "/v1/runs/{run}/record";
@@ -75,19 +75,19 @@ pub const FINDINGS: &str = "/v1/findings";
 pub const APPLICATIONS: &str = "/v1/applications";
 /// `GET ?manual=`: [`crate::application::ApplicationView`]
 pub const APPLICATION: &str = "/v1/applications/{id}";
-/// `GET`: the process is up; without a login.
+/// `GET`: the process is running; without a login.
 pub const HEALTHZ: &str = "/healthz";
 /// `GET`: a write was committed within five seconds; without a login.
 pub const READYZ: &str = "/readyz";
 /// `GET`: for Prometheus.
 pub const METRICS: &str = "/metrics";
-/// `POST` [`crate::Enroll`]: [`crate::Enrolled`]; by its token.
+/// `POST` [`crate::Enroll`]: [`crate::Enrolled`]; with a token.
 pub const RUNNER_ENROLL: &str = "/v1/runner/enroll";
-/// `POST` [`crate::runner::Renew`]: [`crate::Enrolled`]; by the certificate before.
+/// `POST` [`crate::runner::Renew`]: [`crate::Enrolled`]; with the current certificate.
 pub const RUNNER_RENEW: &str = "/v1/runner/renew";
 /// `POST ?wait=N` [`crate::Hello`]: [`crate::News`]
 pub const RUNNER_WORK: &str = "/v1/runner/work";
-/// `POST` [`crate::Hello`] (its `room` does not count): [`crate::News`]
+/// `POST` [`crate::Hello`] (its `room` is ignored): [`crate::News`]
 pub const RUNNER_BEAT: &str = "/v1/runner/beat";
 /// `POST` [`crate::Lines`]: [`crate::Acked`]
 pub const RUNNER_EVENTS: &str = "/v1/runner/events";
@@ -98,7 +98,7 @@ pub const RUNNER_CERTIFICATE: &str = "/v1/runner/certificate";
 /// `GET`: the archive of a manual, `application/x-tar`.
 pub const RUNNER_MANUAL: &str = "/v1/runner/manual/{manual}/{archive}";
 
-/// A path with its places filled in.
+/// A path with its placeholders filled in.
 ///
 /// ```
 /// use opsbook_wire::endpoint;

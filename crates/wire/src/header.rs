@@ -1,26 +1,26 @@
-//! Names of HTTP headers, in the spelling of HTTP/2.
+//! Names of HTTP headers, in lower case as in HTTP/2.
 
-/// Every request: the version of the program that asks, `0.4.1`.
+/// Every request: the version of the client, `0.4.1`.
 pub const VERSION: &str = "opsbook-version";
-/// Every request: the version of this interface, `1`. Required on each request that changes
-/// something: a page of another site cannot set it, so it also guards against forged requests.
+/// Every request: the version of this interface, `1`. Required for changes: a page of another site
+/// cannot set it, so it also prevents forged requests.
 pub const API: &str = "opsbook-api";
 /// Every request: how the program was installed, see [`crate::version::Installed`].
 pub const INSTALLED: &str = "opsbook-installed";
-/// Every answer: the version that the gateway would like its clients to have.
+/// Every answer: the version that clients should have.
 pub const WANTS: &str = "opsbook-wants";
-/// An answer to a program that is older than wanted: the command that brings the wanted version.
+/// In an answer to an older program: the command that installs the wanted version.
 pub const UPGRADE: &str = "opsbook-upgrade";
 /// Every answer: the oldest version that is served.
 pub const OLDEST: &str = "opsbook-oldest";
-/// `POST /v1/asks`: a name of the client's for this ask. The same name makes one run.
+/// `POST /v1/asks`: the client's key for this order. The same key makes one run.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// `POST /v1/asks` that is made again, because the gateway has lost it: the name that its run had.
+/// `POST /v1/asks`, repeated because the gateway has lost it: the name of its run.
 pub const RUN: &str = "opsbook-run";
-/// A runner that was not enrolled: a name of its folder, so that two of one user of one machine are
-/// two runners.
+/// The folder name of a runner that was not enrolled: it distinguishes two runners of one user on
+/// one machine.
 pub const RUNNER: &str = "opsbook-runner";
-/// Where a stream of events goes on: `NODE:EPOCH:SEQ`, see [`crate::Cursor`].
+/// Where a stream of events continues: `NODE:EPOCH:SEQ`, see [`crate::Cursor`].
 pub const LAST_EVENT_ID: &str = "last-event-id";
 /// The content type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";

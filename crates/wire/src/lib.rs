@@ -1,10 +1,10 @@
-//! What clients, runners and the gateway say to each other: types and rules, no I/O.
+//! The messages between clients, runners and the gateway: types and rules, no I/O.
 //!
-//! Every body is JSON. Fields are added, never renamed. A reader ignores fields that it does not
-//! know, except in an [`Ask`] and in what else starts or changes something: there an unknown
-//! field is refused, because what it means would be left out in silence.
+//! Every body is JSON. Fields are added, never renamed. A reader ignores unknown fields, except in
+//! an [`Ask`] and other requests that start or change something: there, ignoring a field could
+//! silently change the meaning.
 //!
-//! One value on its way:
+//! An example:
 //!
 //! ```text
 //!  Ask --POST /v1/asks--> gateway --> Asked { run, parts }

@@ -1,29 +1,29 @@
-//! Bounds of what is sent. The receiver checks them; the sender keeps to them.
+//! Size limits. The receiver enforces them; the sender respects them.
 
-/// Bytes of the body of a request that has no bound of its own.
+/// The default limit of a request's body, in bytes.
 pub const BODY: usize = 64 * 1024;
-/// Bytes of a body of [`crate::Lines`].
+/// The most bytes of a body of [`crate::Lines`].
 pub const LINES_BODY: usize = 1024 * 1024;
-/// Bytes of one journal line.
+/// The most bytes of one journal line.
 pub const LINE: usize = 512 * 1024;
-/// Nodes of an ask.
+/// The most nodes of an order.
 pub const NODES: usize = 10_000;
-/// Arguments of an ask.
+/// The most arguments of an order.
 pub const ARGUMENTS: usize = 64;
-/// Bytes of an argument's value, a reason, a note, an answer.
+/// The most bytes of an argument's value, a reason, a note, an answer.
 pub const TEXT: usize = 8 * 1024;
-/// Bytes of a name: of a run, node, procedure, person, runner, segment.
+/// The most bytes of a name: of a run, node, procedure, person, runner, segment.
 pub const NAME: usize = 256;
-/// Parts that a runner may hold at a time.
+/// The most parts that a runner may hold.
 pub const PARTS: usize = 1_000;
-/// Seconds that a request may wait for news.
+/// The longest time in seconds that a request may wait for news.
 pub const WAIT: u64 = 30;
-/// Runs on a page.
+/// The most runs on a page.
 pub const PAGE: u32 = 100;
-/// Bytes of the archive of a manual.
+/// The most bytes of a manual's archive.
 pub const ARCHIVE: usize = 64 * 1024 * 1024;
 
-/// The name of a run: `20261121-093851-94f4`.
+/// Whether a text is the name of a run: `20261121-093851-94f4`.
 #[must_use]
 pub fn is_run(text: &str) -> bool {
     let digits =
@@ -36,8 +36,8 @@ pub fn is_run(text: &str) -> bool {
     matches!(parts[..], [day, time, rest] if digits(day, 8) && digits(time, 6) && last(rest))
 }
 
-/// A name as it may stand in a path of the API: not empty, bounded, without control characters,
-/// `/`, `\` or white space.
+/// Whether a text is a valid name in a path of the API: not empty, limited in length, without
+/// control characters, `/`, `\` or white space.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     let odd =

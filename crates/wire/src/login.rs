@@ -1,10 +1,10 @@
-//! Who asks: what a gateway says of itself without a login, and how one logs in.
+//! Logins, and the public data of a gateway.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
 
-/// `GET /v1`: what a gateway says to everybody.
+/// `GET /v1`: the public data of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct About {
@@ -14,7 +14,7 @@ pub struct About {
     pub version: String,
     /// The versions of this interface that it serves.
     pub api: Vec<u32>,
-    /// How one may log in.
+    /// The available ways to log in.
     pub login: Vec<LoginWay>,
     /// Its segments.
     pub segments: Vec<String>,
@@ -25,23 +25,23 @@ pub struct About {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum LoginWay {
-    /// By being a user of the gateway's machine: its socket says who calls.
+    /// As a user of the gateway's machine: the socket identifies the caller.
     Peer,
-    /// By a token in a file that only this user can read.
+    /// With a token in a private file.
     Token,
-    /// By a signature with an ssh key.
+    /// With a signature of an ssh key.
     Ssh,
-    /// By an identity provider.
+    /// At an identity provider.
     Oidc,
-    /// By a token of a CI.
+    /// With a token of a CI system.
     Ci,
-    /// A word of a newer gateway.
+    /// A way of a newer gateway.
     #[serde(other)]
     Other,
 }
 
 impl LoginWay {
-    /// As it is written.
+    /// The word.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -55,18 +55,18 @@ impl LoginWay {
     }
 }
 
-/// The file `.opsbook/gateway/address.json` beside a manual: where the gateway of this manual
-/// listens on this machine. It is there for as long as the gateway runs. Beside it lies `token`,
-/// mode 0600: a token that is good on `url`.
+/// The file `.opsbook/gateway/address.json` next to a manual: the local address of this manual's
+/// gateway. It exists as long as the gateway runs. The file `token` next to it, mode 0600, contains
+/// a token for `url`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Local {
     /// `http://127.0.0.1:PORT`
     pub url: String,
-    /// The path of the unix socket; who connects there is who the kernel says.
+    /// The path of the unix socket; the kernel identifies the caller.
     pub socket: String,
 }
 
-/// `GET /v1/me`: who is logged in.
+/// `GET /v1/me`: the logged-in person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Me {
@@ -78,36 +78,36 @@ pub struct Me {
     pub way: LoginWay,
 }
 
-/// A login: `Authorization: Bearer TOKEN` from now on.
+/// A login, for `Authorization: Bearer TOKEN`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoggedIn {
-    /// Who is logged in.
+    /// The person.
     pub person: String,
     /// The token.
     pub token: String,
-    /// When it ends.
+    /// When it expires.
     pub until: Time,
 }
 
-/// `POST /v1/login/link`: an address that logs a browser in, once.
+/// `POST /v1/login/link`: a link that logs a browser in once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Linked {
     /// The address.
     pub url: String,
-    /// When it ends.
+    /// When it expires.
     pub until: Time,
 }
 
-/// `GET /v1/login/ssh/nonce`: what is to be signed.
+/// `GET /v1/login/ssh/nonce`: the text to sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Nonce {
-    /// Good once, for a minute.
+    /// Valid once, for a minute.
     pub nonce: String,
-    /// The namespace of the signature: `ssh-keygen -Y sign -n NAMESPACE`, over the nonce and a
-    /// line end.
+    /// The namespace of the signature: `ssh-keygen -Y sign -n NAMESPACE`, over the nonce and a line
+    /// end.
     pub namespace: String,
 }
 
@@ -116,7 +116,7 @@ pub struct Nonce {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SshLogin {
-    /// Who signs, as the allowed signers name them.
+    /// The signer, as named in the list of signers.
     pub signer: String,
     /// The nonce.
     pub nonce: String,
@@ -124,22 +124,22 @@ pub struct SshLogin {
     pub signature: String,
 }
 
-/// `POST /v1/login/device`: a person logs in with any browser, for a program that has none.
+/// `POST /v1/login/device`: a person uses any browser to log in a program without one.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceLogin {
-    /// With it the program asks whether they have: a secret of the program's.
+    /// The program's secret for polling.
     pub device_code: String,
-    /// What the person types there.
+    /// The code that the person types.
     pub user_code: String,
-    /// Where.
+    /// The address to open.
     pub address: String,
-    /// The same with the code in it.
+    /// The same address with the code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_address: Option<String>,
-    /// How long that is good.
+    /// How long it is valid, in seconds.
     pub seconds: u64,
-    /// How many seconds lie between two questions, at least.
+    /// The least number of seconds between two polls.
     pub interval: u64,
 }
 
@@ -154,7 +154,7 @@ impl std::fmt::Debug for DeviceLogin {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DevicePoll {
-    /// Of [`DeviceLogin`].
+    /// The code of [`DeviceLogin`].
     pub device_code: String,
 }
 
@@ -162,10 +162,10 @@ pub struct DevicePoll {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DevicePolled {
-    /// Not yet: how many seconds more than before are to lie between two questions.
+    /// Not yet: how many more seconds to wait between two polls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<u64>,
-    /// They have.
+    /// The login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<LoggedIn>,
 }
@@ -175,6 +175,6 @@ pub struct DevicePolled {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CiLogin {
-    /// What the CI's provider has signed: a JSON Web Token.
+    /// The JSON Web Token that the CI's provider has signed.
     pub token: String,
 }

@@ -1,49 +1,49 @@
-//! What went wrong with a request: RFC 9457, `application/problem+json`.
+//! Errors of requests: RFC 9457, `application/problem+json`.
 
 use serde::{Deserialize, Serialize};
 
-/// A stable word for what went wrong: the `type` of a problem.
+/// A stable error code: the `type` of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Kind {
-    /// 400: the request cannot be read.
+    /// 400: the request cannot be parsed.
     Malformed,
-    /// 401: nobody is logged in.
+    /// 401: no valid login.
     NotLoggedIn,
     /// 403: no rule grants it.
     NotAllowed,
     /// 403: the request may come from another site's page.
     CrossSite,
-    /// 404: there is no such thing, or none that this person may see.
+    /// 404: it does not exist, or this person may not see it.
     NotFound,
-    /// 405: the path is there, the method is not.
+    /// 405: the path exists, but not the method.
     Method,
     /// 409: what was shown is not what would run.
     Changed,
-    /// 409: somebody else has answered.
+    /// 409: somebody else has answered first.
     AlreadyAnswered,
     /// 409: the state of the run does not allow it.
     State,
-    /// 413: the body is larger than its bound.
+    /// 413: the body is too large.
     TooLarge,
-    /// 422: the request can be read, and the manual, the nodes or the arguments are wrong.
+    /// 422: the manual, the nodes or the arguments are wrong.
     Wrong,
     /// 426: the program is too old.
     TooOld,
-    /// 429: too much at once; `Retry-After` says when.
+    /// 429: too many requests; `Retry-After` says when to try again.
     TooMuch,
-    /// 500: a fault of the gateway's own.
+    /// 500: an internal error.
     Internal,
-    /// 503: the store cannot be written, or something else that the gateway needs is away.
+    /// 503: the store cannot be written, or another service is unavailable.
     Unavailable,
-    /// A word of a newer gateway.
+    /// A code of a newer gateway.
     #[serde(other)]
     Other,
 }
 
 impl Kind {
-    /// The HTTP status that goes with it.
+    /// Its HTTP status.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -62,7 +62,7 @@ impl Kind {
         }
     }
 
-    /// The same in a few words.
+    /// A short description.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -89,31 +89,31 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// The stable word.
+    /// The stable error code.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// The same in a few words.
+    /// A short description.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
     /// What is wrong, in sentences for a person.
     pub detail: String,
-    /// Of `already-answered`: the answer that won.
+    /// For `already-answered`: the first answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// Of `already-answered`: who gave it.
+    /// For `already-answered`: the person who gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Of `too-old`: the version that asked.
+    /// For `too-old`: the version of the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub have: Option<String>,
-    /// Of `too-old`: the oldest version that is served.
+    /// For `too-old`: the oldest version that is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<String>,
-    /// Of `too-old`: the version that is wanted.
+    /// For `too-old`: the wanted version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wants: Option<String>,
-    /// Of `too-old`: the command that brings it.
+    /// For `too-old`: the command that installs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The record of a run: all that is needed to verify it where there is no gateway.
+//! The record of a run: everything needed to verify it without a gateway.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,11 @@ pub struct Record {
     pub gateway: String,
     /// The procedure.
     pub procedure: String,
-    /// Who has asked for it.
+    /// The person who ordered it.
     pub asked_by: String,
     /// The journal of each controller of each part.
     pub threads: Vec<Thread>,
-    /// What had to be approved, and who has.
+    /// The required approvals, and those given.
     pub approved: Vec<Approved>,
     /// The newest checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,15 +36,15 @@ pub struct Thread {
     pub epoch: u64,
     /// The lines, byte for byte.
     pub lines: Vec<String>,
-    /// Its last place in the log; none where it has not been recorded yet.
+    /// Its last position in the log; none if it has not been recorded yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
-    /// Its places before: ends that it had while it was under way.
+    /// Its earlier positions, recorded while it was running.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Head>,
 }
 
-/// A leaf of the log: the end that a thread had when it was recorded.
+/// A leaf of the log: the end of a thread when it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Head {
@@ -52,9 +52,9 @@ pub struct Head {
     pub number: u64,
     /// `seq` of the last line.
     pub last: u64,
-    /// Of the last line.
+    /// The hash of the last line.
     pub last_sha256: String,
-    /// The proof that it is in the tree of the checkpoint, hexadecimal hashes.
+    /// The proof that it is in the checkpoint's tree, hexadecimal hashes.
     pub proof: Vec<String>,
 }
 
@@ -64,25 +64,25 @@ pub fn leaf(run: &str, node: &str, epoch: u64, last: u64, last_sha256: &str) -> 
     format!("v1\n{run}\n{node}\n{epoch}\n{last}\n{last_sha256}\n")
 }
 
-/// What of a part was approved.
+/// An approved part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Approved {
     /// The part.
     pub node: String,
-    /// What was signed.
+    /// The signed document.
     pub document: String,
-    /// How it was asked for.
+    /// The options of the part.
     pub manner: String,
     /// The approvals.
     pub approvals: Vec<ApprovalOut>,
 }
 
-/// The log as it was at one moment, signed by the gateway.
+/// The log at one moment, signed by the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Checkpoint {
-    /// How many leaves it has.
+    /// The number of leaves.
     pub size: u64,
     /// The root of its tree, hexadecimal.
     pub root: String,
@@ -92,12 +92,12 @@ pub struct Checkpoint {
     pub gateway: String,
     /// The armoured signature of `ssh-keygen -Y sign` over [`Checkpoint::text`].
     pub signature: String,
-    /// The public key that belongs to it.
+    /// The corresponding public key.
     pub key: String,
 }
 
 impl Checkpoint {
-    /// The text that is signed, in the namespace of [`namespace`].
+    /// The signed text, in the namespace of [`namespace`].
     #[must_use]
     pub fn text(&self) -> String {
         let Checkpoint {
@@ -117,11 +117,12 @@ pub fn namespace(gateway: &str) -> String {
     format!("opsbook-record@{gateway}")
 }
 
-/// `GET /v1/record?from=SIZE`: the newest checkpoint, and that an earlier one is its beginning.
+/// `GET /v1/record?from=SIZE`: the latest checkpoint, and the proof that an earlier one is its
+/// beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Log {
-    /// The newest checkpoint; none where nothing has ended yet.
+    /// The latest checkpoint; none if nothing has ended yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Checkpoint>,
     /// The proof, hexadecimal hashes.

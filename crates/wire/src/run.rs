@@ -1,4 +1,4 @@
-//! A run as people see it, and what they do with it.
+//! Runs as people see them, and people's actions.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::Time;
 use crate::state::{Ended, Manner, Origin, PartState, RunState, Want};
 
-/// `GET /v1/runs`: a page, the newest first. There is no count of all.
+/// `GET /v1/runs`: a page, newest first. There is no total count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunsPage {
     /// The runs.
     pub runs: Vec<RunSummary>,
-    /// `after` of the next page; none on the last.
+    /// `after` of the next page; none on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
@@ -30,26 +30,26 @@ pub struct RunSummary {
     pub procedure: String,
     /// Its title.
     pub title: String,
-    /// Its nodes, the first hundred.
+    /// The first hundred of its nodes.
     pub nodes: Vec<String>,
-    /// Who asked for it.
+    /// The person who ordered it.
     pub asked_by: String,
-    /// Who looks after it now.
+    /// The person who is responsible now.
     pub owner: String,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Why it was run without the gateway, where somebody broke the glass.
+    /// Why it bypassed the gateway, for a break-glass run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<String>,
-    /// Where it was asked for.
+    /// The origin of the order.
     pub origin: Origin,
     /// Its state.
     pub state: RunState,
-    /// How it ended, once it has.
+    /// How it ended, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Ended>,
-    /// When it was asked for.
+    /// When it was ordered.
     pub asked: Time,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub struct RunSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunView {
-    /// What a list says of it.
+    /// The data in a list.
     #[serde(flatten)]
     pub summary: RunSummary,
     /// The ticket.
@@ -69,18 +69,18 @@ pub struct RunView {
     /// The manual's revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// SHA-256 of the page that the procedure stands on.
+    /// SHA-256 of the procedure's page.
     pub page_sha256: String,
-    /// What was given.
+    /// The arguments.
     pub arguments: BTreeMap<String, String>,
     /// Its parts.
     pub parts: Vec<PartView>,
-    /// Questions that nobody has answered.
+    /// Open questions.
     pub questions: Vec<QuestionView>,
-    /// What it waits for, where it waits for approvals.
+    /// The missing approvals, if it waits for approvals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wants: Option<crate::ask::Approvals>,
-    /// The approvals that were given.
+    /// The given approvals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<crate::ApprovalView>,
 }
@@ -95,31 +95,31 @@ pub struct PartView {
     pub segment: String,
     /// Its batch, from 1.
     pub batch: u32,
-    /// Of its plan.
+    /// The hash of its plan.
     pub plan_sha256: String,
     /// Its state.
     pub state: PartState,
     /// How it ended or why it halted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Ended>,
-    /// The same in a sentence.
+    /// The cause, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// How many controllers it has had.
+    /// The number of its controllers so far.
     pub epoch: u64,
     /// The runner that has it, or had it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner: Option<String>,
-    /// When that runner was last heard of.
+    /// When that runner last sent a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Time>,
-    /// What was asked of it and has not happened yet.
+    /// A request to it that has no effect yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wants: Option<Want>,
-    /// Number of the step that began last.
+    /// Number of the last step that began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
-    /// Of what has to be approved before it begins; none where nobody has to.
+    /// The hash of the document to approve; none if no approval is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approve_sha256: Option<String>,
     /// Until when it may begin, once enough people have approved it.
@@ -127,25 +127,25 @@ pub struct PartView {
     pub approved_until: Option<Time>,
 }
 
-/// A question of a run.
+/// A question in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QuestionView {
-    /// Of which part.
+    /// The part.
     pub node: String,
-    /// Of which controller.
+    /// The controller.
     pub epoch: u64,
     /// `seq` of the event `asked`.
     pub seq: u64,
-    /// The step at which it was asked.
+    /// The step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
-    /// What is asked.
+    /// The question.
     pub text: String,
-    /// What a person is told to do.
+    /// Instructions for the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<String>,
-    /// The words that are answers to it.
+    /// The valid answers.
     pub choices: Vec<String>,
     /// When it was asked.
     pub at: Time,
@@ -156,26 +156,26 @@ pub struct QuestionView {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnswerIn {
-    /// Of which part.
+    /// The part.
     pub node: String,
-    /// Of which controller.
+    /// The controller.
     pub epoch: u64,
     /// `seq` of the question.
     pub seq: u64,
     /// One of its choices.
     pub answer: String,
-    /// What the person says beside it.
+    /// A note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// The answer was the first, or the same one of the same person again.
+/// The answer was the first, or a repetition by the same person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Answered {
     /// The answer.
     pub answer: String,
-    /// Who gave it.
+    /// The person who gave it.
     pub by: String,
 }
 
@@ -184,7 +184,7 @@ pub struct Answered {
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stop {
-    /// Which parts; empty for all.
+    /// The parts; empty for all.
     pub nodes: Vec<String>,
     /// How.
     pub manner: Manner,
@@ -195,13 +195,13 @@ pub struct Stop {
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Resume {
-    /// Which parts; empty for all that are halted.
+    /// The parts; empty for all halted ones.
     pub nodes: Vec<String>,
-    /// Number of the step to go on at.
+    /// Number of the step at which to continue.
     pub start_at: Option<usize>,
-    /// Number of the step after which it holds.
+    /// Number of the step after which it halts.
     pub stop_after: Option<usize>,
-    /// The manual has changed since: the hash of the page that the person has read, and agrees to.
+    /// If the manual has changed: the hash of the page that the person has read and accepts.
     /// Refused by this version of the gateway.
     pub accept_changed: Option<String>,
 }
@@ -211,9 +211,9 @@ pub struct Resume {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HandOver {
-    /// To whom.
+    /// The new person.
     pub to: String,
-    /// What they should know.
+    /// A note for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -223,13 +223,13 @@ pub struct HandOver {
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Release {
-    /// Which parts; empty for all that are halted.
+    /// The parts; empty for all halted ones.
     pub nodes: Vec<String>,
-    /// Why.
+    /// The reason.
     pub note: Option<String>,
 }
 
-/// A place in the events of a run: `NODE:EPOCH:SEQ`. The id of each event of a stream.
+/// A position in the events of a run: `NODE:EPOCH:SEQ`. The id of each event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The part.

@@ -1,9 +1,9 @@
-//! What a runner and the gateway say to each other.
+//! The messages between a runner and the gateway.
 //!
-//! A runner asks; nothing calls it. `work` and `beat` have the same request and the same answer:
-//! `work?wait=N` stays open until there is news, `beat` answers at once. Both renew the leases of
-//! the parts that they name. News is repeated until the journal shows that it was taken: a lost
-//! answer costs nothing.
+//! The runner sends requests; nothing connects to it. `work` and `beat` have the same request and
+//! answer: `work?wait=N` stays open until there is news, `beat` answers at once. Both renew the
+//! leases of the named parts. News is repeated until the journal shows its effect, so a lost answer
+//! does no harm.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ pub use crate::source::Source;
 use crate::state::Confirm;
 use crate::state::{Ended, NodeLogin, Want};
 
-/// One controller of a part. The unit of a lease.
+/// One controller of a part: the unit of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PartKey {
     /// The run.
     pub run: String,
-    /// The node; `*` for all machines of a procedure with roles.
+    /// The node; `*` for a procedure with roles.
     pub node: String,
     /// The controller, from 1.
     pub epoch: u64,
@@ -37,12 +37,12 @@ impl std::fmt::Display for PartKey {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Enroll {
-    /// From `opsbook-gateway token SEGMENT`: good once, for a quarter of an hour.
+    /// From `opsbook-gateway token SEGMENT`: valid once, for 15 minutes.
     pub token: String,
     /// The runner's name.
     pub name: String,
-    /// A certificate request (PKCS #10, PEM), signed by the runner's key: where the gateway itself
-    /// speaks TLS, the runner gets a certificate for it.
+    /// A certificate request (PKCS #10, PEM), signed with the runner's key: if the gateway itself
+    /// uses TLS, the runner gets a certificate for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csr: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct Renew {
     pub csr: String,
 }
 
-/// The runner is known from now on: by its certificate, or by `Authorization: Bearer SECRET`.
+/// The runner's credentials: a certificate, or `Authorization: Bearer SECRET`.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Enrolled {
@@ -64,13 +64,13 @@ pub struct Enrolled {
     pub runner: String,
     /// Its segment.
     pub segment: String,
-    /// What it proves itself with where it has no certificate. The gateway keeps a hash of it.
+    /// Its secret, if it has no certificate. The gateway stores only its hash.
     #[serde(default)]
     pub secret: String,
     /// PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
-    /// For how many seconds the certificate is good from now on.
+    /// The remaining lifetime of the certificate in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
 }
@@ -81,29 +81,28 @@ impl std::fmt::Debug for Enrolled {
     }
 }
 
-/// `POST /v1/runner/work?wait=N` and `POST /v1/runner/beat`: how a runner is.
+/// `POST /v1/runner/work?wait=N` and `POST /v1/runner/beat`: the state of a runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hello {
-    /// A name of this process of the runner, new at each start.
+    /// A name of this runner process, new at each start.
     pub boot: String,
     /// The runner's version.
     #[serde(default)]
     pub version: String,
-    /// How many more parts it would take. 0 while it drains.
+    /// How many more parts it accepts. 0 while it drains.
     pub room: u32,
-    /// The parts that it has: all of them. One of its leases that is not among them is offered
-    /// again at once.
+    /// All its parts. A lease that is missing here is offered again at once.
     pub parts: Vec<PartKey>,
-    /// Parts that have ended since; repeated until they are in [`News::ended`].
+    /// Parts that have ended since; repeated until [`News::ended`] contains them.
     #[serde(default)]
     pub ended: Vec<PartEnd>,
-    /// Rounds of checks that it is asking: all of them. None where it knows of no rounds.
+    /// All its rounds of checks in progress. None if it does not support rounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounds: Option<Vec<String>>,
 }
 
-/// How a part has ended for a runner.
+/// How a part ended for a runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PartEnd {
@@ -113,18 +112,18 @@ pub struct PartEnd {
     pub node: String,
     /// The controller.
     pub epoch: u64,
-    /// What it is now.
+    /// Its state now.
     pub state: EndState,
-    /// How it ended. Of `crashed` it says nothing.
+    /// How it ended. Without meaning for `crashed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Ended>,
-    /// The same in a sentence.
+    /// The cause, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
 
 impl PartEnd {
-    /// Of which lease.
+    /// Its lease.
     #[must_use]
     pub fn key(&self) -> PartKey {
         PartKey {
@@ -135,45 +134,45 @@ impl PartEnd {
     }
 }
 
-/// What a part is once a runner has ended with it.
+/// The state of a part when a runner has ended with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum EndState {
-    /// Nothing is left to be done.
+    /// Nothing is left to do.
     Ended,
     /// A bundle is on the node; a person decides.
     Halted,
-    /// The process that did it died, and what became of the step is on the node: offer the part
-    /// again, under the next epoch.
+    /// Its process crashed, and the node knows the state of the step: offer the part again, with
+    /// the next epoch.
     Crashed,
-    /// Nothing was touched because another run has the node: offer it again later.
+    /// Another run has the node, so nothing was changed: offer it again later.
     Busy,
 }
 
-/// What a runner is to know.
+/// News for a runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct News {
-    /// New parts, which it has from now on.
+    /// New parts, which the runner holds from now on.
     pub parts: Vec<Work>,
-    /// Parts of [`Hello::parts`] that it does not have any more: somebody has gone on with them,
-    /// or they have ended. Their process is to be ended (the step on the node is not).
+    /// Parts of [`Hello::parts`] that it has lost: another runner has continued them, or they have
+    /// ended. It must end their processes (but not the steps on the nodes).
     pub lost: Vec<PartKey>,
-    /// What its parts are to do.
+    /// Requests to its parts.
     pub wants: Vec<WantOut>,
     /// Answers to questions of its parts.
     pub answers: Vec<AnswerOut>,
-    /// Those of [`Hello::ended`] that are known now, also where somebody else has the part.
+    /// Confirmed entries of [`Hello::ended`], even if another runner has the part.
     #[serde(default)]
     pub ended: Vec<PartKey>,
-    /// Rounds of checks to be asked.
+    /// Rounds of checks to evaluate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<crate::check::Round>,
 }
 
 impl News {
-    /// There is something for the runner to do.
+    /// Whether there is something to do.
     #[must_use]
     pub fn is_any(&self) -> bool {
         !(self.parts.is_empty()
@@ -184,7 +183,7 @@ impl News {
     }
 }
 
-/// A part to be done.
+/// A part to execute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Work {
@@ -192,21 +191,21 @@ pub struct Work {
     pub run: String,
     /// The node.
     pub node: String,
-    /// The controller: this lease.
+    /// The controller: the number of this lease.
     pub epoch: u64,
-    /// What is to be done.
+    /// What to do.
     pub mode: Mode,
     /// The manual.
     pub manual: String,
-    /// Where its files are.
+    /// The source of its files.
     pub source: Source,
     /// The procedure.
     pub procedure: String,
-    /// What names the node or nodes on the command line of `opsbook run`.
+    /// The words for its nodes on the command line of `opsbook run`.
     pub words: Vec<String>,
-    /// `--set NAME=VALUE` each.
+    /// The arguments of `--set NAME=VALUE`.
     pub arguments: BTreeMap<String, String>,
-    /// Of the plan that was asked for; another plan is not run.
+    /// The hash of the ordered plan; another plan is refused.
     pub plan_sha256: String,
     /// `--start-at`
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,26 +213,26 @@ pub struct Work {
     /// `--stop-after`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_after: Option<usize>,
-    /// What becomes of confirmations.
+    /// How confirmations are answered.
     #[serde(default)]
     pub confirm: Confirm,
-    /// Who asked for it: the operator of the run.
+    /// The operator of the run.
     pub operator: String,
-    /// The lines of its journal that the gateway has, in the order of `epoch` and `seq`. A runner
-    /// that has the part's journal itself needs none of them.
+    /// The lines of its journal at the gateway, sorted by `epoch` and `seq`. A runner with its own
+    /// copy of the journal needs none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub journal: Vec<String>,
-    /// How many lines the gateway has; more than in `journal` where they are too many for one
-    /// answer: the rest is at `GET /v1/runs/{run}/events?node=NODE` as NDJSON.
+    /// How many lines the gateway has. If there are more than in `journal`, the rest is at `GET
+    /// /v1/runs/{run}/events?node=NODE` as NDJSON.
     #[serde(default)]
     pub journal_lines: u64,
-    /// Who asked for it; the operator may be another person by now.
+    /// The person who ordered it; the operator may be another person by now.
     #[serde(default)]
     pub asked_by: String,
-    /// What was approved, where somebody had to: a runner verifies it itself.
+    /// The approvals, if they are required: a runner verifies them itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<crate::Consent>,
-    /// How the runner logs in at the part's nodes.
+    /// How the runner logs in to the part's nodes.
     #[serde(default, skip_serializing_if = "NodeLogin::is_own")]
     pub login: NodeLogin,
 }
@@ -250,20 +249,20 @@ impl Work {
     }
 }
 
-/// What is to be done with a part.
+/// What to do with a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Mode {
     /// Nobody has begun it: `run --run RUN --epoch 1`.
     Begin,
-    /// Somebody may have begun it: `run --run RUN --epoch N --adopt`. The node knows.
+    /// Somebody may have begun it, which the node knows: `run --run RUN --epoch N --adopt`.
     Adopt,
-    /// It is given up: the bundle goes (`opsbook lock`'s release), and nothing runs.
+    /// It is given up: remove the bundle (like `opsbook lock release`), and run nothing.
     Release,
 }
 
-/// What a part is to do.
+/// A request to a part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WantOut {
@@ -273,7 +272,7 @@ pub struct WantOut {
     pub node: String,
     /// The controller.
     pub epoch: u64,
-    /// What.
+    /// The request.
     pub wants: Want,
 }
 
@@ -291,22 +290,22 @@ pub struct AnswerOut {
     pub seq: u64,
     /// The answer.
     pub answer: String,
-    /// What the person says beside it.
+    /// A note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Who answered.
+    /// The person who answered.
     pub by: String,
 }
 
-/// `POST /v1/runner/events`: lines of journals, byte for byte. Sending a line twice does nothing.
+/// `POST /v1/runner/events`: lines of journals, byte for byte. Sending a line twice has no effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Lines {
-    /// For each part some lines, in their order.
+    /// Lines of each part, in order.
     pub parts: Vec<LinesOfPart>,
 }
 
-/// Lines of the journal of one part. The epoch of a line is the one that stands in it.
+/// Lines of one part's journal. Each line contains its own epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LinesOfPart {
@@ -314,23 +313,23 @@ pub struct LinesOfPart {
     pub run: String,
     /// The node.
     pub node: String,
-    /// Of the lease under which they are sent; a line without an epoch is taken as one of it.
+    /// The epoch of the lease; also that of lines without an epoch.
     pub epoch: u64,
     /// Without line ends.
     pub lines: Vec<String>,
 }
 
-/// Up to where lines are stored: those after it are to be sent again.
+/// The stored positions: lines after them must be sent again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Acked {
-    /// `RUN:NODE:EPOCH` to the last `seq` of that epoch; only those of this request.
+    /// `RUN:NODE:EPOCH` to the last stored `seq` of that epoch; only those of this request.
     pub acked: BTreeMap<String, u64>,
-    /// `RUN:NODE:EPOCH` to the reason why its lines are not taken, now or ever.
+    /// `RUN:NODE:EPOCH` to the reason why its lines are refused, now or for ever.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, String>,
-    /// `RUN:NODE:EPOCH` of runs that the gateway does not know: its store is an older one, after a
-    /// loss. The run may come back, by an ask that is made again.
+    /// `RUN:NODE:EPOCH` of unknown runs: the gateway's store was restored from an older state. The
+    /// run may come back with a repeated order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
 }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where the files of a manual are.
+/// The source of a manual's files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Source {
-    /// A folder of this machine, which the gateway and the runner share. Only in segment `here`.
+    /// A folder that the gateway and the runner share. Only in segment `here`.
     Folder {
         /// Absolute.
         path: String,

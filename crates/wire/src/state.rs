@@ -1,68 +1,68 @@
-//! Closed sets: the states of a run and of a part, what is wanted of a part, what a person may do.
+//! Closed sets: states of runs and parts, requests to parts, permissions.
 
 use serde::{Deserialize, Serialize};
 
-/// The state of a run, which follows from its parts.
+/// The state of a run, derived from its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum RunState {
-    /// Somebody has to approve it.
+    /// It needs approval.
     WaitingApproval,
     /// No runner has a part of it.
     Queued,
-    /// A runner has a part of it, or had one and was not seen since.
+    /// A runner has a part of it, or had one and is unseen.
     Running,
-    /// What is left waits for a person.
+    /// The rest waits for a person.
     Halted,
     /// Every part has ended.
     Ended,
-    /// It was refused, or taken back before anything began.
+    /// It was refused, or withdrawn before anything began.
     Refused,
 }
 
-/// The state of a part: of a run on one node.
+/// The state of a part, which is a run on one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum PartState {
-    /// For an earlier batch, or for an approval.
+    /// It waits for an earlier batch, or for an approval.
     Waiting,
-    /// For a runner.
+    /// It waits for a runner.
     Queued,
-    /// A runner has it, and was seen lately.
+    /// A runner has it, and was seen recently.
     Leased,
-    /// A runner had it, and was not seen since. What has become of the part is not known.
+    /// A runner had it, and is unseen. The state of the part is unknown.
     Unseen,
-    /// A person has to decide how it goes on; the bundle is on the node.
+    /// A person must decide how to continue; the bundle is on the node.
     Halted,
     /// It has ended.
     Ended,
 }
 
-/// The status with which a part or a run ended, in the words of the journal.
+/// The final status of a part or a run, in the journal's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Ended {
-    /// All was done, and its checks hold.
+    /// Everything was done, and its checks hold.
     #[serde(rename = "OK")]
     Ok,
-    /// A step or a check said no.
+    /// A step or a check failed.
     #[serde(rename = "FAILED")]
     Failed,
-    /// It could not be done, or nobody knows.
+    /// It could not be done, or its result is unknown.
     #[serde(rename = "ERROR")]
     Error,
-    /// Nothing was touched.
+    /// Nothing was changed.
     #[serde(rename = "BLOCKED")]
     Blocked,
     /// A person stopped it.
     #[serde(rename = "STOPPED")]
     Stopped,
-    /// Past its time.
+    /// It exceeded its time limit.
     #[serde(rename = "TIMED OUT")]
     TimedOut,
-    /// It was given up, or never begun because an earlier part ended badly.
+    /// It was given up, or never begun because an earlier part failed.
     #[serde(rename = "SKIPPED")]
     Skipped,
     /// A person did it by hand.
@@ -70,11 +70,11 @@ pub enum Ended {
     ByHand,
 }
 
-/// Stores and paths keep each value as the word that JSON has for it.
+/// Stores and paths use the JSON word of each value.
 macro_rules! words {
     ($type:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
-            /// Every value.
+            /// All values.
             pub const ALL: &'static [$type] = &[$(<$type>::$variant),+];
 
             /// Its word.
@@ -83,7 +83,7 @@ macro_rules! words {
                 match self { $(<$type>::$variant => $word),+ }
             }
 
-            /// The value of a word.
+            /// Parses a word.
             #[must_use]
             pub fn of(word: &str) -> Option<$type> {
                 match word { $($word => Some(<$type>::$variant),)+ _ => None }
@@ -144,7 +144,7 @@ words!(Verb {
 });
 
 impl RunState {
-    /// What the parts of a run make of it, once it is approved.
+    /// The state of an approved run, from the states of its parts.
     #[must_use]
     pub fn of_parts(parts: &[PartState]) -> RunState {
         let any = |states: &[PartState]| parts.iter().any(|part| states.contains(part));
@@ -161,13 +161,13 @@ impl RunState {
 }
 
 impl Ended {
-    /// A part that ended so counts as one that went well.
+    /// Whether a part with this status counts as successful.
     #[must_use]
     pub fn goes_on(self) -> bool {
         matches!(self, Ended::Ok | Ended::Skipped | Ended::ByHand)
     }
 
-    /// The worse of two: what a person must look at first.
+    /// The worse of two: the one to look at first.
     #[must_use]
     pub fn worse(self, other: Ended) -> Ended {
         let weight = |status| match status {
@@ -186,30 +186,30 @@ impl Ended {
     }
 }
 
-/// What a part that runs is told to do; the manners of Ctrl-C.
+/// A request to a running part, with the meanings of Ctrl-C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Want {
-    /// Hold after the step that is under way (Ctrl-C once).
+    /// Halt after the current step (Ctrl-C once).
     Hold,
-    /// End the step that is under way (Ctrl-C twice).
+    /// Kill the current step (Ctrl-C twice).
     Stop,
-    /// Leave: the step goes on on the node (Ctrl-C three times).
+    /// Leave: the step continues on the node (Ctrl-C three times).
     Leave,
 }
 
-/// How a run is stopped: [`Want`] in the words of a person.
+/// How to stop a run: [`Want`] in a person's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Manner {
-    /// After the step that is under way.
+    /// After the current step.
     #[default]
     AfterStep,
-    /// The step that is under way is ended.
+    /// Kill the current step.
     Step,
-    /// The step goes on; nobody looks after it.
+    /// The step continues unattended.
     Leave,
 }
 
@@ -223,66 +223,66 @@ impl From<Manner> for Want {
     }
 }
 
-/// Where a run was asked for.
+/// The origin of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Origin {
-    /// By a person, through the gateway.
+    /// A person, through the gateway.
     Gateway,
-    /// On a laptop, and reported later.
+    /// A laptop, reported later.
     Laptop,
-    /// By a schedule.
+    /// A schedule.
     Schedule,
-    /// By a build.
+    /// A build.
     Ci,
 }
 
-/// What becomes of the confirmations of a procedure.
+/// How confirmations of a procedure are answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Confirm {
-    /// The person is asked.
+    /// Ask the person.
     #[default]
     Ask,
-    /// Each is answered with yes, as by `--yes`.
+    /// Answer each with yes, like `--yes`.
     Yes,
 }
 
-/// What a person may do.
+/// A permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Verb {
     /// See runs, plans and output.
     Read,
-    /// Ask for a run.
+    /// Order a run.
     Run,
     /// Answer the questions of a run, and hand it over.
     Answer,
     /// Stop a run.
     Stop,
-    /// Go on with a halted run, or give it up.
+    /// Resume a halted run, or release it.
     Resume,
     /// Approve the runs of others.
     Approve,
 }
 
-/// How a runner logs in at nodes.
+/// How a runner logs in to nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum NodeLogin {
-    /// With what its machine has: keys, an agent, a configuration of ssh.
+    /// With the keys, agent and ssh configuration of its machine.
     #[default]
     Own,
-    /// With a certificate of the gateway, for this part or round alone.
+    /// With a certificate of the gateway, only for this part or round.
     Certificate,
 }
 
 impl NodeLogin {
-    /// Nothing is asked of the gateway.
+    /// Whether the gateway provides nothing.
     #[must_use]
     pub fn is_own(&self) -> bool {
         *self == NodeLogin::Own
@@ -302,7 +302,7 @@ mod tests {
             (vec![Unseen, Ended], RunState::Running),
             (vec![Halted, Queued], RunState::Queued),
             (vec![Halted, Ended], RunState::Halted),
-            // The batch before has ended badly: a person decides.
+            // The earlier batch has failed: a person decides.
             (vec![Ended, Waiting], RunState::Halted),
             (vec![Ended, Ended], RunState::Ended),
         ] {

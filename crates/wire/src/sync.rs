@@ -1,18 +1,18 @@
-//! Runs that went past the gateway: their journals, reported later; and what is found of them on
-//! nodes until then.
+//! Runs that bypassed the gateway: their journals, reported later, and their traces on nodes until
+//! then.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
 use crate::state::{Ended, RunState};
 
-/// `POST /v1/sync`: lines of the journal of a run on a laptop, byte for byte, in their order.
-/// Sending a line twice does nothing. Without lines it asks how many the gateway has.
+/// `POST /v1/sync`: journal lines of a run on a laptop, byte for byte, in order. Sending a line
+/// twice has no effect. Without lines it returns how many the gateway has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sync {
-    /// Which manual; none where the gateway has one.
+    /// The manual; optional if the gateway has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<String>,
     /// The run.
@@ -28,9 +28,9 @@ pub struct Sync {
 pub struct Synced {
     /// The run.
     pub run: String,
-    /// Number of the last line that the gateway has; 0 where it has none.
+    /// Number of the last line at the gateway; 0 without lines.
     pub acked: u64,
-    /// What the run is, as far as its lines tell it.
+    /// The state of the run according to its lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<RunState>,
     /// How it ended.
@@ -43,7 +43,7 @@ pub struct Synced {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum How {
-    /// It holds the bundle.
+    /// The run holds the bundle.
     Holds,
     /// Its record is in the node's history.
     Past,
@@ -59,7 +59,7 @@ impl How {
         }
     }
 
-    /// The value of a word.
+    /// Parses a word.
     #[must_use]
     pub fn of(word: &str) -> Option<How> {
         [How::Holds, How::Past]
@@ -68,7 +68,7 @@ impl How {
     }
 }
 
-/// Of a round of checks: a run of which a node has a trace.
+/// A run that left a trace on a node, found in a round of checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -79,12 +79,11 @@ pub struct Trace {
     pub how: How,
 }
 
-/// `GET /v1/findings?manual=&node=`: a run that was on a node, and of which the gateway knows
-/// nothing.
+/// `GET /v1/findings?manual=&node=`: an unknown run that left a trace on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FindingView {
-    /// The manual whose checks are asked there.
+    /// The manual whose checks found it.
     pub manual: String,
     /// The node.
     pub node: String,
@@ -92,8 +91,8 @@ pub struct FindingView {
     pub run: String,
     /// What the node has of it.
     pub how: How,
-    /// When it was found first.
+    /// When it was first found.
     pub since: Time,
-    /// When it was found last.
+    /// When it was last found.
     pub seen: Time,
 }

@@ -1,8 +1,8 @@
-//! Which versions of a program are served, and what one that is too old is told. Pure.
+//! Which versions of a program are served, and the message to one that is too old. Pure.
 
 use serde::{Deserialize, Serialize};
 
-/// How a program came onto its machine.
+/// How a program was installed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -11,14 +11,14 @@ pub enum Installed {
     Deb,
     /// `cargo install`.
     Cargo,
-    /// An archive that was unpacked; also where nobody knows.
+    /// An unpacked archive; also if unknown.
     #[default]
     #[serde(other)]
     Archive,
 }
 
 impl Installed {
-    /// Of the header's value.
+    /// Parses the header's value.
     #[must_use]
     pub fn of(text: Option<&str>) -> Installed {
         match text {
@@ -28,7 +28,7 @@ impl Installed {
         }
     }
 
-    /// As the header says it.
+    /// The header's value.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -39,27 +39,27 @@ impl Installed {
     }
 }
 
-/// What a gateway serves and wants.
+/// The served and the wanted versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// The oldest version that is served.
     pub oldest: semver::Version,
     /// The version that clients should have.
     pub wants: semver::Version,
-    /// The command that brings the wanted version, with `{wants}` for it.
+    /// The command that installs the wanted version, with the placeholder `{wants}`.
     pub upgrade: Upgrade,
 }
 
-/// The command that brings the wanted version, by how the program was installed. `{wants}` in it
-/// stands for the version.
+/// The commands that install the wanted version, by kind of installation. `{wants}` in them is
+/// replaced by the version.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Upgrade {
-    /// Of a Debian package.
+    /// For a Debian package.
     pub deb: String,
-    /// Of `cargo install`.
+    /// For `cargo install`.
     pub cargo: String,
-    /// Of an archive.
+    /// For an archive.
     pub archive: String,
 }
 
@@ -73,30 +73,30 @@ impl Default for Upgrade {
     }
 }
 
-/// What is to be done with a request of a program of some version.
+/// The decision about a client's version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is served, and nothing is said.
+    /// Serve it silently.
     Serve,
-    /// It is served, and told that it is older than wanted.
+    /// Serve it, and report that it is older than wanted.
     Older {
-        /// The command that brings the wanted version.
+        /// The command that installs the wanted version.
         upgrade: String,
     },
-    /// It is refused.
+    /// Refuse it.
     TooOld {
-        /// The command that brings the wanted version.
+        /// The command that installs the wanted version.
         upgrade: String,
     },
-    /// What it says of itself is no version, or an interface that is not served.
+    /// Its version is invalid, or its interface is not served.
     Unreadable,
 }
 
 impl Rule {
-    /// Serves every version from `oldest` on.
+    /// Serves all versions from `oldest` on.
     ///
     /// # Errors
-    /// The text that is no version.
+    /// The text that is not a version.
     pub fn new(oldest: &str, wants: &str, upgrade: Upgrade) -> Result<Rule, String> {
         let read = |text: &str| semver::Version::parse(text).map_err(|_| text.to_owned());
         Ok(Rule {
@@ -106,8 +106,8 @@ impl Rule {
         })
     }
 
-    /// Decides. A browser, and anything else that says no version, is served: what it shows comes
-    /// from the gateway itself. Where a program says its version, it says the interface, too.
+    /// Decides. A client without a version, such as a browser, is served: its code comes from the
+    /// gateway. A program that sends its version must also send its interface.
     #[must_use]
     pub fn judge(&self, have: Option<&str>, api: Option<&str>, installed: Installed) -> Verdict {
         if api.is_some_and(|api| api != crate::API.to_string()) {
@@ -130,7 +130,7 @@ impl Rule {
         }
     }
 
-    /// The command that brings the wanted version.
+    /// The command that installs the wanted version.
     #[must_use]
     pub fn command(&self, installed: Installed) -> String {
         let template = match installed {

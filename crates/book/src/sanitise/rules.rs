@@ -1,7 +1,6 @@
-//! Which elements, attributes and addresses a page may bring: those that a manual needs, and
-//! nothing else.
+//! The elements, attributes and addresses that a page may use: those that a manual needs.
 
-/// Elements that hold words, pictures and tables, and do nothing.
+/// Elements for text, pictures and tables, without effects.
 const ELEMENTS: [&str; 81] = [
     "a",
     "abbr",
@@ -86,7 +85,7 @@ const ELEMENTS: [&str; 81] = [
     "wbr",
 ];
 
-/// Attributes that any of them may have.
+/// Attributes that all of them may have.
 const ATTRIBUTES: [&str; 14] = [
     "align",
     "aria-hidden",
@@ -104,7 +103,7 @@ const ATTRIBUTES: [&str; 14] = [
     "width",
 ];
 
-/// Attributes of some elements.
+/// Attributes of certain elements.
 const OF_ELEMENTS: [(&str, &[&str]); 26] = [
     ("a", &["href", "name", "rel", "hreflang"]),
     (
@@ -145,14 +144,14 @@ const OF_ELEMENTS: [(&str, &[&str]); 26] = [
     ("hr", &["size", "noshade"]),
 ];
 
-/// Where a link may lead, besides other pages.
+/// Allowed link schemes.
 const SCHEMES: [&str; 5] = ["ftp", "http", "https", "mailto", "tel"];
 
-/// Pictures that stand in the address itself. As an `<img>` an SVG runs nothing.
+/// Types of embedded pictures (`data:`). An SVG in an `<img>` runs nothing.
 const PICTURES: [&str; 7] = ["avif", "bmp", "gif", "jpeg", "png", "svg+xml", "webp"];
 
-/// Classes by which mdBook's styles and scripts know the parts of its pages: with them a page
-/// could lie over the menu, or look like it.
+/// Classes that mdBook's styles and scripts use: with them a page could cover the menu, or imitate
+/// it.
 const CLASSES: [&str; 71] = [
     "ace_editor",
     "active",
@@ -227,21 +226,21 @@ const CLASSES: [&str; 71] = [
     "tooltiptext",
 ];
 
-/// What becomes of an attribute.
+/// The decision about an attribute.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attribute {
     Stays,
-    /// It stays with this value.
+    /// It gets this value.
     Becomes(String),
     Goes,
 }
 
-/// Whether an element may be in the book.
+/// Whether an element is allowed.
 pub(super) fn allows_element(name: &str) -> bool {
     ELEMENTS.binary_search(&name).is_ok()
 }
 
-/// What becomes of an attribute of an element that stays. Names are compared in lower case.
+/// Decides about an attribute of an allowed element. Names are compared in lower case.
 pub(super) fn attribute_of(name: &str, value: &str, element: &str) -> Attribute {
     let name = name.to_ascii_lowercase();
     let own = OF_ELEMENTS.iter().find(|(of, _)| *of == element);
@@ -274,23 +273,23 @@ fn classes(value: &str) -> Attribute {
     }
 }
 
-/// Whether a class is the author's own, and not one of mdBook's.
+/// Whether a class is not one of mdBook's.
 pub(super) fn allows_class(class: &str) -> bool {
     CLASSES.binary_search(&class).is_err()
 }
 
-/// Not the name of a part of mdBook's pages, which its scripts look for.
+/// Whether an id is not one that mdBook's scripts use.
 pub(super) fn allows_id(id: &str) -> bool {
     !["mdbook-", "fa-"].iter().any(|start| id.starts_with(start))
 }
 
-/// A name that is written as it is read, by every parser.
+/// Whether a name is parsed in the same way by every parser.
 pub(super) fn is_plain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_:.@".contains(&b);
     !name.is_empty() && name.bytes().all(plain)
 }
 
-/// Whether a link may lead there.
+/// Whether a link target is allowed.
 pub(super) fn allows_link(url: &str) -> bool {
     match scheme_of(&compact(url)) {
         None => true,
@@ -298,7 +297,7 @@ pub(super) fn allows_link(url: &str) -> bool {
     }
 }
 
-/// Whether a picture, a sound or a film is a file of the book, or a picture in the address.
+/// Whether a picture, a sound or a film is a file of the book, or embedded.
 pub(super) fn is_local(url: &str, element: &str) -> bool {
     let url = compact(url).replace('\\', "/");
     match scheme_of(&url) {
@@ -312,13 +311,13 @@ pub(super) fn is_local(url: &str, element: &str) -> bool {
     }
 }
 
-/// What stands before the first `:`, where that comes before any part of a path.
+/// The text before the first `:`, unless a path begins earlier.
 fn scheme_of(url: &str) -> Option<&str> {
     let end = url.find([':', '/', '?', '#', '\\'])?;
     url[end..].starts_with(':').then(|| &url[..end])
 }
 
-/// The beginning of an address, as a browser reads it. Long enough for what decides.
+/// The beginning of an address, as a browser reads it; long enough for a decision.
 fn compact(url: &str) -> String {
     url.chars()
         .filter(|c| !c.is_control() && !c.is_whitespace() && !is_hidden(*c))
@@ -331,7 +330,7 @@ fn is_hidden(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// How a removed address is called.
+/// The name of a removed address, for messages.
 pub(super) fn scheme(url: &str) -> String {
     let url = compact(url);
     let scheme = scheme_of(&url).unwrap_or_default();
@@ -339,7 +338,7 @@ pub(super) fn scheme(url: &str) -> String {
     format!("a `{scheme}:` link")
 }
 
-/// How a removed attribute is called; odd names are not repeated.
+/// The name of a removed attribute, for messages; odd names are not repeated.
 pub(super) fn attribute(name: &str, of: &str) -> String {
     if is_plain(name) {
         format!("`{}` of {of}", &name[..name.len().min(40)])
@@ -348,7 +347,7 @@ pub(super) fn attribute(name: &str, of: &str) -> String {
     }
 }
 
-/// How an element is called.
+/// The name of an element, for messages.
 pub(super) fn element(name: &str) -> String {
     if is_plain(name) {
         format!("`<{}>`", &name[..name.len().min(40)])

@@ -1,5 +1,4 @@
-//! One piece of HTML -> the same without what a page may not bring, on one line.
-//! The only place that names `html5ever`.
+//! Sanitises one piece of HTML, and puts it on one line. Only this file names `html5ever`.
 
 use std::cell::{Cell, RefCell};
 
@@ -11,22 +10,21 @@ use html5ever::tokenizer::{
 
 use super::rules;
 
-/// Things are named up to this many.
+/// How many removed things are named.
 const NAMED: usize = 6;
 
-/// What stays of a piece of HTML, and what does not.
+/// The allowed part of a piece of HTML, and what was removed.
 pub(super) struct Filtered {
     pub(super) html: String,
     pub(super) what: Vec<String>,
 }
 
-/// Of so many attributes of one tag none is looked at.
+/// A tag with more attributes is dropped without examining them.
 const MOST_ATTRIBUTES: usize = 1_000;
-/// HTML with more mistakes than this is written anew, so that the book's own reader does not
-/// say each of them.
+/// HTML with more errors is rewritten, so that the book's own parser does not report each of them.
 const MOST_MISTAKES: usize = 10;
 
-/// Nothing where all of it may stay.
+/// `None` if everything is allowed.
 pub(super) fn filtered(html: &str) -> Option<Filtered> {
     if has_a_crowded_tag(html) {
         return Some(Filtered {
@@ -41,7 +39,7 @@ pub(super) fn filtered(html: &str) -> Option<Filtered> {
     let mistakes = tokenizer.sink.0.borrow().mistakes;
     tokenizer.end();
     let mut writer = tokenizer.sink.0.into_inner();
-    // A tag that does not end here would go on in whatever a page says next.
+    // A tag that does not end here would continue in the following text.
     if writer.mistakes > mistakes {
         writer.removed("a tag or comment without its end".to_owned());
     }
@@ -52,8 +50,8 @@ pub(super) fn filtered(html: &str) -> Option<Filtered> {
     })
 }
 
-/// Whether a tag has so many words that its reader, which compares each attribute with each,
-/// would take long.
+/// Whether a tag has so many attributes that the parser, which compares each with each, would be
+/// slow.
 fn has_a_crowded_tag(html: &str) -> bool {
     let mut words = 0;
     let mut blank = true;
@@ -74,20 +72,20 @@ fn has_a_crowded_tag(html: &str) -> bool {
     false
 }
 
-/// Whether a page holds what runs, loads or leads astray. It may have sounds and films.
+/// Whether a page contains active or misleading content. Sounds and films are allowed.
 pub(super) fn page_acts(html: &str) -> bool {
     acts(html, IN_PAGES)
 }
 
-/// Whether a picture in SVG holds more than shapes: scripts, other documents, links that run,
-/// entities by which any of them could be hidden.
+/// Whether an SVG picture contains more than shapes: scripts, other documents, active links, or
+/// entities that could hide one of them.
 pub(super) fn svg_acts(svg: &str) -> bool {
     let lower = svg.to_ascii_lowercase();
     let entities = lower.contains("<!entity") || lower.contains("<?xml-stylesheet");
     entities || acts(svg, &[IN_PAGES, IN_PICTURES].concat())
 }
 
-/// Whether one of these elements is in it, or an attribute that runs or leads astray.
+/// Whether HTML contains one of these elements, or an active or misleading attribute.
 fn acts(html: &str, elements: &[&'static str]) -> bool {
     let shapes = Shapes {
         elements: elements.to_vec(),
@@ -101,9 +99,9 @@ fn acts(html: &str, elements: &[&'static str]) -> bool {
     tokenizer.sink.acts.get()
 }
 
-/// Looks for what is more than a shape.
+/// Finds everything but shapes.
 struct Shapes {
-    /// Elements that are.
+    /// The forbidden elements.
     elements: Vec<&'static str>,
     acts: Cell<bool>,
 }
@@ -125,14 +123,14 @@ impl TokenSink for Shapes {
                     !rules::allows_link(&attribute.value)
                         && !rules::is_local(&attribute.value, "img")
                 }
-                // What an animation puts into another attribute.
+                // The value that an animation writes into another attribute.
                 "attributename" => {
                     !rules::is_plain(&attribute.value) || bare(&attribute.value) == "href"
                 }
                 _ => false,
             }
         };
-        // Nobody reads the attributes of an end tag.
+        // Attributes of an end tag have no effect.
         let start = tag.kind == TagKind::StartTag;
         if start && (self.elements.contains(&element.as_str()) || tag.attrs.iter().any(attribute)) {
             self.acts.set(true);
@@ -141,7 +139,7 @@ impl TokenSink for Shapes {
     }
 }
 
-/// Elements by which a page, or a picture, is more than one.
+/// Active elements in pages and pictures.
 const IN_PAGES: &[&str] = &[
     "script",
     "foreignobject",
@@ -154,10 +152,10 @@ const IN_PAGES: &[&str] = &[
     "body",
     "form",
 ];
-/// A page may have sounds and films of its own; a picture is still.
+/// A page may contain sounds and films; a picture may not.
 const IN_PICTURES: &[&str] = &["audio", "video"];
 
-/// Text as HTML on one line, also in a table of Markdown.
+/// Text as HTML on one line, also within a Markdown table.
 pub(super) fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -191,9 +189,9 @@ impl TokenSink for Sink {
 struct Writer {
     html: String,
     what: Vec<String>,
-    /// What the reader of HTML complains of.
+    /// The number of HTML errors.
     mistakes: usize,
-    /// The element whose content is left out with it, and how deep within elements of its name.
+    /// The element that is removed with its content, and its nesting depth.
     within: Option<(String, usize)>,
 }
 
@@ -283,7 +281,7 @@ impl Writer {
     }
 }
 
-/// How a browser reads on after a tag.
+/// How a browser continues after a tag.
 fn raw(name: &str) -> TokenSinkResult<()> {
     match name {
         "script" => TokenSinkResult::RawData(RawKind::ScriptData),
@@ -296,7 +294,7 @@ fn raw(name: &str) -> TokenSinkResult<()> {
     }
 }
 
-/// What stands within these is for a browser, not for a reader.
+/// Elements whose content is for browsers, not for readers.
 fn content_goes(name: &str) -> bool {
     matches!(name, "svg" | "math" | "select" | "datalist" | "template")
         || !matches!(raw(name), TokenSinkResult::Continue)
