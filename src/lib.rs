@@ -1,6 +1,6 @@
 //! opsbook: an operations manual that is read, run and tested from one Markdown source.
 //!
-//! Each part is a crate of its own; here they stand together, under the command line.
+//! Each part is a separate crate; this one combines them under the command line.
 pub mod cli;
 
 pub use opsbook_book as book;

@@ -1,8 +1,8 @@
-//! The program; everything else is the library.
+//! The program; all code is in the library.
 
-/// Parsing is many small allocations in several threads: `mimalloc` takes a fifth less time.
-/// What is freed is overwritten: a secret passes through buffers of many kinds, and none of
-/// them keeps it.
+/// Parsing makes many small allocations in several threads: `mimalloc` takes a fifth less time.
+/// Freed memory is overwritten: a secret passes through many kinds of buffers, and none of them
+/// keeps it.
 #[global_allocator]
 static ALLOCATOR: zeroizing_alloc::ZeroAlloc<mimalloc::MiMalloc> =
     zeroizing_alloc::ZeroAlloc(mimalloc::MiMalloc);

@@ -1,5 +1,5 @@
-//! What a question is about, for the person who is to answer it: the step with its values, what
-//! it has printed, a shell beside it.
+//! Background for a person who must answer a question: the step with its values, the output so far,
+//! a shell next to it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,18 +13,18 @@ use crate::plan::{NodePlan, Plan, PlannedStep};
 use crate::report::dry_run;
 use crate::report::known::Known;
 
-/// The run around a question.
+/// The run that asks.
 #[derive(Clone, Debug)]
 pub(crate) struct About {
     pub state: State,
     pub run: String,
-    /// None where there are no steps to ask about.
+    /// `None` if there are no steps to ask about.
     pub plan: Option<Arc<Plan>>,
     pub screen: Screen,
 }
 
 impl About {
-    /// Questions outside of a run.
+    /// For questions outside of a run.
     pub fn nothing() -> About {
         About {
             state: State::beside(Path::new("")),
@@ -44,7 +44,7 @@ impl About {
         nodes.find(|planned| planned.site().to_string() == node)
     }
 
-    /// What a site is called in front of a person: with its role, where it plays one.
+    /// The name of a site for people, with its role if it has one.
     pub fn place(&self, node: &str) -> String {
         let binding = self.plan.as_ref().and_then(|plan| plan.binding.as_ref());
         match (binding, self.planned(node)) {
@@ -59,8 +59,7 @@ impl About {
         Some((planned, steps.find(|planned| planned.name == step)?))
     }
 
-    /// A step with this node's values, secrets only by their names; of a whole procedure its
-    /// steps.
+    /// A step with this node's values, secrets only by name; for a whole procedure, all its steps.
     pub fn text(&self, node: &str, step: &str) -> String {
         let mut text = String::new();
         match (self.step(node, step), self.planned(node)) {
@@ -79,7 +78,7 @@ impl About {
         text
     }
 
-    /// Where a question is about no single step: everything that is to be done on its node.
+    /// For a question about no single step: everything that will be done on its node.
     pub fn whole_of(&self, node: &str, step: &str) -> Option<String> {
         if self.step(node, step).is_some() {
             return None;
@@ -100,12 +99,12 @@ impl About {
             |record| Known::of(&record, planned.site()),
         );
         let mut text = Vec::new();
-        // Writing to memory does not fail.
+        // Writing to memory cannot fail.
         let _ = dry_run::step(planned, step, &known, &mut text);
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// What the steps printed, from the journal.
+    /// Shows the steps' output from the journal.
     pub fn output(&self, node: &str) {
         let Ok(record) = journal::read(&self.state, &self.run) else {
             return;

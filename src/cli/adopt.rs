@@ -1,4 +1,4 @@
-//! `opsbook adopt`: pages that people have become pages that run, as a patch.
+//! `opsbook adopt`: turns ordinary pages into pages that run, as a patch.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::outside;
 use crate::project::{Project, git};
 use crate::source::{Problem, counted};
 
-/// A page of a manual is no more than that.
+/// The most bytes of a page.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// Tag the blocks of pages that are there: what only looks is a check, what changes is a step
+/// Tag the blocks of existing pages: what only reads becomes a check, what changes something a step
 ///
-/// Prints a patch, which `git apply` takes; `--write` changes the pages. Only blocks that are
-/// sure are tagged, and no character of a command is touched. What is left to you is listed with
-/// its reason. Exit status 0 where nothing is left, 1 where something is.
+/// Prints a patch for `git apply`; `--write` changes the pages. Tags only blocks whose kind is
+/// certain, and changes no character of a command. Lists the remaining blocks with the reason. Exit
+/// status 0 if none remains, 1 if some do.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -32,18 +32,18 @@ pub(crate) struct Adopt {
     /// Pages, or folders of pages; all pages of the manual if absent
     #[arg(value_name = "PAGE")]
     pages: Vec<PathBuf>,
-    /// Change the pages. One that git does not have as it is now is left alone
+    /// Change the pages. A page with changes that git does not have is skipped
     #[arg(long)]
     write: bool,
-    /// Write the words into comments above the fences, for generators that take no words on a
-    /// fence. The default where there is a `mkdocs.yml`
+    /// Write the tags into comments above the fences, for generators that allow no words on a
+    /// fence. The default if there is a `mkdocs.yml`
     #[arg(long)]
     comments: bool,
 }
 
 struct Page {
     file: PathBuf,
-    /// What its ids are made of.
+    /// The name that its ids are derived from.
     name: String,
     text: String,
 }
@@ -115,7 +115,7 @@ fn has_mkdocs(project: Option<&Project>) -> bool {
         .any(|name| root.join(name).is_file())
 }
 
-/// The pages, in their order, each once.
+/// The pages in order, each once.
 fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> {
     let mut files: Vec<PathBuf> = Vec::new();
     if args.pages.is_empty() {
@@ -143,7 +143,7 @@ fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> 
     }
     let mut pages = Vec::new();
     for file in files {
-        // What a link leads to may be no page, and must not be written to.
+        // The target of a link may not be a page, and must not be written to.
         let about = std::fs::symlink_metadata(&file)?;
         if !about.is_file() || about.len() > MOST_BYTES {
             let message = format!(
@@ -162,7 +162,7 @@ fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> 
     Ok(pages)
 }
 
-/// All `*.md` in a folder, sorted; hidden folders and links are passed over.
+/// All `*.md` files in a folder, sorted; skips hidden folders and links.
 fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let entries: Result<Vec<_>, _> = std::fs::read_dir(folder)?.collect();
     let mut entries = entries?;
@@ -179,7 +179,7 @@ fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Relative to the pages of the manual, or as it was named.
+/// The path relative to the manual's pages, or as given.
 fn name(file: &Path, project: Option<&Project>) -> String {
     let inside = project.and_then(|project| {
         let source = project.root.join(&project.manual.settings.source);
@@ -200,7 +200,7 @@ fn name(file: &Path, project: Option<&Project>) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// What was found, and what is left; returns how much that is.
+/// Reports what was tagged and what remains; returns the number of remaining blocks.
 fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usize, Failure> {
     let many = |wanted: fn(&Suggestion) -> bool| {
         blocks
@@ -230,13 +230,13 @@ fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usiz
     Ok(left)
 }
 
-/// A path relative to the working folder, where it is below that.
+/// A path relative to the working folder, if it is below that.
 fn from_here(page: &Path) -> std::io::Result<&Path> {
     let file = page.strip_prefix(std::env::current_dir()?).unwrap_or(page);
     Ok(file.strip_prefix(".").unwrap_or(file))
 }
 
-/// As git takes it: paths relative to here.
+/// A patch for git, with paths relative to the working folder.
 pub(crate) fn patch(
     page: &Path,
     old: &str,
@@ -252,7 +252,7 @@ pub(crate) fn patch(
     Ok(())
 }
 
-/// Whether git has the file as it is now, so that nothing is lost.
+/// Whether git has the current contents of the file, so that nothing can be lost.
 pub(crate) fn is_clean(file: &Path) -> bool {
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
     let asked = git(folder.unwrap_or(Path::new(".")))

@@ -1,5 +1,5 @@
-//! `--book FILE`: an archive, read and compared with what it says of itself, unpacked once, and
-//! compared with the archive each time it is used.
+//! `--book FILE`: an archive that is verified, unpacked once, and compared with the archive at each
+//! use.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -16,23 +16,23 @@ use crate::package::tree::MOST_BYTES;
 use crate::project::Place;
 use crate::source::Problem;
 
-/// An archive that was read, and who has signed it.
+/// A verified archive, and its signer.
 pub(crate) struct Opened {
     pub archive: Archive,
     pub signer: Signer,
 }
 
-/// What is known of a signature.
+/// The signer of an archive.
 pub(crate) enum Signer {
-    /// There is none.
+    /// It is not signed.
     None,
-    /// There is one, and nobody has said whose counts.
+    /// It is signed, but no list of signers is configured.
     Unknown,
-    /// Of somebody whose word counts.
+    /// A trusted signer.
     Named(String),
 }
 
-/// Reads an archive. Where somebody has said whose signatures count, it must have one of these.
+/// Reads an archive. If a list of signers is given, a trusted signature is required.
 pub(crate) fn open(path: &Path, signers: Option<&Path>) -> Result<Opened, Failure> {
     let archive = read(path)?;
     let signer = match (&archive.signature, signers) {
@@ -60,7 +60,7 @@ pub(crate) fn open(path: &Path, signers: Option<&Path>) -> Result<Opened, Failur
     Ok(Opened { archive, signer })
 }
 
-/// Reads an archive of a bounded size.
+/// Reads an archive of limited size.
 pub(crate) fn read(path: &Path) -> Result<Archive, Failure> {
     let bad = |why: String| {
         let message = format!("`{}`: {why}", path.display());
@@ -90,7 +90,7 @@ pub(crate) fn read(path: &Path) -> Result<Archive, Failure> {
     })
 }
 
-/// The unpacked archive as a place from which a project is opened.
+/// The unpacked archive as the place of a project.
 pub(crate) fn place(path: &Path, signers: Option<&Path>) -> Result<Place, Failure> {
     if path.is_dir() {
         return folder(path);
@@ -100,7 +100,7 @@ pub(crate) fn place(path: &Path, signers: Option<&Path>) -> Result<Place, Failur
     let needs = description.opsbook.needs.as_deref();
     crate::project::new_enough(needs).map_err(|why| Problem::bare("package-too-new", why))?;
     let cache = Cache::of_user();
-    // What is kept is all of the archive, and not only what has the hash of its own files.
+    // The cache entry contains the whole archive, not only its own files.
     let content = archive.tree.content();
     let kept = cache.keep(Kind::Books, &content, &archive.tree);
     let root = kept.map_err(|error| {
@@ -135,7 +135,7 @@ pub(crate) fn place(path: &Path, signers: Option<&Path>) -> Result<Place, Failur
     })
 }
 
-/// A folder that is used like an archive: its journal is the user's, and not in it.
+/// A folder used like an archive: its journal is in the user's state folder.
 fn folder(path: &Path) -> Result<Place, Failure> {
     let root = path.canonicalize()?;
     let name = root.file_name().unwrap_or_default().to_string_lossy();
@@ -145,9 +145,9 @@ fn folder(path: &Path) -> Result<Place, Failure> {
     })
 }
 
-/// Where the journals of an archive are: by the name, so that a newer one finds those of an older.
+/// The state folder of an archive: by name, so that a newer version finds the runs of an older one.
 fn state(name: &str) -> State {
-    // A name from an archive is no path.
+    // The name in an archive must not act as a path.
     let safe = |c: char| {
         if c.is_ascii_alphanumeric() || ".-_".contains(c) {
             c

@@ -1,4 +1,4 @@
-//! `opsbook bless`: what a page expects, written down from what was really printed.
+//! `opsbook bless`: writes real output into a page as the expectation.
 
 mod learn;
 mod page;
@@ -19,16 +19,16 @@ use crate::source::{Problem, counted};
 use learn::{Learned, Part, of_checks, of_run};
 use page::{Pages, Place};
 
-/// Lines of an expectation.
+/// The most lines of an expectation.
 const MOST_LINES: usize = 20;
 
-/// Write down what checks and steps print, as what is expected of them
+/// Write the output of checks and steps into the pages as their expectation
 ///
-/// Checks only look: each is asked twice on up to five nodes. What was the same stays; times,
-/// ids, sizes and what differs are elided, and values of the node stand as `${name}`. Of an
-/// expectation that is there, the lines that still match stay as the author wrote them. Steps
-/// are never run: `--from RUN` takes what they printed in a run that ended well. Prints a patch,
-/// which `git apply` takes; `--write` changes the pages.
+/// Checks only read: each is run twice on up to five nodes. Output that was the same stays; times,
+/// ids, sizes and differences are elided, and values of the node become `${name}`. In an existing
+/// expectation, lines that still match stay unchanged. Steps are never run: `--from RUN` takes
+/// their output from a run that ended well. Prints a patch for `git apply`; `--write` changes the
+/// pages.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -36,28 +36,28 @@ Examples:
   opsbook bless --new --nodes @web tls   and checks without one, of those with `tls` in the name
   opsbook bless --from RUN               what the steps of a run have printed")]
 pub(crate) struct Bless {
-    /// Only checks and steps with one of these texts in their names
+    /// Only checks and steps whose name contains one of these texts
     #[arg(value_name = "FILTER", add = complete::filters())]
     filters: Vec<String>,
     /// The nodes to ask; those of `opsbook test` if absent
     #[arg(long, value_name = "SELECTOR", add = complete::nodes())]
     nodes: Option<String>,
-    /// Steps, from what they printed in this run, which must have ended well
+    /// Steps, with their output in this run, which must have ended well
     #[arg(long, value_name = "RUN", add = complete::runs(), conflicts_with = "nodes")]
     from: Option<String>,
-    /// Checks that have no expectation get one, too
+    /// Also add expectations to checks that have none
     #[arg(long)]
     new: bool,
-    /// Expectations of more than 20 lines, too
+    /// Also write expectations of more than 20 lines
     #[arg(long)]
     all: bool,
-    /// The time between the two questions
+    /// The time between the two runs of a check
     #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "10s")]
     apart: Duration,
     /// A file with the password for sudo, which nobody else can read
     #[arg(long, value_name = "FILE")]
     sudo_password_file: Option<PathBuf>,
-    /// Change the pages. One that git does not have as it is now is left alone
+    /// Change the pages. A page with changes that git does not have is skipped
     #[arg(long)]
     write: bool,
 }
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Bless, project: &Project, streams: &mut Streams) -> Res
 
 const WRITTEN: &str = "from ";
 
-/// What is done with one block, in words; nothing where all is well.
+/// What to do with a block, described; `None` if nothing is wrong.
 fn judged(
     own: &Learned<'_>,
     part: &Part<'_>,

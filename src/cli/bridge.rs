@@ -1,4 +1,4 @@
-//! `opsbook shell`, `mount` and `umount`: the bundle as a person's bridge to a node.
+//! `opsbook shell`, `mount` and `umount`: a person's access to the bundle on a node.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,21 +25,21 @@ use crate::source::Problem;
 /// Without a bundle, in the home directory.
 #[derive(Args, Debug)]
 pub(crate) struct Shell {
-    /// The node, by its name; with --run also TURN/NODE, on a node that serves the turn of another
+    /// The name of the node; with --run also TURN/NODE, for a node that serves the turn of another
     #[arg(value_name = "NODE", add = complete::node())]
     node: String,
-    /// In the bundle of this run, whose journal is here
+    /// Use the bundle of this run, whose journal is here
     #[arg(long, value_name = "RUN", add = complete::runs())]
     run: Option<String>,
 }
 
-/// Mount the bundle of a node on a folder of this machine, through sshfs
+/// Mount the bundle of a node on a folder of this machine, with sshfs
 #[derive(Args, Debug)]
 pub(crate) struct Mount {
-    /// The node, by its name
+    /// The name of the node
     #[arg(value_name = "NODE", add = complete::node())]
     node: String,
-    /// The folder; `.opsbook/mnt/NODE` beside the manual if absent
+    /// The folder; `.opsbook/mnt/NODE` in the manual's folder if absent
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -47,10 +47,10 @@ pub(crate) struct Mount {
 /// Undo `opsbook mount`
 #[derive(Args, Debug)]
 pub(crate) struct Umount {
-    /// The node, by its name
+    /// The name of the node
     #[arg(value_name = "NODE", add = complete::node())]
     node: String,
-    /// The folder it was mounted on, if another than the usual one
+    /// The folder where it was mounted, if not the default
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -69,8 +69,8 @@ pub(crate) fn shell(args: &Shell, project: &Project) -> Result<u8, Failure> {
     Ok(u8::try_from(status.code().unwrap_or(255)).unwrap_or(255))
 }
 
-/// The bundle of a run in one place, as its journal says: `web1/lb1` is a machine in the turn of
-/// another; a machine alone is meant in its own turn, or in the main line.
+/// The bundle of a run at one site, from its journal: `web1/lb1` is a node in another node's turn;
+/// a node alone means its own turn, or the main line.
 fn bundle_in(project: &Project, run: &str, place: &str) -> Result<(Arc<Node>, String), Failure> {
     let record = journal::read(&project.state, run)?;
     let plans = record
@@ -110,7 +110,7 @@ fn bundle_in(project: &Project, run: &str, place: &str) -> Result<(Arc<Node>, St
     Err(Failure::from(Problem::bare("no-bundle", message)))
 }
 
-/// A shell in a bundle; also what `!` in the step menu opens.
+/// A shell in a bundle; `!` in the step menu also opens it.
 pub(crate) fn shell_in(node: &Node, dir: &str) -> Command {
     let line = format!(
         "cd {0} 2>/dev/null || {{ echo 'no bundle here: this is the home directory' >&2; cd; }}; \
@@ -175,7 +175,7 @@ fn onto(project: &Project, given: Option<&PathBuf>, node: &Node) -> PathBuf {
         .unwrap_or_else(|| project.state.mounts().join(&node.name))
 }
 
-/// The node says where its bundle is.
+/// The path of the bundle, from the node.
 fn bundle_of(node: &Arc<Node>) -> Result<String, Failure> {
     block_on(async {
         let (operator, _) = Operator::new();

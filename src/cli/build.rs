@@ -1,4 +1,4 @@
-//! `opsbook build`: makes the book and says what is wrong in it.
+//! `opsbook build`: builds the book and reports its problems.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,50 +8,50 @@ use clap::Args;
 use crate::book::{self, BookError, Built, Options};
 use crate::project::Place;
 
-/// Make the book: a folder of pages that needs no network and no server.
+/// Build the book: a folder of pages that needs no network and no server.
 ///
-/// The book is built beside its place and put there when it is finished. Problems of the
-/// manual are listed and do not keep the book back, unless `--strict` is given: with errors too
-/// it is built, the exit status is 0, and the last line says how many there are.
+/// The book is built next to its destination and moved there when it is complete. Problems of the
+/// manual are listed and do not prevent the book, unless `--strict` is given: even with errors it
+/// is built, the exit status is 0, and the last line gives their number.
 #[derive(Args, Debug)]
 pub struct Build {
-    /// Where the book goes; `build-dir` of `book.toml`, or `book`, if absent.
+    /// The folder of the book; `build-dir` of `book.toml`, or `book`, if absent.
     #[arg(short, long, value_name = "DIR")]
     dest: Option<PathBuf>,
-    /// Leave the old book in its place if anything is wrong, warnings too, and exit with 2.
+    /// If there is any problem, even a warning, keep the old book and exit with 2.
     #[arg(long)]
     strict: bool,
-    /// The manual is a stranger's, as in a pull request: run no command of its book.toml, use
-    /// none of its HTML, theme, styles and scripts, read nothing outside its folder, and take
-    /// bounded time and memory.
+    /// The manual is a stranger's, for example a pull request: run no command of its book.toml, use
+    /// none of its HTML, theme, styles and scripts, read nothing outside its folder, and limit time
+    /// and memory.
     #[arg(long)]
     untrusted: bool,
-    /// Write the book into one file, too: it holds all pages, pictures and values, and needs
-    /// nothing beside it.
+    /// Also write the book into one file, which contains all pages, pictures and values and needs
+    /// no other file.
     #[arg(long, value_name = "FILE.html")]
     single: Option<PathBuf>,
-    /// Print the book into this PDF, too, with an installed Chromium.
+    /// Also print the book into this PDF, with an installed Chromium.
     #[arg(long, value_name = "FILE", conflicts_with = "untrusted")]
     pdf: Option<PathBuf>,
-    /// The process is the bounded one.
+    /// This process has the limits.
     #[arg(long, hide = true, requires = "untrusted")]
     bounded: bool,
-    /// Where the manual comes from.
+    /// The place of the manual.
     #[arg(skip)]
     place: Option<Place>,
 }
 
-/// What the manual of a stranger may take: seconds of the processor, and bytes.
+/// The limits for a stranger's manual: processor seconds, and bytes.
 const SECONDS: u64 = 600;
 const MEMORY: u64 = 4 << 30;
 
 impl Build {
-    /// Somebody else's manual.
+    /// Whether it is somebody else's manual.
     pub(crate) fn is_untrusted(&self) -> bool {
         self.untrusted
     }
 
-    /// What is built, and where the book goes where nobody has said another place.
+    /// Sets what to build, and the default destination.
     pub(crate) fn of(mut self, place: Option<Place>, dest: Option<PathBuf>) -> Build {
         self.place = place;
         self.dest = self.dest.or(dest);
@@ -59,7 +59,7 @@ impl Build {
     }
 }
 
-/// Builds the book of the manual in `root`. Problems go to `talk`, the book's place to `out`.
+/// Builds the book of the manual in `root`. Writes problems to `talk` and the book's path to `out`.
 /// Returns the exit status.
 pub fn run(
     args: &Build,
@@ -80,7 +80,7 @@ pub fn run(
         ..Options::default()
     };
     let built = book::build(root, args.dest.as_deref(), &options)?;
-    // Nobody is left to tell where these streams are closed.
+    // If these streams are closed, nobody can read the messages.
     let _ = tell(&built, out, talk);
     if built.published {
         if let Some(file) = &args.single {
@@ -95,7 +95,7 @@ pub fn run(
     Ok(if built.published { 0 } else { 2 })
 }
 
-/// Runs the same command in a process of its own, which ends where it takes too much.
+/// Runs the same command in another process with limits.
 fn bounded(root: &Path, dest: Option<&Path>) -> Result<u8, BookError> {
     let failed = |error: std::io::Error| BookError::Render(error.to_string());
     let program = std::env::current_exe().map_err(failed)?;
@@ -126,7 +126,7 @@ fn limit() {
             current: Some(most),
             maximum: Some(most),
         };
-        // Where a lower limit stands already, that one holds.
+        // If a lower limit is already set, it stays.
         let _ = setrlimit(resource, limit);
     }
 }

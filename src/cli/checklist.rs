@@ -1,4 +1,4 @@
-//! `opsbook sheet`: a procedure on paper, for these nodes.
+//! `opsbook sheet`: a procedure on paper, for given nodes.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,26 +13,26 @@ use crate::project::{Project, Who};
 use crate::report::checklist;
 use crate::source::Problem;
 
-/// Make a checklist of a procedure on nodes, to be gone through by hand
+/// Make a checklist of a procedure on nodes, for work by hand
 ///
-/// Each step stands with its values filled in as it would run, with a box for it and for each
-/// of its checks, and a place for time and signature. Nothing is reached and nothing is run.
-/// Secrets, and what only a run knows, stand in it by name.
+/// Each step has its values as in a real run, a box for it and for each of its checks, and room for
+/// time and signature. No node is reached and nothing is run. Secrets, and values known only in a
+/// run, appear by name.
 #[derive(Args, Debug)]
 pub(crate) struct Sheet {
     /// The procedure, as `opsbook list` names it
     #[arg(value_name = "PROCEDURE")]
     procedure: String,
-    /// Nodes or selectors; of a procedure with roles: ROLE=NODE
+    /// Nodes or selectors; for a procedure with roles: ROLE=NODE
     #[arg(value_name = "NODE")]
     nodes: Vec<String>,
-    /// An argument of the procedure; repeated
+    /// An argument of the procedure; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     set: Vec<(String, String)>,
-    /// Print it into this PDF, with an installed Chromium
+    /// Write it as a PDF, with an installed Chromium
     #[arg(long, value_name = "FILE", required_unless_present = "html")]
     pdf: Option<PathBuf>,
-    /// Write it as a page of HTML
+    /// Write it as an HTML page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `opsbook checks`: the types of check that there are, from the headers of their probes.
+//! `opsbook checks`: the kinds of checks, from the headers of their probes.
 
 use std::io::Write as _;
 
@@ -11,15 +11,15 @@ use crate::cli::error::Failure;
 use crate::source::Problem;
 use crate::vocabulary::{Vocabulary, reference};
 
-/// List the types of check, or explain some of them
+/// List the kinds of checks, or explain some of them
 ///
-/// Types of the manual's own `checks/` folder are among them, where there is a manual.
+/// Includes the kinds in the manual's own `checks/` folder, if there is a manual.
 #[derive(Args, Debug)]
 pub(crate) struct Checks {
-    /// Types to explain
+    /// Kinds to explain
     #[arg(value_name = "TYPE", add = complete::types())]
     types: Vec<String>,
-    /// All of the reference, in Markdown
+    /// Print the whole reference, in Markdown
     #[arg(long, conflicts_with = "types")]
     markdown: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Checks, dir: &Chosen, streams: &mut Streams) -> Result<
     Ok(0)
 }
 
-/// The manual's own, or what comes with opsbook where there is no manual.
+/// The manual's kinds, or only opsbook's own without a manual.
 fn vocabulary(dir: &Chosen) -> Result<Vocabulary, Failure> {
     let place = match place(dir) {
         Ok(place) => place,

@@ -1,4 +1,4 @@
-//! `--color`, which every command takes.
+//! `--color`, an option of every command.
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -1,5 +1,5 @@
-//! What a shell offers behind TAB: names of procedures, nodes, groups, steps and runs, read
-//! from the manual at hand. A manual that cannot be read offers nothing, and says nothing.
+//! Shell completion: names of procedures, nodes, groups, steps and runs from the current manual.
+//! Offers nothing, silently, if the manual cannot be read.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::source::visible;
 use crate::vocabulary::Vocabulary;
 
-/// Runs are offered from the latest on; older ones are typed, or found in `opsbook history`.
+/// The number of latest runs to offer; older ones are in `opsbook history`.
 const MOST_RUNS: usize = 20;
 
 /// Names of procedures.
@@ -24,7 +24,7 @@ pub(crate) fn procedures() -> ArgValueCompleter {
     })
 }
 
-/// Selectors of nodes; behind a procedure with roles, `ROLE=NODE`.
+/// Selectors of nodes; after a procedure with roles, `ROLE=NODE`.
 pub(crate) fn nodes() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         offer(typed, |project, words| match procedure(project, words) {
@@ -46,7 +46,7 @@ pub(crate) fn node() -> ArgValueCompleter {
     })
 }
 
-/// Steps of the procedure that stands on the command line, or of the run.
+/// Steps of the procedure on the command line, or of the run.
 pub(crate) fn steps() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         offer(typed, |project, words| {
@@ -62,7 +62,7 @@ pub(crate) fn steps() -> ArgValueCompleter {
     })
 }
 
-/// Runs of this manual, the latest first, and the nodes.
+/// Runs of this manual, latest first, and the nodes.
 pub(crate) fn runs() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         offer(typed, |project, _| {
@@ -82,7 +82,7 @@ pub(crate) fn runs() -> ArgValueCompleter {
     })
 }
 
-/// What `opsbook show` takes: nodes, procedures, groups of checks.
+/// The arguments of `opsbook show`: nodes, procedures, groups of checks.
 pub(crate) fn shown() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         offer(typed, |project, _| {
@@ -107,7 +107,7 @@ pub(crate) fn filters() -> ArgValueCompleter {
     })
 }
 
-/// Types of check.
+/// Kinds of checks.
 pub(crate) fn types() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let kinds = Vocabulary::builtin()
@@ -128,9 +128,9 @@ fn offer(
     }
 }
 
-/// Those that begin with what is typed; clap leaves this to whoever makes the candidates. A shell
-/// puts them into its line as they are, so that a name of a stranger's file, `$(…).jsonl` among
-/// the journals, must not be among them.
+/// The candidates that begin with the typed text; clap leaves this to us. A shell inserts
+/// candidates unquoted, so a malicious file name such as `$(…).jsonl` among the journals must not
+/// be offered.
 fn only(typed: &OsStr, candidates: Vec<CompletionCandidate>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let begins = |candidate: &CompletionCandidate| {
@@ -143,7 +143,7 @@ fn only(typed: &OsStr, candidates: Vec<CompletionCandidate>) -> Vec<CompletionCa
     candidates.into_iter().filter(begins).collect()
 }
 
-/// Where the manual is: `-C`, `--book` and their kind stand among the words that are completed.
+/// The place of the manual: `-C`, `--book` and similar options among the typed words.
 fn chosen(words: &[OsString]) -> Chosen {
     let said = |options: &[&str], variable: &str| {
         let at = words
@@ -170,7 +170,7 @@ fn procedure_names(project: &Project) -> impl Iterator<Item = CompletionCandidat
     procedures.map(|procedure| named(&procedure.id, &procedure.title))
 }
 
-/// The procedure among the words, or the one of the run that is among them.
+/// The procedure among the words, or that of the run among them.
 fn procedure<'p>(project: &'p Project, words: &[OsString]) -> Option<&'p Procedure> {
     let mut words = words.iter().filter_map(|word| word.to_str());
     let of_a_run = |word: &str| {
@@ -187,8 +187,7 @@ fn procedure<'p>(project: &'p Project, words: &[OsString]) -> Option<&'p Procedu
     })
 }
 
-/// Names and groups behind the part of the selector that is typed already: `@web&!we` offers
-/// `@web&!web3`.
+/// Names and groups after the typed part of the selector: `@web&!we` is completed to `@web&!web3`.
 fn selectors(typed: &OsStr, nodes: &Nodes) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let begun = typed.rfind([',', '&', '!']).map_or(0, |at| at + 1);
@@ -198,15 +197,15 @@ fn selectors(typed: &OsStr, nodes: &Nodes) -> Vec<CompletionCandidate> {
     names.chain(groups).map(|name| named(name, "")).collect()
 }
 
-/// The word before the one that is completed, where the shell says which one that is.
+/// The word before the completed one, if the shell says which that is.
 fn before(words: &[OsString]) -> Option<&str> {
     let line = words.iter().position(|word| word == "--")? + 1;
     let index: usize = std::env::var("_CLAP_COMPLETE_INDEX").ok()?.parse().ok()?;
     words.get(line + index.checked_sub(1)?)?.to_str()
 }
 
-/// `old=`, and behind it the nodes. bash takes the two for words of their own, with the `=`
-/// between them or without it.
+/// `old=`, followed by the nodes. bash passes the parts as separate words, with or without the `=`
+/// between them.
 fn bindings(
     typed: &OsStr,
     before: Option<&str>,
@@ -245,7 +244,7 @@ mod tests {
         assert_eq!(offered[0].get_value(), "web1");
         let about = offered[0].get_help().unwrap().to_string();
         assert!(!about.contains('\u{1b}'), "{about:?}");
-        // What the person has typed is theirs.
+        // The text that the person has typed is not changed.
         let typed = only(OsStr::new("@a&!"), vec![named("@a&!web1", "")]);
         assert_eq!(typed.len(), 1);
     }

@@ -1,4 +1,4 @@
-//! The manual at hand: found, and opened for what a command does with it.
+//! Finds the manual, and opens it for a command.
 
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::session;
 use crate::source::{Problem, Source};
 use crate::yaml::MAX_BYTES;
 
-/// Where the manual is, as the command line and the environment say.
+/// The place of the manual, from the command line and the environment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chosen {
     pub dir: Option<PathBuf>,
@@ -31,12 +31,12 @@ impl Chosen {
         }
     }
 
-    /// Somebody has said where it is.
+    /// Whether the place was given explicitly.
     pub fn is_named(&self) -> bool {
         self.dir.is_some() || self.book.is_some()
     }
 
-    /// The words that name it on a command line, for one that is printed.
+    /// The options that name it, for printed commands.
     pub fn program(&self) -> String {
         let mut program = "opsbook".to_owned();
         let named = [
@@ -59,22 +59,22 @@ pub(crate) fn load(from: &Chosen) -> Result<Project, Failure> {
     Ok(Project::open(place(from)?)?)
 }
 
-/// For commands that reach a node to run something.
+/// For commands that run something on a node.
 pub(crate) fn load_to_run(from: &Chosen) -> Result<Project, Failure> {
     Ok(Project::open_to_run(place(from)?)?)
 }
 
-/// Whatever is wrong with it.
+/// Opens it whatever its problems are.
 pub(crate) fn read(from: &Chosen) -> Result<Project, Failure> {
     Ok(Project::read(place(from)?))
 }
 
-/// The nodes alone, for commands that look at nothing else.
+/// Only the nodes, for commands that need nothing else.
 pub(crate) fn load_nodes(from: &Chosen) -> Result<Nodes, Failure> {
     Ok(project::nodes_alone(&place(from)?)?)
 }
 
-/// All that is read, and where from.
+/// All files to read, and where they come from.
 pub(crate) fn place(from: &Chosen) -> Result<Place, Failure> {
     let place = match &from.book {
         Some(book) => archive::place(book, from.signers.as_deref())?,
@@ -88,7 +88,7 @@ pub(crate) fn place(from: &Chosen) -> Result<Place, Failure> {
     })
 }
 
-/// What this machine has in the place of packages, for the person there.
+/// Local replacements of packages, for a message.
 pub(crate) fn replaced(from: &Chosen) -> Vec<String> {
     match find_root(from) {
         Ok(root) if from.book.is_none() => project::merge::replaced(&root),
@@ -96,7 +96,7 @@ pub(crate) fn replaced(from: &Chosen) -> Vec<String> {
     }
 }
 
-/// Nodes are reached with this configuration of ssh.
+/// Uses this ssh configuration to reach nodes.
 pub(crate) fn reach_with(file: &Path) -> Result<(), Failure> {
     if !file.is_file() {
         let message = format!("`--ssh-config`: `{}` is not a regular file", file.display());
@@ -106,7 +106,7 @@ pub(crate) fn reach_with(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Nodes of the person who runs it.
+/// The nodes file of the person who runs the command.
 fn nodes_file(path: &Path) -> Result<Arc<Source>, Failure> {
     let failed = |why: String| {
         let message = format!("cannot read `{}`: {why}", path.display());
@@ -126,12 +126,12 @@ fn nodes_file(path: &Path) -> Result<Arc<Source>, Failure> {
     Ok(Source::new(path, text))
 }
 
-/// A folder, all that is known of the manual in it, and where its book goes.
+/// The folder, the opened place of the manual if any, and the default destination of the book.
 type ToBuild = (PathBuf, Option<Place>, Option<PathBuf>);
 
-/// Of what a book is built, and where it goes if nobody says so. An archive has no room for its
-/// book: that goes into the folder at hand. A stranger's manual is built without its packages:
-/// they may be folders elsewhere.
+/// What to build, and the default destination. An archive cannot contain its book, which goes into
+/// the current folder. A stranger's manual is built without its packages: they may be folders
+/// elsewhere.
 pub(crate) fn to_build(from: &Chosen, untrusted: bool) -> Result<ToBuild, Failure> {
     if from.book.is_none() && untrusted {
         return Ok((find_root(from)?, None, None));
@@ -146,13 +146,13 @@ pub(crate) fn to_build(from: &Chosen, untrusted: bool) -> Result<ToBuild, Failur
     Ok((root, Some(place), dest))
 }
 
-/// The folder named, or the nearest one upwards with a `book.toml`; absolute.
+/// The given folder, or the nearest parent with a `book.toml`; absolute.
 pub(crate) fn find_root(from: &Chosen) -> Result<PathBuf, Failure> {
     let here = std::env::current_dir()?;
     Ok(project::find_root(&here, from.dir.as_deref())?)
 }
 
-/// Says once how much else is wrong, to somebody whose plan it does not concern.
+/// Reports once the number of other problems, if they do not concern the plan.
 pub(crate) fn tell_elsewhere(project: &Project, talk: &mut dyn Write) -> io::Result<()> {
     match project.errors().count() {
         0 => Ok(()),

@@ -1,5 +1,5 @@
-//! What an archive holds, as a bill of materials in `CycloneDX` 1.6. Without time and serial number:
-//! the same archive has the same one.
+//! The contents of an archive as a bill of materials in `CycloneDX` 1.6. Without time and serial
+//! number, so it is reproducible.
 
 use serde_json::{Value, json};
 

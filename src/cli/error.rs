@@ -1,4 +1,4 @@
-//! Every module's error and its exit status; the only place that knows both.
+//! The exit status of every crate's errors; the only place that knows both.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,13 +16,13 @@ use crate::runner::RunnerError;
 use crate::source::{Problem, first_of_each};
 use crate::wire::Kind;
 
-/// A command that could not do what it was asked.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Wrong arguments, manual, nodes: nothing was touched.
+    /// Wrong arguments, manual or nodes: nothing was changed.
     #[error("wrong manual, nodes or arguments")]
     Problems(Vec<Problem>),
-    /// A secret or a file that a run needs: nothing was touched.
+    /// A missing secret or file: nothing was changed.
     #[error("what the run needs is not there")]
     NotThere(Vec<Problem>),
     #[error(transparent)]
@@ -43,10 +43,10 @@ pub(crate) enum Failure {
     Runner(#[from] RunnerError),
     #[error("{0}")]
     Error(String),
-    /// The operator wanted no more.
+    /// The operator stopped.
     #[error("{0}")]
     Stopped(String),
-    /// What was asked for is not what would be done; nothing was touched.
+    /// The plan differs from the ordered one; nothing was changed.
     #[error("{0}")]
     Blocked(String),
     #[error(transparent)]
@@ -115,7 +115,7 @@ impl Failure {
         }
     }
 
-    /// Says it, and gives the exit status.
+    /// Prints the message, and returns the exit status.
     pub fn tell(self, streams: &mut Streams) -> ExitCode {
         let status = self.status();
         let _ = self.write(&mut streams.talk);
@@ -161,7 +161,7 @@ impl Failure {
             }
             Failure::Gateway(ClientError::Problem(problem))
             | Failure::Runner(RunnerError::Gateway(ClientError::Problem(problem))) => {
-                // What is wrong with the arguments is told as it is told here.
+                // Messages about wrong arguments have the same form as local ones.
                 let is_told = problem.kind == Kind::Wrong && problem.detail.contains("error: ");
                 let error = if is_told { "" } else { "error: " };
                 writeln!(talk, "{error}{problem}")?;
@@ -172,20 +172,20 @@ impl Failure {
             }
             Failure::Stopped(why) => writeln!(talk, "STOPPED: {why}"),
             Failure::Blocked(why) => writeln!(talk, "BLOCKED: {why}"),
-            // A problem says itself that it is an error.
+            // A problem's text already says `error`.
             Failure::Book(BookError::Config(problem)) => writeln!(talk, "{problem}"),
             other => writeln!(talk, "error: {other}"),
         }
     }
 }
 
-/// Nobody, or not this user, may write there.
+/// Whether nobody, or not this user, may write there.
 fn may_not_write(cause: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     matches!(cause.kind(), ReadOnlyFilesystem | PermissionDenied)
 }
 
-/// What a gateway says no to is a mistake of the caller, but for what is the gateway's own.
+/// The status of a gateway's refusal: an error of the caller, or an internal error of the gateway.
 fn of_gateway(error: &ClientError) -> u8 {
     match error.kind() {
         Some(Kind::NotAllowed | Kind::State | Kind::AlreadyAnswered) => exit(Status::Blocked),
@@ -196,7 +196,7 @@ fn of_gateway(error: &ClientError) -> u8 {
     }
 }
 
-/// What `opsbook run` exits with.
+/// The exit status of `opsbook run`.
 pub(crate) fn exit(status: Status) -> u8 {
     match status {
         Status::Ok | Status::Skipped | Status::ByHand => 0,

@@ -1,4 +1,4 @@
-//! How results are printed: for people, or as JSON. The same words for every command.
+//! The output format of results, text or JSON; the same options for every command.
 
 use std::io::Write as _;
 
@@ -19,15 +19,15 @@ pub struct Form {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Words {
-    /// For people
+    /// Text for people
     #[default]
     Human,
-    /// For machines; `opsbook schema` says what is in it
+    /// JSON for programs; `opsbook schema` describes it
     Json,
 }
 
 impl Form {
-    /// As `--format json` says.
+    /// The format of `--format json`.
     pub fn json() -> Form {
         Form {
             json: true,
@@ -40,10 +40,10 @@ impl Form {
     }
 }
 
-/// Prints a line of JSON, with the version of its form.
+/// Prints a line of JSON with its format version.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// If it cannot be written.
 pub(crate) fn line(value: &impl Serialize, streams: &mut Streams) -> std::io::Result<()> {
     let mut value = serde_json::to_value(value)?;
     value["v"] = 1.into();

@@ -1,4 +1,4 @@
-//! `opsbook guide`: the manual of opsbook, which the program carries, in a terminal or as a book.
+//! `opsbook guide`: opsbook's manual, which is embedded in the program, in a terminal or as a book.
 
 mod show;
 
@@ -25,12 +25,12 @@ struct Pages;
 #[folder = "templates"]
 struct Templates;
 
-/// The packages of which the manual is made, too.
+/// The packages of the manual.
 #[derive(Embed)]
 #[folder = "examples"]
 struct Packages;
 
-/// What the pages show of a terminal.
+/// The terminal transcripts that the pages show.
 #[derive(Embed)]
 #[folder = "tests/cli"]
 struct Transcripts;
@@ -41,8 +41,7 @@ const PACKAGES: &str = include_str!("../../opsbook.toml");
 
 /// Read the guide of opsbook, without a network
 ///
-/// The program carries the whole manual of opsbook. A topic is the name of a page, as the list
-/// shows them.
+/// The program contains the whole manual of opsbook. A topic is the name of a page in the list.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -54,22 +53,22 @@ pub(crate) struct Guide {
     /// The page
     #[arg(value_name = "TOPIC", add = ArgValueCandidates::new(candidates))]
     topic: Option<String>,
-    /// Build the book of it into this folder
+    /// Build the book of the manual into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "topic")]
     book: Option<PathBuf>,
 }
 
-/// Where the packages lie.
+/// The folder of the packages.
 const EXAMPLES: &str = "examples/";
 
-/// A page of the manual, as `SUMMARY.md` lists it.
+/// A page in the manual's `SUMMARY.md`.
 struct Topic {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     name: String,
     title: String,
-    /// Its file below `manual/`, or one below `examples/` by its whole path.
+    /// Its file relative to `manual/`, or its whole path below `examples/`.
     file: String,
-    /// The part of the manual that it stands in.
+    /// Its part of the manual.
     part: String,
 }
 
@@ -94,7 +93,7 @@ pub(crate) fn run(args: &Guide, streams: &mut Streams) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The topic of the page that a link on another one leads to.
+/// The topic of a page that another page links to.
 fn led_to(from: &Topic, target: &str, topics: &[Topic]) -> Option<String> {
     let path = target.split('#').next()?;
     let folder = Path::new(&from.file).parent().unwrap_or(Path::new(""));
@@ -113,7 +112,7 @@ fn unknown(name: &str, topics: &[Topic]) -> Failure {
     })
 }
 
-/// The text of a page, with what it includes.
+/// The text of a page with its includes.
 fn page(file: &str) -> String {
     let text = match file.strip_prefix(EXAMPLES) {
         Some(file) => embedded::<Packages>(file),
@@ -138,7 +137,7 @@ fn embedded<E: Embed>(file: &str) -> String {
     String::from_utf8_lossy(&data.unwrap_or_default()).into_owned()
 }
 
-/// The pages of `SUMMARY.md`, in its order.
+/// The pages in `SUMMARY.md`, in order.
 fn topics() -> Vec<Topic> {
     let mut part = String::new();
     let mut topics: Vec<Topic> = Vec::new();
@@ -173,13 +172,14 @@ fn topic(name: String, title: &str, file: String, part: &str) -> Topic {
     }
 }
 
-/// Title and file of a line of `SUMMARY.md`.
+/// Title and file of a line in `SUMMARY.md`.
 fn listed(line: &str) -> Option<(&str, &str)> {
     let entry = line.trim_start().trim_start_matches("- ");
     entry.strip_prefix('[')?.strip_suffix(')')?.split_once("](")
 }
 
-/// `guide/start.md` is `start`, `shop/README.md` is `shop`, `shop/release.md` is `shop/release`.
+/// `guide/start.md` becomes `start`, `shop/README.md` becomes `shop`, `shop/release.md` becomes
+/// `shop/release`.
 fn name(file: &str) -> String {
     let bare = file.strip_suffix(".md").unwrap_or(file);
     let bare = bare.strip_suffix("/README").unwrap_or(bare);
@@ -209,7 +209,7 @@ fn list(topics: &[Topic]) -> String {
     text + "\nopsbook guide TOPIC shows one. A good one to begin with: opsbook guide start\n"
 }
 
-/// Through the reader's own pager where somebody reads at a terminal.
+/// Uses the reader's own pager at a terminal.
 fn paged(text: &str, streams: &mut Streams) -> io::Result<()> {
     if io::stdout().is_terminal() && io::stdin().is_terminal() {
         let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
@@ -217,7 +217,7 @@ fn paged(text: &str, streams: &mut Streams) -> io::Result<()> {
         let child = words.next().and_then(|program| {
             Command::new(program)
                 .args(words)
-                // Quits where the text fits on one screen; lets colours through.
+                // Quit if the text fits on one screen, and show colours.
                 .env(
                     "LESS",
                     std::env::var("LESS").unwrap_or_else(|_| "FRX".to_owned()),
@@ -228,7 +228,7 @@ fn paged(text: &str, streams: &mut Streams) -> io::Result<()> {
         });
         if let Some(mut child) = child {
             if let Some(mut input) = child.stdin.take() {
-                // Nobody is wrong who leaves before the end.
+                // Leaving early is not an error.
                 let _ = input.write_all(text.as_bytes());
             }
             child.wait()?;
@@ -238,7 +238,7 @@ fn paged(text: &str, streams: &mut Streams) -> io::Result<()> {
     streams.data().write_all(text.as_bytes())
 }
 
-/// Writes the sources into a folder of their own, and builds them.
+/// Writes the sources into a temporary folder, and builds them.
 fn build(dest: &Path, streams: &mut Streams) -> Result<u8, Failure> {
     let folder = tempfile::tempdir()?;
     let root = folder.path();

@@ -1,4 +1,4 @@
-//! `opsbook history` and `opsbook log`: what was run, and what happened.
+//! `opsbook history` and `opsbook log`: past runs and their events.
 
 use std::io::Write;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::report::style::status_style;
 use crate::report::table::{self, Cell};
 use crate::source::Problem;
 
-/// Show the runs of this manual, the latest last
+/// Show the runs of this manual, latest last
 ///
 /// As JSON: one line for each run.
 #[derive(Args, Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct History {
     form: Form,
 }
 
-/// Show what happened in a run
+/// Show the events of a run
 ///
 /// As JSON: the journal's own lines.
 #[derive(Args, Debug)]
@@ -40,14 +40,14 @@ pub(crate) struct History {
 pub(crate) struct Log {
     #[command(subcommand)]
     pub about: Option<LogAbout>,
-    /// The run, or the node whose latest run is meant; the latest run where neither is named
+    /// The run, or a node, which means its latest run; the latest run if absent
     #[arg(value_name = "RUN|NODE", add = complete::runs())]
     which: Option<String>,
     #[command(flatten)]
     form: Form,
 }
 
-/// What else is done with the log of a run.
+/// Other commands for the journal of a run.
 #[derive(Subcommand, Debug)]
 pub(crate) enum LogAbout {
     Verify(VerifyRunArgs),
@@ -144,7 +144,7 @@ fn row(run: &str, record: &Record) -> Vec<Cell> {
     ]
 }
 
-/// The nodes, and which part each plays in a run over several.
+/// The nodes, and their roles in a run over several.
 fn who(started: &RunStarted) -> String {
     if started.roles.is_empty() {
         return started.nodes.join(", ");
@@ -176,8 +176,7 @@ fn began(record: &Record) -> Option<Timestamp> {
     record.events.first()?.at.parse().ok()
 }
 
-/// How long controllers worked on it: from each start or resume to the last event before the
-/// next.
+/// How long controllers worked on it: from each start or resume to the last event before the next.
 fn took(record: &Record) -> Option<Duration> {
     let at = |event: &Event| event.at.parse::<Timestamp>().ok();
     let mut whole = Duration::ZERO;
@@ -185,7 +184,7 @@ fn took(record: &Record) -> Option<Duration> {
     for event in &record.events {
         let now = at(event)?;
         if !matches!(event.what, What::RunResumed { .. }) {
-            // A clock that was put back took no time.
+            // A clock that was set back counts as no time.
             let passed = now.duration_since(before);
             whole += Duration::try_from(passed).unwrap_or_default();
         }
@@ -194,7 +193,7 @@ fn took(record: &Record) -> Option<Duration> {
     Some(whole)
 }
 
-/// How many steps were skipped, or done by a person instead.
+/// The number of steps that were skipped or done by a person.
 fn by_hand(record: &Record) -> usize {
     let passed = |event: &&Event| {
         matches!(&event.what, What::StepEnded(ended)

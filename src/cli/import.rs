@@ -1,4 +1,4 @@
-//! `opsbook import`: what other tools know, as nodes or as a page.
+//! `opsbook import`: converts data of other tools into nodes or a page.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,10 @@ use crate::outside;
 use crate::source::Problem;
 use crate::wildcard;
 
-/// Take over what other tools know: machines as nodes, checks and scripts as a page
+/// Import data of other tools: hosts as nodes, checks and scripts as a page
 ///
-/// Prints it. Nothing is run, reached or looked up. What could not be taken over is listed with
-/// its place. Exit status 0 where nothing is left, 1 where something is, 2 for a file that is not
-/// understood.
+/// Prints the result. Nothing is run, reached or looked up. What cannot be converted is listed with
+/// its place. Exit status 0 if everything was converted, 1 if not, 2 for an unreadable file.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -34,9 +33,9 @@ pub(crate) struct Import {
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Machines, as a file of nodes
+    /// Hosts, as a nodes file
     Nodes {
-        /// Which tool's
+        /// The tool
         #[arg(value_enum)]
         format: Tool,
         #[command(flatten)]
@@ -49,22 +48,22 @@ enum What {
         /// The id of the group
         #[arg(long, value_name = "ID")]
         id: String,
-        /// Where it holds
+        /// The nodes where it holds
         #[arg(long, value_name = "SELECTOR")]
         nodes: Option<String>,
-        /// The values of its templates: a file of YAML or JSON, as goss takes it
+        /// The values of its templates: a YAML or JSON file, as for goss
         #[arg(long, value_name = "FILE")]
         vars: Option<PathBuf>,
-        /// A variable of the environment that its templates use; the own environment is not read
+        /// An environment variable for its templates; the real environment is not read
         #[arg(long, value_name = "NAME=VALUE")]
         env: Vec<String>,
     },
-    /// A shell script, as a page with a procedure: a skeleton
+    /// A shell script, as a page with a procedure: a draft
     Script {
         #[command(flatten)]
         files: Files,
     },
-    /// A page with cells of Runme, as a page with a procedure
+    /// A page with Runme cells, as a page with a procedure
     Runme {
         #[command(flatten)]
         files: Files,
@@ -74,38 +73,38 @@ enum What {
         #[command(flatten)]
         files: Files,
     },
-    /// The tasks of an Ansible role, `tasks/main.yml`, as a page: a skeleton. What is not plainly a
-    /// command is a block for a person
+    /// The tasks of an Ansible role, `tasks/main.yml`, as a page: a draft. Everything that is not
+    /// clearly a command becomes a block for a person
     Role {
         #[command(flatten)]
         files: Files,
     },
-    /// Jobs of Rundeck, as `rd jobs list -F yaml` writes them, as a page: a skeleton
+    /// Rundeck jobs, from `rd jobs list -F yaml`, as a page: a draft
     Rundeck {
         #[command(flatten)]
         files: Files,
     },
 }
 
-/// Where it comes from, and goes.
+/// The input and the output.
 #[derive(Args, Debug)]
 struct Files {
     /// The file; `-` is standard input
     #[arg(value_name = "FILE")]
     from: PathBuf,
-    /// Write it there; a file that git does not have as it is now is left alone
+    /// Write the result to this file; a file with changes that git does not have is skipped
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// With -o: write nothing, and end with 1 where that file is another one
+    /// With -o: write nothing, and exit with 1 if the file differs
     #[arg(long, requires = "output")]
     check: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Tool {
-    /// An inventory as INI or YAML, or what `ansible-inventory --list` prints
+    /// An inventory as INI or YAML, or the output of `ansible-inventory --list`
     Ansible,
-    /// The names of an ssh configuration
+    /// The host names in an ssh configuration
     SshConfig,
     /// `terraform output -json`, `terraform show -json`, or a state file
     Terraform,
@@ -163,15 +162,15 @@ pub(crate) fn run(args: &Import, streams: &mut Streams) -> Result<u8, Failure> {
     give(&imported, files, streams)
 }
 
-/// The defaults of the role that a file of tasks belongs to, where they can be read.
+/// The defaults of the role that a tasks file belongs to, if they can be read.
 fn defaults_of(tasks: &str) -> Option<String> {
     let folder = Path::new(tasks).parent()?.parent()?;
     let path = folder.join("defaults/main.yml");
     read(&path).ok().map(|(_, text)| text)
 }
 
-/// The files that a gossfile includes, by a name or a pattern in the last part of a path. What
-/// cannot be read is told as missing.
+/// The files that a gossfile includes, by a name or a pattern in the last component of a path.
+/// Unreadable files are reported as missing.
 fn included(from: &str, named: &str) -> Vec<(String, String)> {
     let path = Path::new(from)
         .parent()
@@ -248,7 +247,7 @@ fn give(imported: &Imported, files: &Files, streams: &mut Streams) -> Result<u8,
     Ok(u8::from(stale || !imported.left.is_empty()))
 }
 
-/// Never over something that nobody else has, and through no link.
+/// Refuses to overwrite unsaved contents, and to write through a link.
 fn write(output: &Path, text: &str) -> Result<(), Failure> {
     let about = std::fs::symlink_metadata(output);
     let may_be = match &about {

@@ -1,14 +1,14 @@
-//! `opsbook init`: a small manual to begin with, which passes its own tests at once. Its files
-//! stand in `init/`.
+//! `opsbook init`: writes a small new manual, which passes its own tests at once. Its files are in
+//! `init/`.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-/// What every new manual has.
+/// The files of every new manual.
 const SHARED: [(&str, &str); 1] = [("book.toml", include_str!("init/book.toml"))];
-/// What is not kept under version control.
+/// Files that are not under version control.
 const IGNORED: &str = include_str!("init/gitignore");
 const MINIMAL: [(&str, &str); 4] = [
     ("nodes.yaml", include_str!("init/minimal/nodes.yaml")),
@@ -59,8 +59,8 @@ const SERVICE: [(&str, &str); 8] = [
 
 /// Write a small manual to begin with
 ///
-/// It passes its own `opsbook test` at once. The folder may be new, empty, or a repository that
-/// is there already: no file is overwritten.
+/// It passes its own `opsbook test` at once. The folder may be new, empty, or an existing
+/// repository: no file is overwritten.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -72,17 +72,17 @@ pub struct Init {
     /// The folder of the manual
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// What to begin with
+    /// The kind of manual
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Template::Minimal)]
     template: Template,
 }
 
-/// What a new manual has.
+/// A kind of new manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Template {
     /// One page with a procedure and two checks
     Minimal,
-    /// A service: release, roll back, what must hold, and a page for the night
+    /// A service: release, roll back, what must hold, and a page for emergencies
     Service,
 }
 
@@ -95,7 +95,7 @@ impl Template {
         SHARED.iter().chain(own).copied()
     }
 
-    /// A procedure to try, with a node.
+    /// The command of a procedure to try, with its node.
     fn first_run(self) -> &'static str {
         match self {
             Template::Minimal => "hello.greet here",
@@ -104,30 +104,30 @@ impl Template {
     }
 }
 
-/// Why there is no new manual.
+/// Why no manual was written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// Something of a manual is in the folder already.
+    /// The folder already contains parts of a manual.
     #[error(
         "`{}` is there already: nothing was written\n\n\
          hint: name a folder that is new or empty, as in `opsbook init ops/manual`",
         .0.display()
     )]
     There(PathBuf),
-    /// A file stands where the folder is to be.
+    /// A file is in the place of the folder.
     #[error("`{}` is not a folder", .0.display())]
     NotAFolder(PathBuf),
-    /// The system does not let it be written.
+    /// A system error.
     #[error("cannot write `{}`: {error}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error.
         error: io::Error,
     },
 }
 
-/// Writes the manual and says what to do next.
+/// Writes the manual and explains the next steps.
 pub fn run(args: &Init, talk: &mut dyn Write) -> Result<(), InitError> {
     let dir = &args.dir;
     refuse_what_is_there(dir, args.template)?;
@@ -135,13 +135,13 @@ pub fn run(args: &Init, talk: &mut dyn Write) -> Result<(), InitError> {
         write_new(&dir.join(name), text)?;
     }
     ignore(&dir.join(".gitignore"))?;
-    // The manual is there whether or not somebody hears of it.
+    // The manual exists even if this message cannot be printed.
     let _ = advise(args, talk);
     Ok(())
 }
 
-/// Nothing of somebody else's is overwritten, or mixed with ours: a page that stands in
-/// `manual/` already would be a page of the new manual.
+/// Refuses to overwrite or to mix with existing files: a page that is already in `manual/` would
+/// become a page of the new manual.
 fn refuse_what_is_there(dir: &Path, template: Template) -> Result<(), InitError> {
     if dir.exists() && !dir.is_dir() {
         return Err(InitError::NotAFolder(dir.to_owned()));
@@ -154,7 +154,7 @@ fn refuse_what_is_there(dir: &Path, template: Template) -> Result<(), InitError>
     }
 }
 
-/// Refuses what has come into being since.
+/// Refuses to overwrite a file that was created meanwhile.
 fn write_new(path: &Path, text: &str) -> Result<(), InitError> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)
@@ -166,7 +166,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), InitError> {
         })
 }
 
-/// Adds what the file does not ignore yet. git follows no link there, and neither do we.
+/// Adds the missing entries. Follows no link there, like git.
 fn ignore(path: &Path) -> Result<(), InitError> {
     let failed = |error| InitError::Io {
         path: path.to_owned(),

@@ -1,6 +1,6 @@
-//! Ctrl-C and TERM, counted for all that waits. Of the first, the operator is asked about what
-//! runs; the second stops it; the third ends this process at once, and what runs on nodes goes
-//! on.
+//! Counts Ctrl-C and TERM for everything that waits. After the first, the operator is asked about
+//! running steps; the second stops them; the third ends this process at once, and the steps on
+//! nodes continue.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -10,7 +10,7 @@ use crate::cli::screen::Screen;
 use crate::cli::tty::show;
 use crate::event::Status;
 
-/// Who counts, and what is counted: something else may count, too.
+/// Counts signals; other code may count as well.
 pub(crate) fn count_interrupts(
     run: String,
     screen: Screen,

@@ -1,4 +1,4 @@
-//! The keys with which a question is answered, and what each of them does.
+//! The keys that answer a question, and their effects.
 
 use crate::engine::Answer;
 
@@ -6,9 +6,9 @@ use crate::engine::Answer;
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub key: char,
-    /// The same, written out: `yes`.
+    /// The answer as a word: `yes`.
     word: &'static str,
-    /// As it stands in the question: `[y]es`. Empty for one that is only explained.
+    /// Its label in the question: `[y]es`. Empty for keys that are only explained.
     label: &'static str,
     means: &'static str,
     pub does: Does,
@@ -17,13 +17,13 @@ pub(crate) struct Key {
 #[derive(Clone, Debug)]
 pub(crate) enum Does {
     Answer(Answer),
-    /// Yes, and to all that is asked like this on this node from now on.
+    /// Yes, also to all later questions of this kind on this node.
     Onward,
     /// The same on every node.
     OnwardEverywhere,
-    /// Of a Ctrl-C: each node is asked about.
+    /// After Ctrl-C: asks about each node.
     Each,
-    /// Shows again what the question is about.
+    /// Shows the subject of the question again.
     View,
     Output,
     Shell,
@@ -80,7 +80,7 @@ const EVERYWHERE: Key = key(
     Does::OnwardEverywhere,
 );
 
-/// Before a step that asks first, or the first step of a node; `several` nodes in the run.
+/// Before a step with `confirm`, or the first step of a node; `several` nodes in the run.
 pub(crate) fn confirm(several: bool) -> Vec<Key> {
     let onward = key(
         'c',
@@ -95,7 +95,7 @@ pub(crate) fn confirm(several: bool) -> Vec<Key> {
     keys
 }
 
-/// Before all nodes; before a lock is given up.
+/// Before a run on several nodes; before a lock is released.
 pub(crate) fn yes_or_no() -> Vec<Key> {
     let no = key(
         'n',
@@ -107,7 +107,7 @@ pub(crate) fn yes_or_no() -> Vec<Key> {
     vec![YES, no, VIEW, EXPLAIN]
 }
 
-/// A step that a person does.
+/// A step done by a person.
 pub(crate) fn done() -> Vec<Key> {
     let yes = Key {
         means: "it is done: go on",
@@ -116,7 +116,7 @@ pub(crate) fn done() -> Vec<Key> {
     vec![yes, NO, VIEW, EXPLAIN]
 }
 
-/// Before each step under `--step`.
+/// Before each step with `--step`.
 pub(crate) fn menu(several: bool) -> Vec<Key> {
     let mut keys = vec![
         answer('r', "run", "[r]un", "run this step", Answer::Yes),
@@ -171,7 +171,7 @@ pub(crate) fn menu(several: bool) -> Vec<Key> {
     keys
 }
 
-/// Before a step is run again that is not known to have failed.
+/// Before running a step again that may have succeeded.
 pub(crate) fn again() -> Vec<Key> {
     vec![
         answer(
@@ -203,7 +203,7 @@ pub(crate) fn again() -> Vec<Key> {
     ]
 }
 
-/// Ctrl-C while one step runs.
+/// Ctrl-C during one step.
 pub(crate) fn interrupted() -> Vec<Key> {
     vec![
         answer(
@@ -235,7 +235,7 @@ pub(crate) fn interrupted() -> Vec<Key> {
     ]
 }
 
-/// Ctrl-C while steps run on several nodes.
+/// Ctrl-C during steps on several nodes.
 pub(crate) fn all_interrupted() -> Vec<Key> {
     let labels = [
         "[s]top all",
@@ -257,21 +257,21 @@ pub(crate) fn all_interrupted() -> Vec<Key> {
     keys
 }
 
-/// As they stand at the end of a question.
+/// The keys at the end of a question.
 pub(crate) fn line(keys: &[Key]) -> String {
     let labels = keys.iter().map(|key| key.label);
     let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
     labels.join(", ")
 }
 
-/// For `?`, and for what is no answer.
+/// The explanation for `?`, and for an invalid answer.
 pub(crate) fn explained(keys: &[Key]) -> String {
     keys.iter()
         .map(|key| format!("  {}  {}\n", key.key, key.means))
         .collect()
 }
 
-/// The key that was meant: itself, or its word. Nothing else is an answer.
+/// The key for an input: the key itself, or its word. Everything else is invalid.
 pub(crate) fn meant<'k>(keys: &'k [Key], line: &str) -> Option<&'k Key> {
     let line = line.trim().to_lowercase();
     keys.iter()

@@ -1,4 +1,4 @@
-//! A planned run on this terminal: who watches it, who is asked, and what is said at its end.
+//! Starts a planned run on this terminal: display, questions, and the final messages.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use crate::journal;
 use crate::outside::Net;
 use crate::project::{Project, Run, looked_over};
 
-/// Who sits before a run.
+/// How the run is displayed and who answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seat {
-    /// The journal's lines are printed instead of what is for people.
+    /// Print the journal's lines instead of text for people.
     pub json: bool,
-    /// Answers come from a supervisor, and not from the terminal.
+    /// A supervisor answers instead of a person at the terminal.
     pub answers: bool,
 }
 
-/// Does it.
+/// Runs it.
 pub(crate) fn launch(
     project: &Project,
     run: Run,
@@ -67,7 +67,7 @@ pub(crate) fn launch(
         let turn = Turn(Arc::new(move |node| bars.turn(node)));
         let mut watcher = watcher(screen, json.then(|| out.clone()));
         if let Some(record) = run.start.record().filter(|_| !json) {
-            // The watcher must know the steps' names: it has not seen the beginning.
+            // A resumed run's screen needs the step names from the beginning.
             let began = |event: &&Event| matches!(event.what, What::RunStarted(_));
             record.events.iter().filter(began).for_each(&mut watcher);
         }
@@ -75,13 +75,13 @@ pub(crate) fn launch(
         Ok(run.go_in_turn(project, seat, watcher, turn).await?)
     })?;
     if status == Status::Ok {
-        // Nobody goes on by hand any more; that it is there is all the same.
+        // Nobody continues by hand any more; a leftover folder does no harm.
         let folder = engine::by_hand_folder(&project.state, &name, "");
         let _ = std::fs::remove_dir_all(folder);
     }
     if !json && status != Status::Ok {
         let record = journal::read(&project.state, &name)?;
-        // The run has ended as it has, whatever becomes of what is told of it.
+        // The run has ended, even if these messages cannot be printed.
         if let Err(error) = ways_on(project, &plan, &record, &mut Net::new(&mut **out.lock())) {
             writeln!(
                 streams.talk,
@@ -92,7 +92,7 @@ pub(crate) fn launch(
     Ok(exit(status))
 }
 
-/// Finds out, before anything is written down or reached, whether something is missing.
+/// Checks whether anything is missing, before anything is written or reached.
 fn prove(project: &Project, run: &Run, seat: Seat, talk: &mut dyn Write) -> Result<(), Failure> {
     let proof = run.proof(project);
     looked_over(&proof)?;
@@ -110,7 +110,7 @@ fn prove(project: &Project, run: &Run, seat: Seat, talk: &mut dyn Write) -> Resu
     Ok(())
 }
 
-/// Shows each event on the screen, and as JSON where that is wanted.
+/// Shows each event on the screen, and as JSON if requested.
 fn watcher(screen: Screen, json: Option<SharedOut>) -> Watcher {
     let mut json = json.map(screen::json);
     Box::new(move |event| {

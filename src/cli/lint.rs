@@ -1,4 +1,4 @@
-//! `opsbook lint`: everything wrong with a manual, in one run, with its place.
+//! `opsbook lint`: reports all problems of a manual with their places.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,39 +13,39 @@ use crate::project::Project;
 use crate::report::{form, lint};
 use crate::source::{Problem, Span};
 
-/// Find everything wrong in the manual and in nodes.yaml
+/// Find all errors in the manual and in nodes.yaml
 ///
-/// All errors and warnings in one run, in the order of the book, each with file, line,
-/// column and excerpt; then how much of the manual is run and checked. Exit status 2 where
-/// there is an error. Nothing is run and no node is reached.
+/// Reports all errors and warnings at once, in the order of the book, each with file, line, column
+/// and excerpt; then how much of the manual is run and checked. Exit status 2 if there is an error.
+/// Nothing is run and no node is reached.
 #[derive(Args, Debug)]
 pub(crate) struct Lint {
-    /// How to print what was found
+    /// How to print the problems
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// Warnings are errors, too
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Text for people
     Human,
-    /// All of it, for machines
+    /// All data, for programs
     Json,
-    /// Annotations of GitHub Actions, at their lines
+    /// GitHub Actions annotations at their lines
     Github,
     /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// GitLab's report of code quality
+    /// GitLab's code quality report
     Gitlab,
 }
 
 pub(crate) fn run(args: &Lint, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let project = match context::read(from) {
         Ok(project) => project,
-        // What keeps its packages from being one book is told as all else is.
+        // Errors in the packages are reported like all others.
         Err(Failure::Problems(problems)) if args.format != Format::Human => {
             let origin = context::find_root(from)?;
             let found = Settled {
@@ -80,7 +80,7 @@ fn tell(
         }
         Format::Github => {
             let text = lint::github(problems, below.as_deref());
-            // Its lines are commands of GitHub's, and what stands in them is made harmless.
+            // The lines are commands for GitHub, with harmless contents.
             streams.data().write_all(text.as_bytes())?;
         }
         Format::Sarif => {
@@ -98,8 +98,8 @@ fn tell(
     Ok(if bad { 2 } else { 0 })
 }
 
-/// Where a text is, relative to the manual's folder; of a package an absolute path, because its
-/// folder may lie anywhere.
+/// The path of a text, relative to the manual's folder; for a package an absolute path, because its
+/// folder may be anywhere.
 fn file(project: &Project, span: &Span) -> PathBuf {
     if span.source.packaged.is_none() {
         return span.path().to_owned();

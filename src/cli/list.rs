@@ -1,4 +1,4 @@
-//! `opsbook list`: what there is to run, to check, and where.
+//! `opsbook list`: procedures, groups of checks, nodes.
 
 use std::io::Write;
 
@@ -84,10 +84,10 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
     Ok(0)
 }
 
-/// Where a node stands that is there without a `nodes.yaml`.
+/// The place of a node that exists without a `nodes.yaml`.
 const BUILT_IN: &str = "(built in)";
 
-/// The title, and the machines that it takes where it runs on several.
+/// The title, and the roles of a procedure over several nodes.
 fn titled(procedure: &Procedure) -> String {
     if procedure.roles.is_empty() {
         return procedure.title.clone();

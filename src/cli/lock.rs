@@ -1,4 +1,4 @@
-//! `opsbook lock`: who holds a node's bundle; take it, or give it up.
+//! `opsbook lock`: shows, acquires or releases the lock of a node.
 
 use std::io::Write;
 
@@ -14,15 +14,15 @@ use crate::project::Project;
 use crate::project::{controller_name, operator_name};
 use crate::session::OpenOptions;
 
-/// Show, take or give up the lock of a node
+/// Show, acquire or release the lock of a node
 ///
-/// The lock is the bundle directory on the node. A halted run keeps it; `release` moves its
-/// record to the node's history and removes the rest.
+/// The lock is the bundle directory on the node. A halted run keeps it; `release` moves its record
+/// to the node's history and removes the rest.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Lock {
-    /// Say who holds the bundles of nodes
+    /// Show who holds the bundles of nodes
     ///
-    /// Exit status 0 where all are free, 4 where one is held, 3 where one could not be asked.
+    /// Exit status 0 if all are free, 4 if one is held, 3 if one could not be asked.
     Status {
         /// Nodes or selectors; all nodes if absent
         #[arg(value_name = "SELECTOR", add = complete::nodes())]
@@ -30,26 +30,26 @@ pub(crate) enum Lock {
         #[command(flatten)]
         form: Form,
     },
-    /// Hold the node, so that nobody runs anything on it
+    /// Lock the node, so that nobody runs anything on it
     Acquire {
         #[arg(value_name = "NODE", add = complete::node())]
         node: String,
-        /// Why, for those who find it held
+        /// The reason, for people who find it locked
         #[arg(short, long, value_name = "TEXT")]
         message: String,
     },
-    /// Give the bundle up; with --run alone, all that the run holds, on all its machines
+    /// Release the bundle; with --run alone, everything that the run holds, on all its nodes
     ///
-    /// Exit status 3 where one of them could not be reached; the command can be repeated.
+    /// Exit status 3 if a node could not be reached; the command can be repeated.
     Release {
-        /// The node; all machines of the run if absent
+        /// The node; all nodes of the run if absent
         #[arg(value_name = "NODE", required_unless_present = "run", add = complete::node())]
         node: Option<String>,
-        /// The run that holds it, as `lock status` says
+        /// The run that holds it, from `lock status`
         #[arg(long, value_name = "RUN", add = complete::runs())]
         run: Option<String>,
-        /// Do not ask, though something of the run is still running, or it holds other machines
-        /// as well
+        /// Do not ask, even if a part of the run is still running, or the run holds other nodes as
+        /// well
         #[arg(long)]
         yes: bool,
     },
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Lock, project: &Project, streams: &mut Streams) -> Resu
     }
 }
 
-/// With the open session of one node, and the place of its bundle.
+/// With an open session to one node, and the path of its bundle.
 fn at(
     project: &Project,
     node: &str,

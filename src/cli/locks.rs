@@ -1,5 +1,5 @@
-//! `opsbook lock status`: who holds the bundle of one node, or those of many; and how far the
-//! run is, where its journal is here.
+//! `opsbook lock status`: who holds the bundles of nodes, and the progress of the run if its
+//! journal is here.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::report::style::status_style;
 use crate::report::table::{self, Cell};
 use crate::session::{OpenError, OpenOptions, nodes_within, raise_limits};
 
-/// What was found on a node.
+/// The state of a node's bundle.
 enum Found {
     Free,
     Held(Box<Held>),
-    /// Nobody knows; why.
+    /// Unknown; the reason.
     Unknown(String),
 }
 
@@ -61,7 +61,7 @@ pub(super) fn status(
     Ok(worst(&found))
 }
 
-/// That it could not be told of a node is more than that another is held.
+/// The exit status: an unknown state is worse than a held lock.
 fn worst(found: &[Found]) -> u8 {
     let any = |wanted: fn(&Found) -> bool| found.iter().any(wanted);
     if any(|found| matches!(found, Found::Unknown(_))) {
@@ -82,7 +82,7 @@ async fn look_at_all(nodes: Vec<Arc<Node>>) -> Result<Vec<Found>, Failure> {
     for (index, node) in nodes.into_iter().enumerate() {
         let (passwords, places) = (passwords.clone(), Arc::clone(&places));
         tasks.spawn(async move {
-            // It is never closed.
+            // The semaphore is never closed.
             let _place = places.acquire().await;
             (index, look(&node, &passwords).await)
         });
@@ -113,7 +113,7 @@ pub(super) fn cannot_be_reached(error: &OpenError) -> String {
     format!("cannot be reached: {error}{said}")
 }
 
-/// All nodes that a run holds, and those of which nobody knows.
+/// All nodes that a run holds, and those whose state is unknown.
 pub(super) fn held_by(project: &Project, run: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
     let names: Vec<&str> = project.nodes.names().collect();
     let nodes: Result<Vec<Arc<Node>>, _> = names
@@ -213,11 +213,11 @@ fn json(name: &str, found: &Found, project: &Project) -> serde_json::Value {
     line
 }
 
-/// How far the run is, where its journal is here: the bundle on the node knows nothing of the
-/// steps that were done elsewhere, or by a person.
+/// The progress of the run, if its journal is here: the bundle on the node does not know steps that
+/// were done elsewhere or by a person.
 fn position(project: &Project, held: &Held, node: &str) -> Option<String> {
     let run = held.owner.as_ref()?.run.exact();
-    // It is a name of ours, and no path that the node has chosen.
+    // Only a run's name that exists here, never a path that the node has chosen.
     let run = journal::runs(&project.state)
         .into_iter()
         .find(|own| own == run)?;
@@ -239,7 +239,7 @@ fn position(project: &Project, held: &Held, node: &str) -> Option<String> {
     })
 }
 
-/// The step that a machine was at last, in the main line or in a turn, and how it ended.
+/// The last step on a node, in the main line or in a turn, and how it ended.
 fn latest(record: &Record, node: &str) -> Option<(usize, Option<Status>)> {
     let mut last = None;
     for event in record.of_node(node) {

@@ -1,5 +1,5 @@
-//! A run whose journal is lost: the nodes know what it was asked to do and what was done, and the
-//! journal is made anew from that, where they agree and the operator does.
+//! Restores a lost journal: the nodes know the order of the run and what was done. The journal is
+//! written again from that, if the nodes agree and the operator does.
 
 use std::sync::Arc;
 
@@ -24,17 +24,16 @@ use crate::source::Problem;
 
 const ASKS: &str = "make the journal anew from that?";
 
-/// What a node says of the run.
+/// A node's information about the run.
 enum Said {
-    /// In its bundle or its history.
+    /// The owner line, in its bundle or its history.
     Owner(Box<Owner>),
     Nothing,
-    /// It could not be asked; why.
+    /// It could not be asked; the reason.
     Unknown(String),
 }
 
-/// Makes the journal of a run anew, up to its first line: what was done since is caught up with
-/// afterwards.
+/// Writes the first line of the journal; later events are caught up afterwards.
 pub(crate) fn make_journal(project: &Project, run: &str, yes: bool) -> Result<(), Failure> {
     let nodes: Result<Vec<Arc<Node>>, _> = project
         .nodes
@@ -45,7 +44,7 @@ pub(crate) fn make_journal(project: &Project, run: &str, yes: bool) -> Result<()
     let (owner, request) = agreed(&said, run)?;
     movable(project, &said, run)?;
     let plan = plan(project, owner, request)?;
-    // A node of a section has nothing of the run before its turn.
+    // A node that appears only in a section has nothing of the run before its turn.
     let held = plan.nodes.iter().filter(|node| node.turn.is_none());
     let held: Vec<&str> = held.map(|node| node.node.name.as_str()).collect();
     let without: Vec<&str> = request
@@ -81,7 +80,7 @@ async fn ask_all(nodes: Vec<Arc<Node>>, run: &str) -> Result<Vec<(String, Said)>
         let (passwords, places) = (passwords.clone(), Arc::clone(&places));
         let run = run.to_owned();
         tasks.spawn(async move {
-            // It is never closed.
+            // The semaphore is never closed.
             let _place = places.acquire().await;
             let said = ask(&node, &run, &passwords).await;
             (node.name.clone(), said.unwrap_or_else(Said::Unknown))
@@ -99,7 +98,7 @@ async fn ask(node: &Arc<Node>, run: &str, passwords: &Passwords) -> Result<Said,
     let owner = owner_on(&reach, &dir, run).await;
     reach.close().await;
     let owner = owner.map_err(|error| format!("cannot be asked: {error}"))?;
-    // One account may be several nodes.
+    // One account may serve several nodes.
     let of_it = |owner: &Owner| owner.node.as_ref().is_none_or(|name| *name == node.name);
     Ok(match owner.filter(of_it) {
         Some(owner) => Said::Owner(Box::new(owner)),
@@ -107,7 +106,7 @@ async fn ask(node: &Arc<Node>, run: &str, passwords: &Passwords) -> Result<Said,
     })
 }
 
-/// What the bundle says of its owner, where that is this run, or else the history.
+/// The owner line in the bundle if it belongs to this run, otherwise in the history.
 async fn owner_on(reach: &Reach, dir: &str, run: &str) -> Result<Option<Owner>, BundleError> {
     let held = Bundle::look(reach.session(), dir).await?;
     let owner = held.and_then(|held| held.owner);
@@ -125,7 +124,7 @@ async fn owner_on(reach: &Reach, dir: &str, run: &str) -> Result<Option<Owner>, 
         .filter(|owner| owner.run == run))
 }
 
-/// What all nodes that know of the run say that it was asked to do.
+/// The order of the run, as all nodes that know it report it.
 fn agreed<'a>(said: &'a [(String, Said)], run: &str) -> Result<(&'a Owner, &'a Request), Failure> {
     let cannot = |why: String| {
         Failure::Error(format!(
@@ -169,7 +168,7 @@ fn agreed<'a>(said: &'a [(String, Said)], run: &str) -> Result<(&'a Owner, &'a R
     Ok((owner, request))
 }
 
-/// What belongs to its own controller is not gone on with by another one.
+/// A pinned run cannot be continued by another controller.
 fn movable(project: &Project, said: &[(String, Said)], run: &str) -> Result<(), Failure> {
     let (controller, folder) = (controller_name(), project.root.display().to_string());
     for (name, said) in said {
@@ -191,7 +190,7 @@ fn movable(project: &Project, said: &[(String, Said)], run: &str) -> Result<(), 
     Ok(())
 }
 
-/// The same request on the manual as it is now. A node is not believed with more than names.
+/// The same order with the current manual. Only names are taken from a node.
 fn plan(project: &Project, owner: &Owner, request: &Request) -> Result<Plan, Failure> {
     let bound = request.roles.values().flatten();
     for node in request.nodes.iter().chain(bound) {
@@ -236,8 +235,8 @@ fn about(owner: &Owner, request: &Request, run: &str, without: &[&str]) -> Strin
     text
 }
 
-/// Whether `--yes` has answered. Where a node has no record of the run, a person must: the others
-/// could name it without its having been asked for.
+/// Whether `--yes` has answered. If some node has no record of the run, a person must answer: the
+/// others could name that node without an order for it.
 fn consent(about: &str, yes: bool, without: &[&str]) -> Result<Option<&'static str>, Failure> {
     if yes && without.is_empty() {
         return Ok(Some(BY_YES));

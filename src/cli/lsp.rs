@@ -5,14 +5,14 @@ use clap::Args;
 use crate::cli::error::Failure;
 use crate::lsp;
 
-/// Serve an editor: what `lint` says while you type, and what the names mean
+/// Serve an editor: lint while you type, and the meaning of names
 ///
-/// An editor starts it, and speaks the Language Server Protocol with it over its standard input
-/// and output. It runs nothing and reaches no node. `opsbook guide editors` has the settings for
-/// Neovim, Helix, Emacs and VS Code.
+/// An editor starts it, and uses the Language Server Protocol over standard input and output. It
+/// runs nothing and reaches no node. `opsbook guide editors` has the settings for Neovim, Helix,
+/// Emacs and VS Code.
 #[derive(Args, Debug)]
 pub(crate) struct Lsp {
-    /// As editors say it: the only way there is
+    /// Accepted for editors; this is the only transport
     #[arg(long)]
     stdio: bool,
 }

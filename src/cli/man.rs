@@ -1,4 +1,4 @@
-//! `opsbook man` and `opsbook completions`: what a package installs beside the program.
+//! `opsbook man` and `opsbook completions`: files that a package installs.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::cli::Streams;
 use crate::cli::error::Failure;
 use crate::source::Problem;
 
-/// The variable by which a shell asks for what stands behind TAB.
+/// The variable with which a shell requests completions.
 pub(crate) const COMPLETE: &str = "OPSBOOK_COMPLETE";
 
 /// Print the man page of a command, or write all of them into a folder
@@ -19,7 +19,7 @@ Examples:
   opsbook man run | man -l -        read the page of `opsbook run`
   opsbook man --dir /usr/local/share/man/man1")]
 pub(crate) struct Man {
-    /// The command, such as `run`; of `lock take`, both words. Absent: of opsbook itself
+    /// The command, such as `run`; for `lock acquire`, both words. If absent: opsbook itself
     #[arg(value_name = "COMMAND")]
     command: Vec<String>,
     /// Write a page for each command into this folder: opsbook.1, opsbook-run.1, …
@@ -27,9 +27,9 @@ pub(crate) struct Man {
     dir: Option<PathBuf>,
 }
 
-/// Print what makes a shell complete commands, options, and the manual's own names
+/// Print a script for shell completion of commands, options, and the manual's names
 ///
-/// Behind TAB stand the procedures, nodes, groups, steps and runs of the manual at hand. The
+/// TAB then completes the procedures, nodes, groups, steps and runs of the current manual. The
 /// shell asks this program for them.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -66,7 +66,7 @@ pub(crate) fn run(
     Ok(0)
 }
 
-/// The command of these words, under the name that its page has.
+/// The command with these words, under the name of its man page.
 fn named(mut command: clap::Command, words: &[String]) -> Result<clap::Command, Failure> {
     command.build();
     for word in words {
@@ -81,7 +81,7 @@ fn named(mut command: clap::Command, words: &[String]) -> Result<clap::Command, 
     Ok(command)
 }
 
-/// The script does not hold the names: it asks for them, so that it is never out of date.
+/// The script does not contain the names: it asks for them, so it never becomes outdated.
 pub(crate) fn completions(args: &Completions, streams: &mut Streams) -> Result<u8, Failure> {
     use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
     let shell: &dyn EnvCompleter = match args.shell {

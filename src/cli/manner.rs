@@ -1,4 +1,4 @@
-//! How a run is to be done, as the command line and the nodes say it.
+//! The options of a run, from the command line and the nodes.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,37 +16,38 @@ use crate::source::Problem;
 
 #[derive(Args, Debug)]
 pub(crate) struct MannerArgs {
-    /// Before each step: run, skip, by hand, go on without asking, output so far, shell, quit
+    /// Ask before each step: run, skip, by hand, continue without asking, output so far, shell,
+    /// quit
     #[arg(long)]
     step: bool,
-    /// Begin at this step, by id or number
+    /// Begin at this step (id or number)
     #[arg(long, value_name = "STEP", add = complete::steps())]
     start_at: Option<String>,
-    /// Hold after this step, by id or number
+    /// Halt after this step (id or number)
     #[arg(long, value_name = "STEP", add = complete::steps())]
     stop_after: Option<String>,
-    /// Confirm everything: for machines
+    /// Confirm everything: for use without a person
     #[arg(long)]
     pub yes: bool,
-    /// Nodes at a time [default: 10]
+    /// How many nodes run in parallel [default: 10]
     #[arg(long, value_name = "N")]
     parallel: Option<usize>,
     /// Sizes of batches, one after the other: 1,5,25%; the last one repeats
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
     batch: Vec<Share>,
-    /// Between batches: 10s, 5m [default: 0s]
+    /// The pause between batches: 10s, 5m [default: 0s]
     #[arg(long, value_name = "TIME", value_parser = crate::manual::duration)]
     wait: Option<Duration>,
-    /// Start no further batch once more nodes than this ended badly: 2, 10% [default: 0]
+    /// Start no further batch once more nodes than this have failed: 2, 10% [default: 0]
     #[arg(long, value_name = "SHARE")]
     max_fail: Option<Share>,
-    /// Look this long for a node that was lost during a step [default: 2m]
+    /// How long to look for a node that was lost during a step [default: 2m]
     #[arg(long, value_name = "TIME", value_parser = crate::manual::duration)]
     reconnect: Option<Duration>,
     /// Ask for the sudo password at once; otherwise when it is first needed
     #[arg(short = 'K', long)]
     ask_sudo_password: bool,
-    /// Read the sudo password from this file, for machines; refused where others can read it
+    /// Read the sudo password from this file; refused if others can read it
     #[arg(
         long,
         value_name = "FILE",
@@ -54,7 +55,7 @@ pub(crate) struct MannerArgs {
         hide_env_values = true
     )]
     sudo_password_file: Option<PathBuf>,
-    /// How to print what happens
+    /// How to print the events
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
@@ -62,12 +63,12 @@ pub(crate) struct MannerArgs {
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Format {
     Human,
-    /// The journal's own lines, as they are written
+    /// The journal's own lines
     Json,
 }
 
 impl MannerArgs {
-    /// What is said here, over what the run that goes on was told before.
+    /// The options given here, on top of those of the run to resume.
     pub fn manner(&self, plan: &Plan, before: Option<&Through>) -> Result<Manner, Failure> {
         let all = plan.in_batches();
         if plan.binding.is_some() {
@@ -91,7 +92,7 @@ impl MannerArgs {
             },
         };
         let through = Through {
-            // `--yes` is for where nobody can answer: it ends the step mode that was taken over.
+            // `--yes` is for use without a person: it ends the step mode of the earlier controller.
             step: self.step || (old.step && !self.yes),
             stop_after: stop_after.or(old.stop_after),
             parallel: self.parallel.unwrap_or(old.parallel),
@@ -135,7 +136,7 @@ impl MannerArgs {
         ))
     }
 
-    /// An option that says how this program goes through a run, and means nothing to a gateway.
+    /// An option that only affects this program, and not a gateway.
     pub fn of_this_program(&self) -> Option<&'static str> {
         let said = [
             ("--step", self.step),
@@ -152,12 +153,12 @@ impl MannerArgs {
         said.iter().find(|(_, said)| *said).map(|(name, _)| *name)
     }
 
-    /// Whether the journal's lines are wanted.
+    /// Whether to print the journal's lines.
     pub fn json(&self) -> bool {
         self.format == Format::Json
     }
 
-    /// What a run is told by its journal and by nothing here, as options.
+    /// The options that come only from the run's journal, as command-line options.
     pub fn taken_over(&self, plan: &Plan, before: &Through) -> Vec<String> {
         let plain = Manner::default().through;
         let time = |milliseconds| crate::engine::human(Duration::from_millis(milliseconds));

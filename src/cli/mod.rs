@@ -1,5 +1,5 @@
-//! Arguments -> one request; one file for each command. Everything here is for people and
-//! their shells: what is decided is decided elsewhere.
+//! Parses arguments into one request, in one file for each command. This module is the interface
+//! for people and shells; other crates make the decisions.
 
 mod about;
 mod adopt;
@@ -107,7 +107,7 @@ struct Cli {
         hide_env_values = true
     )]
     color: Color,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(
         short,
         long,
@@ -118,8 +118,8 @@ struct Cli {
     quiet: bool,
     #[command(flatten)]
     verbose: verbose::Verbose,
-    /// Work with this archive of a manual (`opsbook pack`), or with this folder; its journal is
-    /// kept in `$XDG_STATE_HOME/opsbook/NAME`
+    /// Work with this archive of a manual (`opsbook pack`), or with this folder; its journal is in
+    /// `$XDG_STATE_HOME/opsbook/NAME`
     #[arg(
         long,
         value_name = "FILE",
@@ -129,7 +129,7 @@ struct Cli {
         hide_env_values = true
     )]
     book: Option<PathBuf>,
-    /// Whose signatures of archives count: a file in the form of ssh's `allowed_signers`
+    /// Trusted signers of archives: a file in the format of ssh's `allowed_signers`
     #[arg(
         long,
         value_name = "FILE",
@@ -138,7 +138,7 @@ struct Cli {
         hide_env_values = true
     )]
     signers: Option<PathBuf>,
-    /// The nodes, in the place of the manual's own
+    /// Use this nodes file instead of the manual's own
     #[arg(
         long,
         value_name = "FILE",
@@ -147,7 +147,7 @@ struct Cli {
         hide_env_values = true
     )]
     nodes_file: Option<PathBuf>,
-    /// Reach nodes with this configuration of ssh (`ssh -F`), in place of your own
+    /// Reach nodes with this ssh configuration (`ssh -F`) instead of your own
     #[arg(long, value_name = "FILE", global = true)]
     ssh_config: Option<PathBuf>,
     #[command(subcommand)]
@@ -209,8 +209,8 @@ enum Command {
     Settings(settings::Settings),
 }
 
-/// The whole program: reads the process's arguments, does what they ask, and says so in the
-/// exit status.
+/// The whole program: parses the process's arguments, executes the command, and returns the exit
+/// status.
 #[must_use]
 pub fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Cli::command)
@@ -225,7 +225,7 @@ pub fn main() -> ExitCode {
     let cli = match cli {
         Ok(cli) => cli,
         Err(error) => {
-            // clap chooses the stream: help that was asked for is data.
+            // clap chooses the stream: requested help is data.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
@@ -234,10 +234,11 @@ pub fn main() -> ExitCode {
     cli.verbose.begin();
     let mut streams = Streams::new();
     for problem in &file.problems {
-        // The rest of the file holds: a slip in it does not keep anybody from a run.
+        // The rest of the file applies: an error in it must not prevent a run.
         let _ = writeln!(streams.talk, "{problem}\n");
     }
-    // The word is libtest's there, and what is wrong with the manual is told beside the tests.
+    // In `opsbook test`, `--quiet` has libtest's meaning, and problems of the manual are printed
+    // with the tests.
     let libtest = matches!(cli.command, Command::Test(_));
     if cli.quiet && !libtest {
         streams.hush();
@@ -248,14 +249,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The definition of the command line, for those who describe it.
+/// The definition of the command line, for documentation.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Does what is asked. `own` is the command line's definition, and `file` what the settings file
-/// says: some commands are about these.
+/// Executes the command. `own` is the definition of the command line, and `file` the contents of
+/// the settings file: some commands display these.
 fn dispatch(
     cli: Cli,
     own: &clap::Command,
@@ -358,13 +359,13 @@ fn built(args: build::Build, dir: &Chosen, streams: &mut Streams) -> Result<u8, 
     Ok(build::run(&args, &root, &mut out, talk)?)
 }
 
-/// A node needs its file alone. The manual is read for what is no node.
+/// A node only needs its own file. The manual is read for everything else.
 fn shown(args: &show::Show, dir: &Chosen, paint: bool) -> Result<String, Failure> {
     let nodes = context::load_nodes(dir)?;
     if args.diff || nodes.contains(&args.node) {
         return Ok(show::run(args, &nodes, paint)?);
     }
-    // Where only the nodes can be read, only they are shown.
+    // If only the nodes can be read, only they are shown.
     let Ok(Project { manual, .. }) = context::load(dir) else {
         return Ok(show::run(args, &nodes, paint)?);
     };
@@ -374,7 +375,7 @@ fn shown(args: &show::Show, dir: &Chosen, paint: bool) -> Result<String, Failure
     }
 }
 
-/// The one runtime of the process, built by hand.
+/// The only runtime of the process.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -389,8 +390,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     result
 }
 
-/// Ends the programs that were started and not waited for, an `ssh` that still connects. What
-/// waits for a terminal does not end, and is not waited for.
+/// Kills child programs that are still running, such as a connecting `ssh`. Does not wait for tasks
+/// that wait for terminal input.
 pub(crate) fn end(runtime: tokio::runtime::Runtime) {
     runtime.shutdown_timeout(Duration::from_millis(50));
 }

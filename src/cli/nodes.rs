@@ -1,4 +1,4 @@
-//! `opsbook nodes`: which nodes there are, or which ones a selector selects.
+//! `opsbook nodes`: lists all nodes, or those of a selector.
 
 use crate::cli::complete;
 use crate::cli::form::Form;
@@ -26,7 +26,7 @@ pub struct List {
     pub form: Form,
 }
 
-/// What goes to standard output, and what is wrong with the nodes that are left out there.
+/// The text for standard output, and the problems of nodes that are left out of it.
 pub fn run(
     args: &List,
     nodes: &Nodes,

@@ -17,9 +17,9 @@ use crate::source::Problem;
 
 /// Make one file of the manual, which can be carried, audited and run
 ///
-/// The archive holds the files of the git revision, sorted, without times and owners: the same
-/// revision gives the same file. Its identity is a hash over the list of its files. It is refused
-/// where something is not committed, looks private, or is wrong.
+/// The archive contains the files of the git revision, sorted, without times and owners: the same
+/// revision gives the same file. Its identity is a hash over the list of its files. Packing is
+/// refused if something is not committed, looks private, or is wrong.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -31,44 +31,44 @@ Examples:
   opsbook pack --list shop-1.4.2.opsbook        what is in it
   opsbook --book shop-1.4.2.opsbook run shop.release web1")]
 pub(crate) struct Pack {
-    /// Where the archive is written; NAME-VERSION.opsbook in this folder if absent
+    /// The archive to write; NAME-VERSION.opsbook in this folder if absent
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["check", "list"])]
     output: Option<PathBuf>,
-    /// Put it into a registry of containers too, at this place, under its release number
+    /// Also upload it to this place in a container registry, with its version as the tag
     #[arg(long, value_name = "PLACE", conflicts_with_all = ["check", "list", "dirty"])]
     push: Option<String>,
-    /// Sign it with this ssh key, or with the agent's key of which this is the public half
+    /// Sign it with this ssh key, or with the agent's key for this public key
     #[arg(long, value_name = "KEY", conflicts_with_all = ["check", "list"])]
     sign: Option<PathBuf>,
-    /// Refuse a release number that is too near to that of this tag, by what is different
+    /// Refuse a version that is too close to that of this tag, given the changes
     #[arg(long, value_name = "TAG", conflicts_with_all = ["check", "list"])]
     since: Option<String>,
-    /// Pack what is there, committed or not, and mark it
+    /// Pack the files on disk, committed or not, and mark the archive
     #[arg(long, conflicts_with_all = ["check", "list"])]
     dirty: bool,
-    /// Its name, where it is no package
+    /// Its name, if it is not a package
     #[arg(long, conflicts_with_all = ["check", "list"])]
     name: Option<String>,
-    /// Its release number, where it is no package
+    /// Its version, if it is not a package
     #[arg(long, conflicts_with_all = ["check", "list"])]
     version: Option<String>,
-    /// Compare an archive with what it says of itself, and verify its signature
+    /// Compare an archive with its description, and verify its signature
     #[arg(long, value_name = "FILE", conflicts_with = "list")]
     check: Option<PathBuf>,
-    /// With --check: and with this tag or revision of the repository here
+    /// With --check: also compare it with this tag or revision of the repository here
     #[arg(long, value_name = "TAG", requires = "check")]
     git: Option<String>,
-    /// Print what an archive holds
+    /// Print the contents of an archive
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
-    /// The form of --list
+    /// The format of --list
     #[arg(long, value_enum, default_value_t = Format::Json, requires = "list")]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Format {
-    /// As the archive has it
+    /// The archive's own description
     Json,
     /// A bill of materials in `CycloneDX` 1.6
     Cyclonedx,
@@ -131,7 +131,7 @@ fn make(args: &Pack, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure
     Ok(0)
 }
 
-/// All of it or nothing.
+/// Writes it atomically.
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path
         .parent()

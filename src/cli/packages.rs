@@ -1,5 +1,5 @@
-//! `opsbook packages`: what a book is made of. `update` alone writes the lock; `update`, `fetch`,
-//! `add` and `outdated` alone ask repositories.
+//! `opsbook packages`: the packages of a book. Only `update` writes the lock; only `update`,
+//! `fetch`, `add` and `outdated` contact repositories.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::package::{folder, git, oci};
 use crate::project::releases;
 use crate::source::{Problem, Source};
 
-/// Show the packages that this book is made of, or change them
+/// Show the packages of this book, or change them
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Only `update`, `fetch`, `add` and `outdated` ask repositories, by your own `git`. Only `update` and
@@ -30,27 +30,27 @@ Only `update`, `fetch`, `add` and `outdated` ask repositories, by your own `git`
 pub(crate) struct Packages {
     #[command(subcommand)]
     what: Option<What>,
-    /// For machines; `opsbook schema packages` says what is in it
+    /// JSON for programs; `opsbook schema packages` describes it
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Name a package in `opsbook.toml`, and lock it
+    /// Add a package to `opsbook.toml`, and lock it
     Add(Add),
-    /// Lock what `opsbook.toml` names, and say what has changed
+    /// Lock the packages in `opsbook.toml`, and report the changes
     Update {
-        /// Only these may move
+        /// Only these may change
         #[arg(value_name = "NAME")]
         names: Vec<String>,
-        /// Move the one package to this tag
+        /// Change the one package to this tag
         #[arg(long, value_name = "TAG")]
         to: Option<String>,
     },
-    /// Bring what is locked into the cache
+    /// Fetch the locked packages into the cache
     Fetch,
-    /// Put the locked packages into a folder of the book
+    /// Copy the locked packages into a folder of the book
     Vendor {
         /// The folder; `packages` if absent
         #[arg(value_name = "DIR")]
@@ -58,14 +58,14 @@ enum What {
     },
     /// Show newer tags of the packages
     Outdated,
-    /// Show what is different between two states of a package
+    /// Show the differences between two states of a package
     Diff {
         /// The package
         name: String,
-        /// The other state: an archive or a folder; what is locked if absent
+        /// The other state: an archive or a folder; the locked one if absent
         old: Option<PathBuf>,
     },
-    /// Remove what nobody has used for 90 days from the cache
+    /// Remove everything from the cache that was unused for 90 days
     Gc,
 }
 
@@ -79,7 +79,7 @@ struct Add {
     /// The tag
     #[arg(long)]
     tag: Option<String>,
-    /// A place in a registry of containers: registry.example.net/ops/shop
+    /// A place in a container registry: registry.example.net/ops/shop
     #[arg(long, value_name = "PLACE", requires = "tag", conflicts_with_all = ["git", "archive", "path"])]
     oci: Option<String>,
     /// The folder of the package in the repository
@@ -235,7 +235,7 @@ fn add(args: &Add, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> 
     std::fs::write(&path, &after)?;
     let updated = update(&root, std::slice::from_ref(&args.name), streams);
     if updated.is_err() {
-        // Nothing half done: what names a package that nobody has is not left behind.
+        // Undo: do not leave the name of a package that cannot be found.
         if before.is_empty() {
             let _ = std::fs::remove_file(&path);
         } else {
@@ -245,7 +245,7 @@ fn add(args: &Add, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> 
     updated
 }
 
-/// A line more in `[packages]`, which is made where there is none.
+/// Adds a line to `[packages]`, which is created if it does not exist.
 fn with_line(text: &str, line: &str) -> String {
     let mut at = 0;
     for own in text.split_inclusive('\n') {
@@ -264,7 +264,7 @@ fn with_line(text: &str, line: &str) -> String {
     format!("{text}{end}{gap}[packages]\n{line}")
 }
 
-/// Writes another tag beside a package.
+/// Changes the tag of a package.
 fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
     crate::package::address::check_ref(tag).map_err(|why| Problem::bare("usage", why))?;
     let manifest = manifest_of(root)?;
@@ -301,7 +301,7 @@ fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The tag by which a package is named.
+/// The tag of a package's origin.
 fn tag_of(from: &From) -> Option<&str> {
     match from {
         From::Git {
@@ -328,7 +328,7 @@ fn update(root: &Path, names: &[String], streams: &mut Streams) -> Result<u8, Fa
     let mut parts = resolve(&manifest, &mut |wanted| {
         let fixed = !names.is_empty() && !names.iter().any(|name| name == wanted.name);
         if fixed && store.lock.get(wanted.name).is_some() {
-            // What is not named does not move.
+            // Packages that are not named do not change.
             let locked = store.get(wanted, Reach::Locked);
             if locked.is_ok() {
                 return locked;
@@ -365,7 +365,8 @@ fn update(root: &Path, names: &[String], streams: &mut Streams) -> Result<u8, Fa
     Ok(0)
 }
 
-/// Runs that began with what is another one now: they are gone on with, or given up, first.
+/// Reports halted runs that began with a package that has now changed: resume or release them
+/// first.
 fn tell_halted(
     root: &Path,
     store: &Store,
@@ -422,7 +423,7 @@ fn lock_of(manifest: &Manifest, parts: &[Part]) -> Lock {
     }
 }
 
-/// `shop 1.4.1 -> 1.4.2`, and what came, went or changed.
+/// `shop 1.4.1 -> 1.4.2`, with what was added, removed or changed.
 fn tell_change(store: &Store, part: &Part, streams: &mut Streams) -> Result<(), Failure> {
     let (name, version) = (part.name(), part.version());
     match store.lock.get(name) {
@@ -575,7 +576,7 @@ fn diff(
     Ok(0)
 }
 
-/// The cache: what is older than 90 days. It is unpacked or fetched again where it is wanted.
+/// Removes cache entries older than 90 days. They are unpacked or fetched again when needed.
 fn gc(streams: &mut Streams) -> Result<u8, Failure> {
     const KEPT: std::time::Duration = std::time::Duration::from_hours(90 * 24);
     let cache = crate::package::cache::Cache::of_user();

@@ -6,7 +6,7 @@ use crate::cli::error::Failure;
 use crate::session::Password;
 use crate::source::Problem;
 
-/// Of a file that nobody else can read.
+/// Reads a file that nobody else can read.
 pub(crate) fn password(path: &Path) -> Result<Password, Failure> {
     use std::os::unix::fs::PermissionsExt as _;
     let wrong = |why: String| {

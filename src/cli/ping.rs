@@ -1,4 +1,4 @@
-//! `opsbook ping`: who answers, as whom, how fast; and for the others, the true cause.
+//! `opsbook ping`: which nodes answer, as which user, how fast; and for the others, the true cause.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::nodes::Node;
 use crate::project::Project;
 use crate::session::{self, OpenError, OpenOptions, Pong, SudoWay};
 
-/// Open sessions side by side and say who answers
+/// Open sessions in parallel and say who answers
 ///
-/// As whom, with which shell and sudo, how fast; and for the others the true cause, each
-/// told apart: authentication, host key unknown or changed, refused, no route, name, jump host.
+/// Shows user, shell, sudo and time of each node; for the others the true cause: authentication,
+/// host key unknown or changed, refused, no route, name, jump host.
 #[derive(Args, Debug)]
 pub(crate) struct Ping {
     /// Nodes or selectors; all nodes if absent
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Ping, project: &Project, streams: &mut Streams) -> Resu
     self::names(&names, project, args.form, streams)
 }
 
-/// Pings nodes that are chosen already.
+/// Pings nodes that are already chosen.
 pub(crate) fn names(
     names: &[String],
     project: &Project,

@@ -1,4 +1,4 @@
-//! `opsbook preprocess`: what plain mdBook calls, so that it builds the same pages.
+//! `opsbook preprocess`: called by plain mdBook, so that it builds the same pages.
 
 use std::io::{Read, Write};
 
@@ -6,11 +6,10 @@ use clap::{Args, Subcommand};
 
 use crate::book::{self, BookError};
 
-/// Put the marks into a book of mdBook's (called by mdBook itself).
+/// Add opsbook's marks to an mdBook book (called by mdBook itself).
 ///
-/// Named in `book.toml` as `command = "opsbook preprocess"` under
-/// `[preprocessor.opsbook]`. Reads the book as JSON from standard input and writes it to
-/// standard output.
+/// Named in `book.toml` as `command = "opsbook preprocess"` under `[preprocessor.opsbook]`. Reads
+/// the book as JSON from standard input and writes it to standard output.
 #[derive(Args, Debug)]
 pub struct Preprocess {
     #[command(subcommand)]
@@ -23,7 +22,7 @@ enum Question {
     Supports { renderer: String },
 }
 
-/// Returns the exit status. mdBook shows what is written to `talk`.
+/// Returns the exit status. mdBook shows the text written to `talk`.
 pub fn run(
     args: &Preprocess,
     input: impl Read,
@@ -34,7 +33,7 @@ pub fn run(
         return Ok(u8::from(!book::supports(renderer)));
     }
     for problem in crate::source::first_of_each(&book::preprocess(input, out)?) {
-        // The book is worth more than the talk about it.
+        // The book is more important than this message.
         let _ = writeln!(talk, "{problem}\n");
     }
     Ok(0)

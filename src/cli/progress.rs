@@ -1,5 +1,5 @@
-//! What each node is doing at this moment, at the foot of a terminal; nothing elsewhere.
-//! The only place that names indicatif.
+//! Shows the current activity of each node at the bottom of a terminal. Only this file names
+//! indicatif.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -10,13 +10,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Site, What};
 
-/// Nodes beyond this are counted, not drawn.
+/// The most nodes that get a line; others are counted.
 const ROWS: usize = 12;
 
-/// The lines that are drawn at this moment.
+/// The lines currently on the terminal.
 static DRAWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// Writes something on the terminal, above the lines if some are drawn.
+/// Writes something to the terminal, above the lines if there are any.
 pub(crate) fn above_all(write: impl FnOnce()) {
     let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match drawn {
@@ -25,25 +25,25 @@ pub(crate) fn above_all(write: impl FnOnce()) {
     }
 }
 
-/// Cheap to clone; clones draw the same lines.
+/// Cheap to clone; clones share the lines.
 #[derive(Clone)]
 pub(crate) struct Progress(Option<Arc<Lines>>);
 
 struct Lines {
     all: MultiProgress,
-    /// While a node is reached, with the time that it takes; and from then on.
+    /// While a node is being reached, with the elapsed time; and afterwards.
     reaching: ProgressStyle,
     reached: ProgressStyle,
     bars: Mutex<HashMap<String, ProgressBar>>,
 }
 
 impl Progress {
-    /// Draws on standard error where that is a terminal and `wanted`.
+    /// Draws on standard error if that is a terminal and `wanted`.
     pub fn new(nodes: &[String], wanted: bool) -> Progress {
         if !wanted || !std::io::stderr().is_terminal() {
             return Progress(None);
         }
-        // The command of a secret may ask something on the terminal: the first event begins it.
+        // A secret's command may ask something on the terminal: begin with the first event.
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(all.clone());
         let width = nodes.iter().map(String::len).max().unwrap_or(0);
@@ -86,7 +86,7 @@ impl Progress {
         }
     }
 
-    /// Takes the lines away while a person is asked, and brings them back.
+    /// Removes the lines during a question, and restores them.
     pub fn pause(&self) {
         if let Some(lines) = &self.0 {
             let _ = lines.all.clear();
@@ -102,7 +102,7 @@ impl Progress {
         }
     }
 
-    /// A node is begun.
+    /// A node begins.
     pub fn turn(&self, node: &str) {
         let Some(lines) = &self.0 else { return };
         let bars = lines.bars.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +128,7 @@ impl Progress {
         let Some(node) = event.node.as_deref() else {
             return;
         };
-        // A machine that serves the turns of others is not done with one of them.
+        // A node that serves the turns of others does not end with one of them.
         if let (What::NodeEnded { .. }, None) = (&event.what, &event.turn) {
             if let Some(bar) = bars.remove(node) {
                 bar.finish_and_clear();

@@ -1,5 +1,5 @@
-//! Procedures as tests: run for real, with every question answered by yes, and journalled as
-//! any run is.
+//! Procedures as tests: real runs in which every question is answered with yes, with ordinary
+//! journals.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -18,18 +18,18 @@ use crate::project::Who;
 use crate::source::Problem;
 use crate::suite::{Access, Rehearse, Test, Work};
 
-/// A procedure on one node, ready to be run.
+/// A procedure on one node, ready to run.
 struct Ready {
     plan: Arc<Plan>,
     started: RunStarted,
     owner: Owner,
 }
 
-/// How the procedures among these tests are rehearsed, each with those of the arguments that
-/// it takes. What cannot be planned is found out here, and told when its test is due.
+/// How the procedures among these tests are run, each with the arguments that it accepts. A
+/// procedure that cannot be planned is found here, and reported when its test is due.
 ///
 /// # Errors
-/// Where none of them takes an argument.
+/// If none of them accepts an argument.
 pub(crate) fn rehearse(
     project: &Project,
     tests: &[Test],
@@ -85,7 +85,7 @@ fn taken(project: &Project, tests: &[Test], name: &str) -> bool {
     })
 }
 
-/// Its parameters, and the values of its node.
+/// Whether the procedure has this parameter, or its node this value.
 fn takes(project: &Project, procedure: &str, test: &Test, name: &str) -> bool {
     let procedure = project.manual.procedures.get(procedure);
     procedure.is_some_and(|procedure| procedure.params.contains_key(name))
@@ -119,7 +119,7 @@ fn ready(
     })
 }
 
-/// Every machine of the run must say that procedures may be run there as tests.
+/// Every node of the run must allow procedures as tests.
 fn may_be_rehearsed(ready: Ready) -> Result<Ready, String> {
     let mut nodes = ready.plan.nodes.iter().map(|plan| &plan.node);
     match nodes.find(|node| !node.rehearse) {
@@ -139,7 +139,7 @@ async fn run(
 ) -> Result<Outcome, JournalError> {
     let proof = Proof {
         root,
-        // Secrets are looked up by those that the suite has.
+        // The suite's secrets are used.
         secrets_in: root,
         plan: &ready.plan,
         part: Part::default(),
@@ -163,7 +163,7 @@ async fn run(
         None,
         What::RunStarted(Box::new(ready.started.clone())),
     )?;
-    // Nobody counts: Ctrl-C ends opsbook, and what runs on the node goes on by itself.
+    // Nobody counts signals: Ctrl-C ends opsbook, and the steps on the node continue.
     let (_, interrupts) = tokio::sync::watch::channel(0);
     let options = Options {
         root: root.clone(),
@@ -228,7 +228,7 @@ fn outcome(status: Status, run: &str, events: &[Event]) -> Outcome {
     }
 }
 
-/// What the step or check that ended it found.
+/// The evidence of the step or check that ended it.
 fn seen(events: &[Event]) -> Vec<Evidence> {
     let found = events.iter().rev().find_map(|event| match &event.what {
         What::CheckFailed { evidence, .. } => Some(evidence.clone()),

@@ -1,5 +1,4 @@
-//! How a bundle is given up, on one node; and what is asked and written down where a whole run
-//! is given up, too.
+//! Releases a bundle on one node; and the questions and journal entries for releasing a whole run.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,7 +14,7 @@ use crate::outside::line;
 use crate::project::Project;
 use crate::report::known::Known;
 
-/// Gives up the bundle of one node.
+/// Releases the bundle of one node.
 pub(super) async fn release(
     project: &Project,
     reach: &Reach,
@@ -72,12 +71,12 @@ pub(super) async fn release(
     Ok(0)
 }
 
-/// What lives loses its bundle: a controller stops before its next step, a step goes on.
+/// A live run loses its bundle: a controller stops before its next step, a step continues.
 async fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Failure> {
     give_up_all_the_same(format!("{name}: {}\n", held.sentence()), streams).await
 }
 
-/// Asks before something is given up on which others count.
+/// Asks before something is released that others may need.
 pub(super) async fn give_up_all_the_same(
     about: String,
     streams: &mut Streams,
@@ -95,7 +94,7 @@ pub(super) async fn give_up_all_the_same(
     }
 }
 
-/// The other machines of a run with roles that holds one.
+/// The other nodes of a run with roles that holds one.
 fn others_of(held: &Held, name: &str) -> Vec<String> {
     let request = held.owner.as_ref().and_then(|owner| owner.request.as_ref());
     let Some(request) = request.filter(|request| !request.roles.is_empty()) else {
@@ -105,7 +104,7 @@ fn others_of(held: &Held, name: &str) -> Vec<String> {
     others.map(|other| line(other).to_string()).collect()
 }
 
-/// Writes down that a bundle was given up, and names those of other users that it has left.
+/// Journals the release of a bundle, and reports leftover bundles of other users.
 pub(super) fn write_down(
     project: &Project,
     run: &str,
@@ -127,8 +126,8 @@ pub(super) fn write_down(
     Ok(())
 }
 
-/// That there is nothing to go on with, in the run's journal where that is here; which bundles
-/// of other users it has left.
+/// Notes in the run's journal, if it is here, that the run cannot be resumed; returns leftover
+/// bundles of other users.
 fn written_down(
     project: &Project,
     run: &str,
@@ -137,7 +136,7 @@ fn written_down(
 ) -> Result<BTreeMap<String, String>, JournalError> {
     let (mut journal, record) = match Journal::reopen(&project.state, run) {
         Ok(both) => both,
-        // It stops before its next step, and writes that down itself.
+        // The running controller stops before its next step, and journals that itself.
         Err(JournalError::Missing { .. } | JournalError::Busy { .. }) => {
             return Ok(BTreeMap::new());
         }

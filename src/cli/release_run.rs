@@ -1,7 +1,6 @@
-//! `opsbook lock release --run R`: gives up a run on all its machines. The bundles of its turns
-//! come first, then those at the top, so that a machine is free when nothing of the run is left
-//! on it. Each machine is named, and one that cannot be reached makes the exit status 3: the
-//! command can be repeated.
+//! `opsbook lock release --run R`: releases a run on all its nodes. The bundles of its turns are
+//! released first, then the top-level ones, so that a free node has nothing left of the run. Each
+//! node is reported, and an unreachable one makes the exit status 3: the command can be repeated.
 
 use std::io::Write;
 
@@ -20,7 +19,7 @@ use crate::project::Project;
 use crate::session::OpenOptions;
 use crate::source::Problem;
 
-/// A machine in the main line, or in the turn of a node, as [`Site`] has them.
+/// A node in the main line, or in a turn, as in [`Site`].
 type Owned = (String, Option<String>);
 
 /// A bundle that the run holds.
@@ -31,7 +30,7 @@ struct Ours {
     held: Held,
 }
 
-/// A machine of the run.
+/// A node of the run.
 struct Machine {
     name: String,
     reach: Result<Reach, String>,
@@ -61,7 +60,7 @@ pub(super) fn release(
     })
 }
 
-/// The machines of a run, and the sites in which it may have a bundle: turns first.
+/// The nodes of a run, and the sites where it may have a bundle: turns first.
 fn sites(record: &Record) -> (Vec<String>, Vec<Owned>) {
     let started = record.started();
     let names = started.map(|started| started.nodes.clone());
@@ -74,7 +73,7 @@ fn sites(record: &Record) -> (Vec<String>, Vec<Owned>) {
         })
         .collect();
     for name in &names {
-        // The bundle at the top is there wherever anything of the run is.
+        // The top-level bundle exists wherever any part of the run is.
         let top = (name.clone(), None);
         if !sites.contains(&top) {
             sites.push(top);
@@ -141,7 +140,7 @@ async fn give_up(
     Ok(status)
 }
 
-/// What the run holds, and the exit status by now: where somebody cannot be asked, it is said.
+/// The bundles of the run, and the exit status so far; unreachable nodes are reported.
 async fn look_everywhere(
     run: &str,
     machines: &[Machine],
@@ -179,7 +178,7 @@ async fn look_everywhere(
     Ok((ours, status))
 }
 
-/// What lives loses its bundle: a person is asked.
+/// A live run loses its bundle: a person must agree.
 async fn agreed(ours: &[Ours], streams: &mut Streams) -> Result<bool, Failure> {
     let live = ours.iter().filter(|ours| ours.held.alive == Alive::Live);
     let about: String = live
@@ -245,7 +244,7 @@ async fn release_one(
     let site = ours.site();
     match Bundle::release(reach.session(), &ours.dir, run).await {
         Ok(()) => {}
-        // Somebody was faster.
+        // Somebody else has already released it.
         Err(BundleError::Gone) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
@@ -253,7 +252,7 @@ async fn release_one(
         streams.people(),
         "{site}: released; its record is in the node's history"
     )?;
-    // A bundle at the top may be that of the node's own turn.
+    // A top-level bundle may belong to the node's own turn.
     let own = Site {
         node: &ours.node,
         turn: ours.turn.as_deref(),
@@ -262,7 +261,7 @@ async fn release_one(
     write_down(project, run, at, &ours.dir, streams)
 }
 
-/// The site in which the journal says that a bundle was opened.
+/// The site where a bundle was opened according to the journal.
 fn opened_at<'r>(record: &'r Record, dir: &str, node: &str) -> Option<Site<'r>> {
     let mut events = record.of_node(node).collect::<Vec<_>>().into_iter().rev();
     let event = events.find(|event| match &event.what {
@@ -286,7 +285,7 @@ impl Ours {
     }
 }
 
-/// Without the journal nobody here knows the machines of the run: the nodes are asked.
+/// Without the journal the nodes of the run are unknown: all nodes are asked.
 fn not_here(project: &Project, run: &str) -> Failure {
     let message = format!("the journal of run {run} is not here, and it alone names all machines");
     let problem = Problem::bare("no-journal", message);

@@ -1,4 +1,4 @@
-//! `opsbook resume` and `handoff`: a halted run, gone on with here or by hand.
+//! `opsbook resume` and `handoff`: continue a halted run here or by hand.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -25,47 +25,47 @@ use crate::plan::Plan;
 use crate::project::{Changes, Manner, Project, Resumed, Run, Start, Who, changes, done, moved};
 use crate::source::Problem;
 
-/// Go on with a halted run at its first step that is not OK
+/// Continue a halted run at its first step that is not OK
 ///
-/// Reads the journal and asks the node what became of the step at which the run ended: a
-/// step that is still running is attached to, one that ended is not run again. Refuses, with
-/// the difference, where the text or a value of the remaining steps, or a file that was
-/// delivered, has changed since. Goes on as the run was told to go: batches, limits, questions.
+/// Reads the journal and asks the node for the state of the step at which the run ended: a running
+/// step is followed, an ended one is not run again. Refuses, with the difference, if the text or a
+/// value of the remaining steps, or a delivered file, has changed since. Keeps the options of the
+/// run: batches, limits, questions.
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
-    /// The run, or the node whose latest run is meant, but none that has touched nothing there;
-    /// the latest halted run if absent
+    /// The run, or a node, which means its latest run that changed something there; the latest
+    /// halted run if absent
     #[arg(value_name = "RUN|NODE", add = complete::runs())]
     which: Option<String>,
-    /// Go on with what is there now, although texts, values or files have changed; files that
-    /// were delivered and have changed are delivered again
+    /// Continue with the current texts, values and files although they have changed; changed files
+    /// are delivered again
     #[arg(long)]
     accept_changed: bool,
-    /// Read from the nodes what the journal lacks: one from a backup, or whose run another
-    /// controller has gone on with; one that is lost is made anew from what all nodes of
-    /// `nodes.yaml` have of RUN. Asks before anything is taken in; `--yes` confirms
+    /// Read from the nodes what the journal lacks: a journal from a backup, or of a run that
+    /// another controller has continued; a lost one is restored from what all nodes in `nodes.yaml`
+    /// have of RUN. Asks before anything is taken in; `--yes` confirms
     #[arg(long)]
     catch_up: bool,
-    /// A machine of a run over several that is left out, because it does not answer and no step
-    /// is left on it; its bundle stays there; repeated
+    /// Leave out a node of a run over several that does not answer and has no step left; its bundle
+    /// stays there; may be repeated
     #[arg(long, value_name = "NODE", add = complete::node())]
     without: Vec<String>,
-    /// Take over nothing of how the run was told to go: only what is said here
+    /// Keep none of the run's options: use only those given here
     #[arg(long)]
     new_manner: bool,
-    /// Who goes on with it: this program, over ssh, or a runner of the gateway that has the run
+    /// Who continues it: this program, over ssh, or a runner of the gateway that has the run
     #[arg(long, value_enum, default_value_t = Via::Ssh)]
     via: Via,
-    /// A value for a name that a step captures, where that step was passed over or its value is
-    /// another one now; repeated
+    /// A value for a captured name, if its step was skipped or the value is another one now; may be
+    /// repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     set: Vec<(String, String)>,
-    /// A step that was done by hand, by id or number, or NODE:STEP, or TURN/NODE:STEP on a node
-    /// that serves the turn of another: its checks are asked, and
-    /// where they hold it is recorded so, and the run goes on after it; may be repeated
+    /// A step that was done by hand (id or number, NODE:STEP, or TURN/NODE:STEP on a node that
+    /// serves the turn of another): its checks are run, and if they hold it is recorded as done and
+    /// the run continues after it; may be repeated
     #[arg(long, value_name = "STEP", conflicts_with = "start_at", add = complete::steps())]
     done: Vec<String>,
-    /// What is to be noted of the steps of `--done`
+    /// A note about the steps of `--done`
     #[arg(long, value_name = "TEXT", requires = "done")]
     note: Option<String>,
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub(crate) struct Resume {
 /// Print the hand-off sheets of a run, or the one of a node
 #[derive(Args, Debug)]
 pub(crate) struct Handoff {
-    /// The run, or the node whose latest run is meant
+    /// The run, or a node, which means its latest run
     #[arg(value_name = "RUN|NODE", add = complete::runs())]
     which: Option<String>,
     /// Only the sheet of this node
@@ -89,7 +89,7 @@ impl Resume {
     }
 }
 
-/// The gateway has the run: it goes on there.
+/// The gateway has the run: it continues there.
 pub(crate) fn at_gateway(
     args: &Resume,
     dir: &Chosen,
@@ -198,7 +198,7 @@ pub(crate) fn resume(
     launch(project, run, seat, streams)
 }
 
-/// Whether nothing is here that says what the run is: no journal, or none with a whole line.
+/// Whether there is no journal of the run here, or none with a complete line.
 fn is_lost(project: &Project, run: &str) -> bool {
     match journal::read(&project.state, run) {
         Ok(record) => record.events.is_empty(),
@@ -206,7 +206,7 @@ fn is_lost(project: &Project, run: &str) -> bool {
     }
 }
 
-/// A run that began with an archive goes on with the same one.
+/// A run that began with an archive must continue with the same one.
 fn same_book(
     project: &Project,
     started: &RunStarted,
@@ -248,7 +248,7 @@ fn same_book(
     )))
 }
 
-/// Says what has changed, and stops where that was not accepted.
+/// Shows the changes, and stops unless they were accepted.
 pub(crate) fn say(
     changes: &Changes,
     accepted: bool,
@@ -285,7 +285,7 @@ pub(crate) fn say(
     ))
 }
 
-/// Values for captured names: all others are as they were when the run began.
+/// Values for captured names: all other arguments stay as at the start.
 fn given(set: &[(String, String)], plan: &Plan) -> Result<Vec<(String, String)>, Failure> {
     let steps = plan.nodes.iter().flat_map(|node| &node.steps);
     let captured = steps.filter_map(|step| step.capture.as_deref());
@@ -304,7 +304,7 @@ fn given(set: &[(String, String)], plan: &Plan) -> Result<Vec<(String, String)>,
     Ok(set.to_vec())
 }
 
-/// The machines that are left out: nothing is left to do on them.
+/// The nodes to leave out: nothing is left to do on them.
 fn without(args: &Resume, plan: &Plan, record: &Record) -> Result<Vec<String>, Failure> {
     for name in &args.without {
         let mut plans = plan.nodes.iter().filter(|node| node.node.name == *name);
@@ -326,7 +326,7 @@ fn without(args: &Resume, plan: &Plan, record: &Record) -> Result<Vec<String>, F
     Ok(args.without.clone())
 }
 
-/// Is a step done on every node?
+/// Whether a step is done on every node.
 fn passed(plan: &Plan, record: &Record, step: usize) -> bool {
     let mut with_it = plan.nodes.iter().filter(|node| node.step(step).is_some());
     with_it.all(|node| {
@@ -335,7 +335,7 @@ fn passed(plan: &Plan, record: &Record, step: usize) -> bool {
     })
 }
 
-/// Says what begins at its first step, though the operator goes on at a later one.
+/// Reports nodes that begin at their first step although the operator continues at a later one.
 fn tell_not_begun(
     plan: &Plan,
     record: &Record,
@@ -361,7 +361,7 @@ fn tell_not_begun(
     Ok(())
 }
 
-/// Says how the run goes on without having been told so here.
+/// Reports the options that come from the run.
 fn take_over(
     args: &Resume,
     plan: &Plan,

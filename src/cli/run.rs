@@ -1,4 +1,4 @@
-//! `opsbook run`: a procedure on nodes, on command.
+//! `opsbook run`: runs a procedure on nodes.
 
 mod files;
 
@@ -35,33 +35,33 @@ use crate::source::Problem;
 
 /// Run a procedure on nodes, step by step
 ///
-/// The whole plan is made first; nothing is touched before it is known to be right. The
-/// bundle on the node is opened and is the lock; steps run in the order of the manual, each
-/// followed by its checks. A step that does not end OK halts the run, leaves the bundle and
-/// prints what is left to do by hand. `opsbook resume` goes on there.
+/// The whole plan is made first; nothing is changed before the plan is verified. The bundle on the
+/// node is opened and is the lock; steps run in the order of the manual, each followed by its
+/// checks. A step that does not end OK halts the run, keeps the bundle and prints what is left to
+/// do by hand. `opsbook resume` continues there.
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     /// The procedure, as `opsbook list` names it
     #[arg(value_name = "PROCEDURE", add = complete::procedures())]
     procedure: String,
-    /// Nodes, or selectors: web1, web*, @web, @web&@staging, !web3. Of a procedure with roles:
+    /// Nodes or selectors: web1, web*, @web, @web&@staging, !web3. For a procedure with roles:
     /// ROLE=NODE
     #[arg(value_name = "NODE", add = complete::nodes())]
     nodes: Vec<String>,
-    /// An argument of the procedure; repeated
+    /// An argument of the procedure; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     set: Vec<(String, String)>,
-    /// Print targets, values and scripts exactly as they would run; reach nothing
+    /// Print targets, values and scripts exactly as they would run; reach no node
     #[arg(long)]
     dry_run: bool,
-    /// With --dry-run: reach the nodes, say who answers, and show what files would become
+    /// With --dry-run: reach the nodes, say who answers, and show how files would change
     #[arg(long, requires = "dry_run")]
     connect: bool,
-    /// Who does it: this program, over ssh, or a runner of the gateway
+    /// Who executes it: this program, over ssh, or a runner of the gateway
     #[arg(long, value_enum, default_value_t = Via::Ssh)]
     via: Via,
-    /// Run it without the gateway, and say why: the reason stands in the journal, and is shown in
-    /// red wherever the run is; `opsbook sync` reports it
+    /// Bypass the gateway for this reason: the reason is in the journal, and is shown in red
+    /// wherever the run appears; `opsbook sync` reports it
     #[arg(long, value_name = "WHY", value_parser = reason, conflicts_with_all = ["run", "dry_run"])]
     break_glass: Option<String>,
     #[command(flatten)]
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
             plan.procedure
         )?;
     }
-    // A sum names all that is done, on every node: whoever has named it has agreed to that.
+    // The hash covers everything on every node: whoever gives it has already agreed.
     let named = args.supervised.plan_sha256.is_some();
     if (plan.nodes.len() > 1 || plan.binding.is_some())
         && !named
@@ -162,7 +162,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     status
 }
 
-/// Why the gateway is passed by.
+/// The reason for bypassing the gateway.
 fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.len() > 1_000 || text.contains(char::is_control) {
@@ -171,7 +171,7 @@ fn reason(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Asks the gateway for it, and shows it.
+/// Orders it at the gateway, and shows it.
 pub(crate) fn ask(args: &Run, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     if args.break_glass.is_some() {
         let message = "`--break-glass` passes the gateway by, and `--via gateway` asks it";
@@ -201,7 +201,7 @@ pub(crate) fn ask(args: &Run, dir: &Chosen, streams: &mut Streams) -> Result<u8,
     gateway::ask::ask(&ask, dir, streams)
 }
 
-/// Goes on with a run that another controller may have begun, or begins it.
+/// Continues a run that another controller may have begun, or begins it.
 fn adopt(
     args: &Run,
     project: &Project,
@@ -241,7 +241,7 @@ fn adopt(
     launch(project, run, args.seat(), streams)
 }
 
-/// The name that a supervisor gives; refused where a run of this name has begun, and is not to be
+/// The run's name from a supervisor; refused if a run of this name has begun and must not be
 /// adopted.
 fn allotted(args: &Run, project: &Project) -> Result<Option<Allotted>, Failure> {
     let Some(run) = args.supervised.run.clone() else {
@@ -259,12 +259,12 @@ fn allotted(args: &Run, project: &Project) -> Result<Option<Allotted>, Failure> 
     }))
 }
 
-/// Refuses a command line without a node, and `NAME=VALUE` where a node belongs. A procedure with
+/// Refuses a command line without a node, and `NAME=VALUE` in the place of a node. A procedure with
 /// roles has words of that form.
 fn named(args: &Run, project: &Project) -> Result<(), Failure> {
     let procedure = project.manual.procedures.get(&args.procedure);
     if procedure.is_some_and(|procedure| !procedure.roles.is_empty()) {
-        // What is wrong with its words is told with all else.
+        // Errors in these words are reported with all others.
         return Ok(());
     }
     if let Some(word) = args.nodes.iter().find(|word| word.contains('=')) {
@@ -287,7 +287,7 @@ fn named(args: &Run, project: &Project) -> Result<(), Failure> {
     }))
 }
 
-/// Names the nodes, and asks whether they are meant, where they are more than one.
+/// Names the nodes, and asks for confirmation if there are several.
 fn confirmed(plan: &Plan, part: Part, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {
     let about = match &plan.binding {
         Some(binding) => of_roles(plan, binding),
@@ -325,7 +325,7 @@ fn of_nodes(plan: &Plan) -> String {
     about
 }
 
-/// Who plays which role, and how many steps each machine has.
+/// The nodes of each role, and the number of steps of each node.
 fn of_roles(plan: &Plan, binding: &Binding) -> String {
     let mut about = format!("`{}`:\n", plan.procedure);
     for bound in &binding.roles {
@@ -356,7 +356,7 @@ fn of_roles(plan: &Plan, binding: &Binding) -> String {
     about
 }
 
-/// Where a machine is, for who is asked whether it is meant.
+/// A node's address, for the confirmation.
 fn address(node: &Node) -> String {
     match &node.transport {
         Transport::Ssh(ssh) => ssh.host.clone(),

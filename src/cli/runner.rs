@@ -20,26 +20,26 @@ use crate::wire::{Ended, Enroll, Enrolled, endpoint};
 
 /// Run procedures for a gateway
 ///
-/// A runner calls its gateway, and nothing calls it. For each part of a run, which is the run on
-/// one node, it starts an `opsbook`, looks after it, and brings its journal to the gateway. What
-/// became of a step is on the node: wherever a runner dies, it or another one goes on, and no step
-/// is run twice.
+/// A runner connects to its gateway, and nothing connects to it. For each part of a run, which is
+/// the run on one node, it starts an `opsbook`, supervises it, and sends its journal to the
+/// gateway. The node knows the state of each step: wherever a runner dies, it or another one
+/// continues, and no step runs twice.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Runner {
-    /// Make this machine a runner of a gateway, with a token of `opsbook-gateway token SEGMENT`
+    /// Make this machine a runner of a gateway, with a token from `opsbook-gateway token SEGMENT`
     Enroll(EnrollArgs),
-    /// Take parts and look after them, until TERM or Ctrl-C
+    /// Take and supervise parts, until TERM or Ctrl-C
     Run(RunArgs),
-    /// Show who it is, whether it works, and what it holds
+    /// Show its identity, whether it works, and its parts
     Status(FolderArgs),
-    /// Take no more parts: the runner ends with its last one
+    /// Take no more parts: the runner ends after its last one
     Drain(FolderArgs),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct FolderArgs {
-    /// The runner's folder, which only its user can read
-    /// [default: `$STATE_DIRECTORY`, or `opsbook/runner` in your state folder]
+    /// The runner's folder, which only its user can read [default: `$STATE_DIRECTORY`, or
+    /// `opsbook/runner` in your state folder]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct EnrollArgs {
     /// Its name [default: the machine's]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// In the place of an earlier enrolment, which was revoked or has ended
+    /// Replace an earlier enrolment that was revoked or has expired
     #[arg(long)]
     again: bool,
     #[command(flatten)]
@@ -69,26 +69,26 @@ pub(crate) struct RunArgs {
     /// Parts at a time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     room: u32,
-    /// How often the gateway hears of it, at least
+    /// How often to contact the gateway, at least
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = crate::manual::duration)]
     beat: Duration,
-    /// Whose approvals count: a file in the form of ssh's `allowed_signers`. Without it, what has to
-    /// be approved is not run
+    /// Trusted approvers: a file in the format of ssh's `allowed_signers`. Without it, parts that
+    /// need approval do not run
     #[arg(long, value_name = "FILE", requires = "approvals_for")]
     approvers: Option<PathBuf>,
     /// With --approvers: the name of the gateway for which they approve
     #[arg(long, value_name = "NAME", requires = "approvers")]
     approvals_for: Option<String>,
-    /// With --approvers: every part needs so many approvals, whatever the manual says
+    /// With --approvers: every part needs this many approvals, regardless of the manual
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     approvals: u32,
-    /// With --approvers: the gateway is believed about the groups of those who approve, which an
-    /// identity provider has told it
+    /// With --approvers: trust the gateway's statements about the approvers' groups, which come
+    /// from an identity provider
     #[arg(long, requires = "approvers")]
     groups_from_gateway: bool,
     #[command(flatten)]
     at: FolderArgs,
-    /// Without being enrolled: the gateway of this machine, whose socket knows this user
+    /// Without enrolment: the gateway of this machine, whose socket knows this user
     #[command(flatten)]
     gateway: At,
 }
@@ -147,7 +147,7 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
         &asked.key,
         enrolled,
     ))?;
-    // It was good once.
+    // It was valid once.
     let _ = std::fs::remove_file(&args.token_file);
     writeln!(
         streams.people(),
@@ -190,10 +190,10 @@ fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failu
         let mut talk = talk
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        // It works also where nobody listens.
+        // It works even if nobody reads this.
         let _ = writeln!(talk, "{text}");
     };
-    // On one thread, which starts its children: they end with the thread that has started them.
+    // Use one thread for starting children: they end with the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -1,5 +1,4 @@
-//! `opsbook schema`: JSON Schema of everything that opsbook prints for machines, and of the files
-//! that people write.
+//! `opsbook schema`: JSON Schemas of all output for programs, and of the files that people write.
 
 use std::io::Write;
 
@@ -37,13 +36,13 @@ const SCHEMAS: [(&str, &str); 17] = schemas![
     "show-procedure",
 ];
 
-/// Its document is of `OpenAPI`, whose own title is that of the server.
+/// It is an `OpenAPI` document, whose own title is the server's.
 const GATEWAY: &str = "what a gateway and its clients say to each other, as an OpenAPI document";
 
-/// Print the JSON Schema of what a command prints for machines, or of a file that people write
+/// Print the JSON Schema of a command's output, or of a file that people write
 #[derive(Args, Debug)]
 pub(crate) struct Schema {
-    /// Which; all names are listed if absent
+    /// The name; all names are listed if absent
     #[arg(value_name = "NAME", add = ArgValueCandidates::new(candidates))]
     name: Option<String>,
 }
@@ -64,7 +63,7 @@ pub(crate) fn run(args: &Schema, streams: &mut Streams) -> Result<u8, Failure> {
     Err(Failure::from(problem.did_you_mean(name, known)))
 }
 
-/// What it is the schema of, as the schema says.
+/// The title in the schema.
 fn title(text: &str) -> String {
     let schema: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let title = schema["title"].as_str();

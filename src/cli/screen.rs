@@ -1,5 +1,5 @@
-//! The screen of a run: what happens is printed on it as it comes, but not over a question
-//! that stands there. Standard output may be elsewhere; it waits all the same.
+//! The screen of a run: prints events as they happen, but not into an open question. This holds
+//! even if standard output goes elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,10 +11,10 @@ use crate::event::{Event, Site, What};
 use crate::report::human::Human;
 use crate::report::roles::Roles;
 
-/// Events that are kept while a question stands; what a step prints beyond them is counted.
+/// The most events that are kept during a question; further output is only counted.
 const KEPT: usize = 10_000;
 
-/// Cheap to clone; clones are the same screen.
+/// Cheap to clone; clones share the screen.
 #[derive(Clone)]
 pub(crate) struct Screen(Arc<Mutex<State>>);
 
@@ -22,13 +22,13 @@ struct State {
     progress: Progress,
     print: Option<Watcher>,
     question: Question,
-    /// Who plays which role.
+    /// The nodes of each role.
     roles: Roles,
-    /// The step that runs in each place, with its title. One machine may serve two turns at once.
+    /// The running step at each site, with its title. One node may serve two turns at once.
     running: BTreeMap<(String, Option<String>), (String, String)>,
 }
 
-/// What becomes of an event that happens now.
+/// What to do with an event now.
 enum Question {
     None,
     Stands {
@@ -68,17 +68,17 @@ impl std::fmt::Debug for Screen {
 }
 
 impl Screen {
-    /// For people.
+    /// A screen for people.
     pub fn human(out: SharedOut, progress: Progress) -> Screen {
         let mut human = Human::new(out);
-        // The run goes on when nobody reads; the journal has it all.
+        // The run continues if nobody reads; the journal has everything.
         Screen::new(
             progress,
             Some(Box::new(move |event| drop(human.event(event)))),
         )
     }
 
-    /// Nothing is printed on it but questions.
+    /// A screen that shows only questions.
     pub fn of_questions() -> Screen {
         Screen::new(Progress::new(&[], false), None)
     }
@@ -97,7 +97,7 @@ impl Screen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A node is begun.
+    /// A node begins.
     pub fn turn(&self, node: &str) {
         self.lock().progress.turn(node);
     }
@@ -117,7 +117,7 @@ impl Screen {
         }
     }
 
-    /// A question stands from now on.
+    /// A question begins.
     pub fn hold(&self) {
         let mut state = self.lock();
         if let Question::None = state.question {
@@ -129,7 +129,7 @@ impl Screen {
         }
     }
 
-    /// It is answered: what has happened meanwhile is printed now.
+    /// A question was answered: prints the events that happened meanwhile.
     pub fn go_on(&self) {
         let mut state = self.lock();
         let question = std::mem::replace(&mut state.question, Question::None);
@@ -148,7 +148,7 @@ impl Screen {
         }
     }
 
-    /// Writes something above the lines of the nodes, also where somebody else's writing hangs.
+    /// Writes something above the lines of the nodes, even if another writer blocks.
     pub fn above(&self, write: impl FnOnce()) {
         match self.0.try_lock() {
             Ok(state) => state.progress.above(write),
@@ -156,7 +156,7 @@ impl Screen {
         }
     }
 
-    /// The steps that run at this moment: where, name, title.
+    /// The running steps: site, name, title.
     pub fn running(&self) -> Vec<(String, String, String)> {
         let state = self.lock();
         let running = state.running.iter();
@@ -197,12 +197,12 @@ impl State {
     }
 }
 
-/// Events as lines of JSON, for machines: they wait for no question.
+/// Events as lines of JSON, for programs: they do not wait for questions.
 pub(crate) fn json(out: SharedOut) -> Watcher {
     Box::new(move |event: &Event| {
         let mut out = out.lock();
         if let Ok(line) = serde_json::to_string(event) {
-            // The run goes on when nobody reads; the journal has it all.
+            // The run continues if nobody reads; the journal has everything.
             let _ = writeln!(out, "{line}").and_then(|()| out.flush());
         }
     })

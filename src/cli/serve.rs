@@ -1,4 +1,4 @@
-//! `opsbook serve`: the book on this machine while it is written.
+//! `opsbook serve`: serves the book locally while it is written.
 
 use std::io::Write;
 
@@ -10,11 +10,11 @@ use crate::project::Place;
 use crate::serve::Server;
 use crate::source::Problem;
 
-/// Show the book while it is written, on an address of this machine alone
+/// Show the book while it is written, on an address of this machine only
 ///
-/// A changed page is rendered when it is asked for, with what is wrong in it at its place; the
-/// browser reloads by itself. Nothing is run: no step, no check, no command of book.toml. The
-/// book is not written anywhere but into a temporary folder.
+/// A changed page is rendered when it is requested, with its problems at their places; the browser
+/// reloads automatically. Nothing is run: no step, no check, no command of book.toml. The book is
+/// written only into a temporary folder.
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
     /// The port on 127.0.0.1; 0 takes any
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Serve, place: Place, streams: &mut Streams) -> Result<u
         writeln!(streams.people(), "http://{}/", server.address())?;
         streams.people().flush()?;
         let said = Box::new(|line: &str| {
-            // Nobody is left to tell where this stream is closed.
+            // If this stream is closed, nobody can read the message.
             let _ = writeln!(std::io::stderr(), "{line}");
         });
         server.run(said).await.map_err(|error| cannot(&error))?;

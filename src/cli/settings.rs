@@ -1,6 +1,6 @@
-//! What a person does not want to say each time. Every option that has a variable
-//! `OPSBOOK_NAME` has the key `name` in the user's settings file, too; the command line goes
-//! before the variable, and the variable before the file. `opsbook settings` shows them all.
+//! Permanent options. Every option with a variable `OPSBOOK_NAME` also has the key `name` in the
+//! user's settings file; the command line has priority over the variable, and the variable over the
+//! file. `opsbook settings` shows them all.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,33 +18,33 @@ use crate::cli::form::Form;
 use crate::report::table;
 use crate::source::{Problem, Source, Span};
 
-/// Names the settings file; set and empty, there is none.
+/// The variable with the settings file; if it is set and empty, there is none.
 const FILE: &str = "OPSBOOK_SETTINGS";
-/// A settings file is a page at most.
+/// The most bytes of a settings file.
 const MOST_BYTES: u64 = 64 * 1024;
 const PREFIX: &str = "OPSBOOK_";
 
-/// Show the settings: each with its value, and where it comes from
+/// Show the settings, each with its value and origin
 ///
-/// A setting is an option that is said once and for all: by a variable such as
-/// `OPSBOOK_TEST_PARALLEL=20`, or by a line `test-parallel = 20` in the settings file. The command
-/// line goes before the variable, the variable before the file.
+/// A setting is a permanent option: a variable such as `OPSBOOK_TEST_PARALLEL=20`, or a line
+/// `test-parallel = 20` in the settings file. The command line has priority over the variable, the
+/// variable over the file.
 #[derive(Args, Debug)]
 pub(crate) struct Settings {
     #[command(flatten)]
     form: Form,
 }
 
-/// What the settings file says, by key.
+/// The contents of the settings file, by key.
 #[derive(Debug, Default)]
 pub(crate) struct FromFile {
     path: Option<PathBuf>,
     values: BTreeMap<String, (String, Span)>,
-    /// What is wrong in it; what it concerns is left out.
+    /// Its problems; the affected settings are left out.
     pub problems: Vec<Problem>,
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 enum Origin {
     BuiltIn,
     File(String),
@@ -60,7 +60,7 @@ struct Setting {
 }
 
 impl FromFile {
-    /// The user's settings file, if there is one.
+    /// The user's settings file, if it exists.
     pub fn read() -> FromFile {
         let Some(path) = place() else {
             return FromFile::default();
@@ -68,7 +68,7 @@ impl FromFile {
         let text = match std::fs::metadata(&path) {
             Ok(about) if about.len() > MOST_BYTES => Err(format!("it has {} bytes", about.len())),
             Ok(_) => std::fs::read_to_string(&path).map_err(|error| error.to_string()),
-            // Nobody has to have one. One that is named has to be there.
+            // A missing default file is fine; a named file must exist.
             Err(error) if std::env::var_os(FILE).is_some() => Err(error.to_string()),
             Err(_) => Ok(String::new()),
         };
@@ -126,8 +126,8 @@ impl FromFile {
         self.values.insert(key.to_owned(), (text, span));
     }
 
-    /// The command whose options have these values where nobody says others. What fits no
-    /// option becomes a problem.
+    /// The command with these values as defaults of its options. A value that fits no option
+    /// becomes a problem.
     pub fn applied(&mut self, command: Command) -> Command {
         let known = settings(&command, &FromFile::default());
         let keys: Vec<&str> = known.iter().map(|setting| setting.key.as_str()).collect();
@@ -170,7 +170,7 @@ fn place() -> Option<PathBuf> {
     }
 }
 
-/// `OPSBOOK_TEST_PARALLEL` is `test-parallel`.
+/// `OPSBOOK_TEST_PARALLEL` becomes `test-parallel`.
 fn key(arg: &Arg) -> Option<(String, String)> {
     let variable = arg.get_env()?.to_str()?;
     let key = variable.strip_prefix(PREFIX)?;
@@ -207,7 +207,7 @@ fn with_defaults(
     })
 }
 
-/// Why the option would not take the value. Asked of a command that has this option alone.
+/// Why the option rejects the value, tested with a command that has only this option.
 fn misfit(arg: &Arg, value: &str) -> Option<String> {
     let name = arg.get_id().to_string();
     if matches!(arg.get_action(), ArgAction::SetTrue) {
@@ -229,7 +229,7 @@ fn misfit(arg: &Arg, value: &str) -> Option<String> {
     })
 }
 
-/// All settings there are, in alphabetical order.
+/// All settings, in alphabetical order.
 fn settings(command: &Command, file: &FromFile) -> Vec<Setting> {
     let mut found = BTreeMap::new();
     collect(command, file, &mut found);

@@ -1,5 +1,5 @@
-//! The hand-off sheets of a run, from its plan and its journal. A run over several machines has
-//! one, with a part for each machine on which something is left to do.
+//! The hand-off sheets of a run, from its plan and its journal. A run over several nodes has one
+//! sheet, with a part for each node with unfinished steps.
 
 use std::io::Write;
 
@@ -16,8 +16,8 @@ use crate::report::known::Known;
 use crate::report::whole::{Whole, told};
 use crate::session::shell_words;
 
-/// How a run that did not end well is gone on with. Of many nodes the sheets would hide what has
-/// happened: they are printed one by one.
+/// Prints how to continue a run that did not end well. For many nodes, the sheets would hide the
+/// events, so they are printed on request.
 pub(crate) fn ways_on(
     project: &Project,
     plan: &Plan,
@@ -56,7 +56,7 @@ pub(crate) fn ways_on(
     Ok(())
 }
 
-/// Nothing was touched: what can be looked at, and how it is tried again.
+/// Nothing was changed: prints what can be examined, and how to try again.
 fn not_begun(
     project: &Project,
     name: &str,
@@ -77,7 +77,7 @@ fn not_begun(
     Ok(())
 }
 
-/// Of a run with roles: what is true of all of it, then each machine; or one machine alone.
+/// For a run with roles: the part about the whole run, then each node; or one node alone.
 pub(crate) fn whole(
     project: &Project,
     plan: &Plan,
@@ -98,13 +98,13 @@ pub(crate) fn whole(
     Ok(())
 }
 
-/// Where nothing was begun, nothing has to be gone on with.
+/// Whether there is anything to continue: only if something was begun.
 pub(crate) fn has_sheet<'p>(record: &Record, site: impl Into<Site<'p>>) -> bool {
     let node = site.into();
     !record.steps(node).is_empty() || Known::of(record, node).bundle().is_some()
 }
 
-/// Of one node.
+/// The sheet of one node.
 pub(crate) fn sheet(
     project: &Project,
     plan: &Plan,
@@ -158,8 +158,8 @@ fn write(
     Ok(())
 }
 
-/// Steps of this machine have a bundle once opsbook has run one of them. A person who does the
-/// first one by hand has a folder instead.
+/// Local steps have a bundle once opsbook has run one of them. A person who does the first one by
+/// hand gets a folder instead.
 fn by_hand_here(project: &Project, sheet: &mut Sheet<'_>) {
     let node = sheet.node;
     let known = &mut sheet.known;
@@ -168,13 +168,13 @@ fn by_hand_here(project: &Project, sheet: &mut Sheet<'_>) {
         return;
     }
     let folder = by_hand_folder(&project.state, &known.run, &node.site().file_name());
-    // Where it cannot be made, the sheet itself has what would lie in it.
+    // If it cannot be created, the sheet itself contains the tools.
     if make_by_hand(&folder, &project.root).is_ok() {
         known.set_local_bundle(folder.display().to_string());
     }
 }
 
-/// How a person gets a shell on a node.
+/// The command that opens a shell on a node.
 fn way(sheet: &Sheet<'_>) -> String {
     let node = &sheet.node.node;
     let words: Vec<String> = shell_words(&target(node))

@@ -1,5 +1,5 @@
-//! `opsbook show`: a node's values, each with where it came from; the card of a procedure or
-//! of a group of checks. Knows nothing of files and of the terminal but whether to paint.
+//! `opsbook show`: a node's values with their origins; the card of a procedure or of a group of
+//! checks. Knows no files, and of the terminal only whether to use colours.
 
 use crate::cli::complete;
 use crate::cli::form::Form;
@@ -10,8 +10,8 @@ use crate::source::Problem;
 
 /// Explain the values of a node, or what a procedure or a group of checks does
 ///
-/// Of a node: each value with the layer, file and line that it came from, and what it
-/// overrode. Of a procedure: where it may run, what it needs, its parameters and steps.
+/// For a node: each value with its layer, file and line, and what it overrides. For a procedure:
+/// where it may run, its needs, its parameters and steps.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,24 +27,24 @@ pub struct Show {
     /// The node (with --diff, two of them), the procedure, or the group of checks
     #[arg(value_name = "NODE|PROCEDURE|GROUP", add = complete::shown())]
     pub node: String,
-    /// Only these values; the name of a map stands for all values in it
+    /// Only these values; the name of a map means all values in it
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Compare two nodes
     #[arg(long)]
     pub diff: bool,
-    /// An argument, over everything that the files say
+    /// An argument, which overrides everything in the files
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub set: Vec<(String, String)>,
     /// How to print it
     #[command(flatten)]
     pub form: Form,
-    /// The values alone, nested as in nodes.yaml
+    /// Only the values, nested as in nodes.yaml
     #[arg(long, conflicts_with_all = ["diff", "json"])]
     pub yaml: bool,
 }
 
-/// What goes to standard output.
+/// The text for standard output.
 pub fn run(args: &Show, nodes: &Nodes, paint: bool) -> Result<String, Vec<Problem>> {
     let node = nodes.evaluate(&args.node, &args.set)?;
     if args.diff {
@@ -58,7 +58,7 @@ pub fn run(args: &Show, nodes: &Nodes, paint: bool) -> Result<String, Vec<Proble
     })
 }
 
-/// The card of what has this name and is no node; nothing where the manual has no such thing.
+/// The card of a procedure or group with this name; `None` if it does not exist.
 #[must_use]
 pub fn card(args: &Show, manual: &Manual, paint: bool) -> Option<String> {
     let name = args.node.as_str();
@@ -74,7 +74,7 @@ pub fn card(args: &Show, manual: &Manual, paint: bool) -> Option<String> {
     })
 }
 
-/// An unknown node, with the names of all that could be shown.
+/// The problem of an unknown node, with the names of everything that can be shown.
 #[must_use]
 pub fn unknown(args: &Show, nodes: &Nodes, manual: &Manual) -> Problem {
     let name = args.node.as_str();

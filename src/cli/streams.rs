@@ -1,20 +1,19 @@
-//! Where a command writes. Standard output is reached in two ways only: what is for people goes
-//! through a net that lets nothing but text and our own colours pass, what is for programs goes
-//! as it is.
+//! The output of a command. Text for people reaches standard output only through a net that lets
+//! text and our own colours pass; data for programs is written unchanged.
 
 use std::io::{self, IsTerminal as _, Write};
 
 use crate::outside::Net;
 
-/// Where one goes.
+/// An output stream.
 type Stream = Box<dyn Write + Send>;
 
-/// Where a command writes: results, and to `talk` what is said beside them. Colours are taken
-/// off where nobody would see them.
+/// The streams of a command: results, and `talk` for remarks. Removes colours if nobody would see
+/// them.
 pub(crate) struct Streams {
     out: Stream,
     pub talk: Stream,
-    /// Colours in what is for people.
+    /// Use colours in text for people.
     pub paint: bool,
 }
 
@@ -41,34 +40,34 @@ impl Streams {
         Net::new(&mut self.out)
     }
 
-    /// Results for programs, as they are: JSON, patches, completions, commands of a CI system.
+    /// Results for programs, unchanged: JSON, patches, completions, commands for a CI system.
     pub fn data(&mut self) -> &mut Stream {
         &mut self.out
     }
 
-    /// Both, for what is for people.
+    /// Both streams, for results for people.
     pub fn people_and_talk(&mut self) -> (Net<&mut Stream>, &mut Stream) {
         (Net::new(&mut self.out), &mut self.talk)
     }
 
-    /// Both, for what is for programs.
+    /// Both streams, for results for programs.
     pub fn data_and_talk(&mut self) -> (&mut Stream, &mut Stream) {
         (&mut self.out, &mut self.talk)
     }
 
-    /// Gives the stream of results away, as it is: whoever has it lays the net.
+    /// Takes the stream of results, unchanged: the caller must use the net.
     pub fn take(&mut self) -> Stream {
         std::mem::replace(&mut self.out, Box::new(io::sink()))
     }
 
-    /// What is no result and no error goes unsaid from now on. An error is told elsewhere.
+    /// Suppresses everything except results and errors. Errors are printed elsewhere.
     pub(super) fn hush(&mut self) {
         self.talk = Box::new(io::sink());
     }
 }
 
-/// A stream that may go unheard: what a command does, and its exit status, are the same
-/// whether or not somebody reads (`opsbook run … | head`).
+/// A stream whose reader may be gone: the command's work and exit status do not depend on it
+/// (`opsbook run … | head`).
 struct Unheard<S> {
     stream: S,
     forgiven: fn(&io::Error) -> bool,

@@ -1,5 +1,5 @@
-//! A run under a supervisor, a program that starts `opsbook run`: what it says of the run
-//! beforehand, and the lines on standard input with which it answers questions and stops the run.
+//! A run under a supervisor, a program that starts `opsbook run`: its options, and the lines on
+//! standard input with which it answers questions and stops the run.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,61 +22,62 @@ use crate::project::approval::Approver;
 use crate::project::{Project, Who, approval};
 use crate::wire::Verb;
 
-/// The longest line that a supervisor may say.
+/// The longest line of a supervisor, in bytes.
 const LONGEST: u64 = 64 << 10;
-/// Bytes of the file with arguments.
+/// The most bytes of the file with arguments.
 const LARGEST: u64 = 4 << 20;
-/// Answers that nobody has asked for are kept up to this number.
+/// The most answers that are kept for later questions.
 const MOST: usize = 64;
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct SupervisedArgs {
-    /// For a supervisor: the run's name, as `opsbook history` shows names, allotted beforehand
+    /// For a supervisor: the run's name, in the form of `opsbook history`, chosen beforehand
     #[arg(long = "run", value_name = "ID", value_parser = run_name, conflicts_with = "dry_run")]
     pub run: Option<String>,
-    /// With --run: the number of this controller of the run
+    /// With --run: the number of this controller within the run
     #[arg(long, value_name = "N", requires = "run", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MOST_EPOCHS))]
     pub epoch: u64,
-    /// With --run: another controller may have begun it; what became of it is read from the node,
-    /// and it goes on from there, or begins
+    /// With --run: another controller may have begun it; reads its state from the node, and
+    /// continues it or begins
     #[arg(long, requires = "run")]
     pub adopt: bool,
     /// With --run: arguments of the procedure, as JSON (`{"NAME": "VALUE"}`) in a file that only
-    /// this user can read; other users see a command line
+    /// this user can read; other users can see a command line
     #[arg(long, value_name = "FILE", requires = "run")]
     pub set_file: Option<PathBuf>,
-    /// With --run: the folder of its journal; `.opsbook/runs` beside the manual otherwise
+    /// With --run: the folder of its journal [default: `.opsbook/runs` in the manual's folder]
     #[arg(long, value_name = "DIR", requires = "run")]
     pub journal: Option<PathBuf>,
-    /// With --run: who has asked for it; the login name otherwise
+    /// With --run: the operator [default: the login name]
     #[arg(long, value_name = "NAME", requires = "run")]
     pub operator: Option<String>,
-    /// With --run: run only a plan with this sum; another one is BLOCKED before anything is reached
+    /// With --run: run only a plan with this hash; another one is BLOCKED before any node is
+    /// reached
     #[arg(long, value_name = "HASH", requires = "run")]
     pub plan_sha256: Option<String>,
-    /// With --run: who has asked for it; approvals that the manual wants are looked for
+    /// With --run: who ordered it; the approvals that the manual requires are checked
     #[arg(long, value_name = "NAME", requires = "run")]
     pub asked_by: Option<String>,
-    /// With --asked-by: somebody whose approval the supervisor has verified; repeated
+    /// With --asked-by: a person whose approval the supervisor has verified; may be repeated
     #[arg(long, value_name = "NAME", requires_all = ["asked_by", "approved_sha256"])]
     pub approved_by: Vec<String>,
-    /// With --approved-by: a group of theirs, of which the supervisor knows; repeated
+    /// With --approved-by: one of their groups, known to the supervisor; may be repeated
     #[arg(long, value_name = "NAME:GROUP", requires = "approved_by")]
     pub approved_group: Vec<String>,
-    /// With --asked-by: the sum of what was approved; something else is BLOCKED
+    /// With --asked-by: the hash of what was approved; anything else is BLOCKED
     #[arg(long, value_name = "HASH", requires = "asked_by")]
     pub approved_sha256: Option<String>,
     /// With --run: answers to questions, and orders to stop, are lines of JSON on standard input
     #[arg(long, requires = "run")]
     pub answers: bool,
-    /// With --run: end with the process of this number, which has started this one
+    /// With --run: end together with the process of this number, which has started this one
     #[arg(long, value_name = "PID", requires = "run")]
     pub supervisor: Option<i32>,
 }
 
 impl SupervisedArgs {
-    /// From here on this process does not outlive its supervisor: nothing that it does would be
-    /// noticed. Its steps are on the nodes, and go on there.
+    /// Makes this process end with its supervisor: nobody would notice its work. Its steps continue
+    /// on the nodes.
     pub fn take_place(&self) -> Result<(), Failure> {
         if let Some(folder) = &self.journal {
             journal::keep_in(std::path::absolute(folder)?);
@@ -93,7 +94,7 @@ impl SupervisedArgs {
         asked.map_err(|error| {
             Failure::Error(format!("`--supervisor` means nothing here: {error}"))
         })?;
-        // It may have ended before that.
+        // The supervisor may have ended before that.
         let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
         if parent == Some(supervisor) {
             return Ok(());
@@ -103,7 +104,7 @@ impl SupervisedArgs {
         )))
     }
 
-    /// The arguments in the file, in the order of their names.
+    /// The arguments in the file, sorted by name.
     pub fn arguments(&self) -> Result<Vec<(String, String)>, Failure> {
         let Some(path) = &self.set_file else {
             return Ok(Vec::new());
@@ -117,7 +118,7 @@ impl SupervisedArgs {
             return Err(cannot(why.to_owned()));
         }
         let read: Result<BTreeMap<String, String>, _> = serde_json::from_reader(file.take(LARGEST));
-        // What is wrong is told by its place: the text holds values.
+        // Report errors only by place: the text contains values.
         let read = read.map_err(|error| {
             let (line, column) = (error.line(), error.column());
             cannot(format!("it is no JSON object of texts ({line}:{column})"))
@@ -125,8 +126,8 @@ impl SupervisedArgs {
         Ok(read.into_iter().collect())
     }
 
-    /// Refuses what nobody has approved, where the manual's rules or a node's value want it, and
-    /// what is not all that was approved.
+    /// Refuses a plan without the approvals that the manual's rules or a node's value require, and
+    /// a plan that differs from the approved one.
     pub fn approved(&self, project: &Project, plan: &Plan) -> Result<(), Failure> {
         let Some(asked_by) = &self.asked_by else {
             return Ok(());
@@ -138,7 +139,7 @@ impl SupervisedArgs {
         let arguments = plan.arguments.iter().cloned().collect();
         let question = Question {
             person: asked_by,
-            // What an identity provider says of them, a runner cannot verify: the gateway holds to it.
+            // A runner cannot verify groups from an identity provider: the gateway checks those.
             groups: &[],
             verb: Verb::Run,
             procedure: &plan.procedure,
@@ -202,7 +203,7 @@ impl SupervisedArgs {
         )))
     }
 
-    /// Who runs it.
+    /// The operator of the run.
     pub fn who(&self, project: &Project) -> Who {
         let mut who = Who::of(project);
         if let Some(operator) = &self.operator {
@@ -211,7 +212,7 @@ impl SupervisedArgs {
         who
     }
 
-    /// Refuses a plan that was not the one that the supervisor knows.
+    /// Refuses a plan that differs from the supervisor's.
     pub fn same_plan(&self, plan: &Plan) -> Result<(), Failure> {
         let Some(wanted) = &self.plan_sha256 else {
             return Ok(());
@@ -226,7 +227,7 @@ impl SupervisedArgs {
     }
 }
 
-/// `20261121-093851-94f4`: names are sorted by time, and stand in paths.
+/// `20261121-093851-94f4`: names are sorted by time, and are used in paths.
 pub(crate) fn run_name(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let digits =
@@ -255,7 +256,7 @@ enum Says {
     Stop { stop: Stop },
 }
 
-/// An answer to the question that the journal has under this `seq`.
+/// An answer to the question with this `seq` in the journal.
 #[derive(Debug, Deserialize)]
 struct Reply {
     question: u64,
@@ -265,33 +266,33 @@ struct Reply {
     note: Option<String>,
 }
 
-/// What becomes of the steps that run.
+/// What to do with running steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Stop {
-    /// They come to their end, and no other begins.
+    /// Let them end, and begin no other.
     AfterStep,
-    /// They are ended.
+    /// Kill them.
     Step,
-    /// They go on by themselves, and this process goes away.
+    /// Leave them running, and end this process.
     Leave,
 }
 
-/// What the supervisor has said so far.
+/// The supervisor's messages so far.
 #[derive(Debug, Default)]
 struct Said {
     replies: BTreeMap<u64, Reply>,
     stop: Option<Stop>,
-    /// It says nothing more.
+    /// Its input has ended.
     ended: bool,
 }
 
-/// Cheap to clone; clones are the same supervisor.
+/// Cheap to clone; clones share the supervisor.
 #[derive(Clone, Debug)]
 pub(crate) struct Supervisor(Arc<watch::Sender<Said>>);
 
 impl Supervisor {
-    /// Listens on standard input from now on. An order to stop counts as a Ctrl-C.
+    /// Reads standard input from now on. An order to stop counts as a Ctrl-C.
     pub fn listen(interrupts: watch::Sender<u32>) -> Supervisor {
         let said = Arc::new(watch::Sender::new(Said::default()));
         let tell = Arc::clone(&said);
@@ -299,7 +300,7 @@ impl Supervisor {
         Supervisor(said)
     }
 
-    /// The answer to a question, with its note; nothing once none will come.
+    /// The answer to a question, with its note; `None` once none can come.
     pub async fn answer(&self, question: u64) -> Option<(Zeroizing<Vec<u8>>, Option<String>)> {
         let mut said = self.0.subscribe();
         let answered = |said: &Said| said.ended || said.replies.contains_key(&question);
@@ -312,8 +313,8 @@ impl Supervisor {
         Some((Zeroizing::new(reply.answer.into_bytes()), reply.note))
     }
 
-    /// What becomes of a step that runs when this process is told to end, by a line or, without a
-    /// word, by a signal.
+    /// What to do with a running step when this process is told to end, by a line, or by a signal
+    /// without further instructions.
     pub fn of_running(&self) -> Answer {
         match self.0.borrow().stop {
             Some(Stop::AfterStep) => Answer::Hold,
@@ -330,7 +331,7 @@ fn listen(said: &watch::Sender<Said>, interrupts: &watch::Sender<u32>) {
         line.clear();
         let read = input.by_ref().take(LONGEST).read_until(b'\n', &mut line);
         if !matches!(read, Ok(bytes) if bytes > 0) || line.last() != Some(&b'\n') {
-            // The end, or a line without one: what follows cannot be told from it.
+            // The end, or an incomplete line: nothing after it can be interpreted.
             said.send_modify(|said| said.ended = true);
             return;
         }
@@ -341,13 +342,13 @@ fn listen(said: &watch::Sender<Said>, interrupts: &watch::Sender<u32>) {
                 }
             }),
             Ok(Says::Stop { stop }) => stopped(stop, said, interrupts),
-            // Of a newer supervisor.
+            // From a newer supervisor.
             Err(_) => {}
         }
     }
 }
 
-/// The same order may come again and again: it counts once.
+/// The same order may be repeated: it counts once.
 fn stopped(stop: Stop, said: &watch::Sender<Said>, interrupts: &watch::Sender<u32>) {
     let new = said.send_if_modified(|said| {
         let new = said.stop != Some(stop);

@@ -1,6 +1,6 @@
-//! The one place that asks the operator, whatever is asked: on the terminal, whatever the
-//! standard streams are. Output waits while a question stands, what was typed before it is
-//! thrown away, and Ctrl-C is heard at each.
+//! The only place that asks the operator: on the terminal, even if the standard streams are
+//! redirected. Output waits during a question, earlier input is discarded, and Ctrl-C works at each
+//! question.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,34 +15,34 @@ use crate::cli::tty::{Answers, CTRL_C, Hidden, Line, show};
 use crate::engine::{Answer, Asked, Question};
 use crate::session::Secret;
 
-/// Nodes with a running step that are named in a question.
+/// How many nodes with a running step a question names.
 const NAMED: usize = 12;
 
 /// Answers the questions of a run.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     interrupts: watch::Receiver<u32>,
-    /// How often Ctrl-C was pressed before the question that stands.
+    /// How often Ctrl-C was pressed before the current question.
     pressed: u32,
     about: About,
     answers: Answers,
-    /// The journal's number of the question that stands.
+    /// The journal's number of the current question.
     asked: Option<u64>,
-    /// What a supervisor has noted beside its last answer.
+    /// The supervisor's note on its last answer.
     note: Option<String>,
-    /// What is not asked any more, and on which node; without one, on all.
+    /// Kinds of questions that are no longer asked, and on which node; `None`: on all.
     onward: BTreeSet<(Kind, Option<String>)>,
     of_ctrl_c: OfCtrlC,
 }
 
-/// Questions that one answer may settle for those that follow.
+/// Kinds of questions where one answer may settle the following ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Confirm,
     Menu,
 }
 
-/// What the operator wants of the steps that ran at the first Ctrl-C.
+/// What the operator wants with the steps that ran at the first Ctrl-C.
 #[derive(Debug)]
 enum OfCtrlC {
     NotAsked,
@@ -50,22 +50,22 @@ enum OfCtrlC {
     All(Answer),
 }
 
-/// One question, ready to be put.
+/// A question, ready to be displayed.
 struct Put<'q> {
     node: &'q str,
-    /// The step, or what else `v` shows.
+    /// The step, for `v` and other keys.
     step: &'q str,
     bundle: &'q str,
-    /// What it is about, above the line that asks.
+    /// Its subject, above the line with the question.
     about: String,
-    /// What `v` shows, where that is more.
+    /// The details that `v` shows, if there are more.
     whole: Option<&'q str>,
     asks: String,
     keys: Vec<Key>,
 }
 
 impl Terminal {
-    /// A supervisor answers in the place of whoever sits at the terminal.
+    /// A supervisor can answer instead of the person at the terminal.
     pub fn new(
         interrupts: watch::Receiver<u32>,
         about: About,
@@ -83,14 +83,14 @@ impl Terminal {
         }
     }
 
-    /// Answers questions until nobody asks any more. At the end of the input every answer is
-    /// that nobody is there.
+    /// Answers questions until nobody asks any more. At the end of the input, every answer is
+    /// [`Answer::Nobody`].
     pub async fn answer(mut self, mut questions: mpsc::Receiver<Question>) {
         while let Some(question) = questions.recv().await {
             self.about.screen.hold();
             let answer = self.ask(&question).await;
             self.about.screen.go_on();
-            // An asker that went away needs no answer.
+            // If the asker is gone, it needs no answer.
             let _ = question.reply.send(answer);
         }
     }
@@ -101,7 +101,7 @@ impl Terminal {
         if let Asked::Interrupted { step } = &question.ask {
             return self.interrupted(&question.node, step).await;
         }
-        // Who has pressed Ctrl-C wants to be asked nothing else.
+        // Somebody who has pressed Ctrl-C gets no other questions.
         if self.pressed > 0 {
             return Answer::Quit;
         }
@@ -142,7 +142,7 @@ impl Terminal {
         }
     }
 
-    /// The question in words, and its keys.
+    /// The text of a question, and its keys.
     fn put<'q>(&self, node: &'q str, ask: &'q Asked) -> Put<'q> {
         let several = self.about.nodes() > 1;
         let place = self.about.place(node);
@@ -206,7 +206,7 @@ impl Terminal {
         if let Answers::Said(supervisor) = &self.answers {
             return supervisor.of_running();
         }
-        // Pressed once more: nothing is asked.
+        // Pressed again: do not ask.
         if self.pressed > 1 {
             return Answer::Stop;
         }
@@ -246,7 +246,7 @@ impl Terminal {
         self.onward.contains(&(kind, None)) || self.onward.contains(&(kind, Some(node.to_owned())))
     }
 
-    /// Asks until a key is pressed that answers.
+    /// Asks until a valid key is pressed.
     async fn choice(&mut self, put: Put<'_>, kind: Option<Kind>) -> Answer {
         let line = keys::line(&put.keys);
         let mut question = format!("{}{}{line} > ", put.about, put.asks);
@@ -260,7 +260,7 @@ impl Terminal {
                 continue;
             };
             match (&key.does, kind) {
-                // It has no eyes here, and no hands.
+                // A supervisor cannot use these keys.
                 (Does::View | Does::Output | Does::Shell | Does::Explain | Does::Each, _)
                     if matches!(self.answers, Answers::Said(_)) => {}
                 (Does::Answer(answer), _) => return answer.clone(),
@@ -296,7 +296,7 @@ impl Terminal {
         whole.unwrap_or_else(|| put.about.clone())
     }
 
-    /// No answer: the operator wants to stop, or there is none.
+    /// Without an answer: the operator wants to stop, or nobody can answer.
     fn gone(&self) -> Answer {
         if *self.interrupts.borrow() > 0 {
             Answer::Quit
@@ -328,7 +328,7 @@ impl Terminal {
         line
     }
 
-    /// Without an echo; only a terminal can keep a secret.
+    /// Without echo; only a terminal can hide input.
     async fn secret(&mut self, prompt: String) -> Answer {
         if let Answers::Said(_) = self.answers {
             return Answer::Nobody;
@@ -342,7 +342,7 @@ impl Terminal {
         match line {
             Some(line) if line.ends_with(&[CTRL_C]) => {
                 show("\n");
-                // As it would be heard elsewhere: others wait for the same signal.
+                // Send the signal on: other code waits for it as well.
                 let this = rustix::process::getpid();
                 let _ = rustix::process::kill_process(this, rustix::process::Signal::INT);
                 Answer::Quit
@@ -364,7 +364,7 @@ fn kind(ask: &Asked) -> Option<Kind> {
     }
 }
 
-/// The steps that run, for one question about them all.
+/// The running steps, for one question about all of them.
 fn all_of(running: &[(String, String, String)]) -> String {
     let mut text = String::from("\nrunning now:\n");
     for (node, step, title) in running.iter().take(NAMED) {
@@ -376,7 +376,7 @@ fn all_of(running: &[(String, String, String)]) -> String {
     text
 }
 
-/// Asks one question where no run is: yes, or anything else. `v` shows the `whole`.
+/// Asks one question outside of a run: yes, or anything else. `v` shows `whole`.
 pub(crate) async fn sure(about: String, whole: String, asks: &str) -> Answer {
     let nothing = About::nothing();
     let interrupts = count_interrupts(String::new(), nothing.screen.clone());

@@ -1,6 +1,5 @@
-//! The controlling terminal: where questions are put and answers are typed. An answer is what
-//! was typed after its question: whatever was typed before is thrown away here, for every
-//! question there is.
+//! The controlling terminal, for questions and answers. Only input after a question can answer it:
+//! earlier input is discarded at each question.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, ErrorKind, Read as _, Write as _};
@@ -21,8 +20,8 @@ use crate::outside::Net;
 
 pub(crate) type Line = Zeroizing<Vec<u8>>;
 
-/// A terminal that shows nothing of what is typed. A signal would end this process with the
-/// terminal left so: Ctrl-C ends the line instead.
+/// A terminal without echo. A signal would end this process and leave the terminal that way, so
+/// Ctrl-C ends the line instead.
 pub(crate) struct Hidden {
     terminal: File,
     before: Termios,
@@ -30,7 +29,7 @@ pub(crate) struct Hidden {
 
 pub(crate) const CTRL_C: u8 = 3;
 
-/// How often it is looked whether an answer is still waited for.
+/// How often to check whether an answer is still needed.
 const LOOK_UP: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 100_000_000,
@@ -58,8 +57,8 @@ impl Drop for Hidden {
     }
 }
 
-/// Where a question is put: the controlling terminal, or, where there is none, standard error,
-/// so that answers can be piped in.
+/// Where questions are displayed: the controlling terminal, or without one, standard error, so that
+/// answers can be piped in.
 pub(crate) enum Tty {
     Terminal(File),
     Input,
@@ -79,7 +78,7 @@ impl Tty {
     }
 }
 
-/// Where answers come from.
+/// The source of answers.
 #[derive(Debug)]
 pub(crate) enum Answers {
     Typed(Typed),
@@ -91,9 +90,9 @@ impl Answers {
         Answers::Typed(Typed::default())
     }
 
-    /// Puts a question and gives the line that answers it, without its end, and what a supervisor
-    /// notes beside it; nothing at the end of the input. It may be given up at any time. `asked`
-    /// is the journal's number of the question: a supervisor answers no other.
+    /// Displays a question and returns the answer line without its end, and a supervisor's note;
+    /// `None` at the end of the input. Cancel safe. `asked` is the journal's number of the
+    /// question: a supervisor answers only that one.
     pub async fn ask(
         &mut self,
         question: &str,
@@ -106,10 +105,10 @@ impl Answers {
     }
 }
 
-/// Answers of a person, or of what is piped in in their place.
+/// Answers of a person, or piped answers.
 #[derive(Debug, Default)]
 pub(crate) struct Typed {
-    /// Of a question that was given up before a line was piped in: the next one gets it.
+    /// The pending read of a cancelled question: the next question gets its line.
     piped: Option<JoinHandle<Option<Line>>>,
 }
 
@@ -145,9 +144,9 @@ impl Typed {
     }
 }
 
-/// What is typed from now on, up to the end of a line.
+/// The input from now on, up to the end of a line.
 async fn typed(mut terminal: File, question: &str) -> Option<Line> {
-    // Before the question is shown: what comes after it answers it.
+    // Discard earlier input before the question is displayed.
     tcflush(&terminal, QueueSelector::IFlush).ok()?;
     through_net(&mut terminal, question)?;
     let given_up = GivenUp::default();
@@ -156,8 +155,8 @@ async fn typed(mut terminal: File, question: &str) -> Option<Line> {
     reading.await.ok().flatten()
 }
 
-/// Says so when it goes: nobody waits for the line any more, and none may be lost for the
-/// next question.
+/// Sets the flag when dropped: nobody waits for the line any more, and the next question must not
+/// lose its input.
 #[derive(Default)]
 struct GivenUp(Arc<AtomicBool>);
 
@@ -167,7 +166,7 @@ impl Drop for GivenUp {
     }
 }
 
-/// What a terminal gives at once is a line, or a part of a very long one.
+/// One read from a terminal returns a line, or a part of a very long one.
 fn read_line(terminal: &mut File, given_up: &AtomicBool) -> Option<Line> {
     let mut line = Line::default();
     let mut piece = Zeroizing::new([0; 4096]);
@@ -190,8 +189,7 @@ fn read_line(terminal: &mut File, given_up: &AtomicBool) -> Option<Line> {
     }
 }
 
-/// Whether something can be read within this time, be it the end; nothing where that cannot be
-/// known.
+/// Whether input, or its end, is available within this time; `None` if unknown.
 fn has_input(from: impl AsFd, within: Timespec) -> Option<bool> {
     let mut poll = [PollFd::new(&from, PollFlags::IN)];
     match rustix::event::poll(&mut poll, Some(&within)) {
@@ -202,11 +200,11 @@ fn has_input(from: impl AsFd, within: Timespec) -> Option<bool> {
 }
 
 pub(crate) fn show(text: &str) {
-    // Whoever reads the terminal is gone if this fails; the next question finds out.
+    // If this fails, the terminal is gone; the next question will notice.
     let _ = Tty::open().write(text);
 }
 
-/// Questions show titles, folders and output: text from outside.
+/// Questions contain titles, folders and output: text from outside.
 fn through_net(to: &mut dyn std::io::Write, text: &str) -> Option<()> {
     let mut net = Net::new(to);
     net.write_all(text.as_bytes())
@@ -214,7 +212,7 @@ fn through_net(to: &mut dyn std::io::Write, text: &str) -> Option<()> {
         .ok()
 }
 
-/// Whether a question can be answered at all: on a terminal, or by something piped in.
+/// Whether questions can be answered: on a terminal, or through a pipe.
 pub(crate) fn is_anybody_there() -> bool {
     if let Tty::Terminal(_) = Tty::open() {
         return true;
@@ -224,7 +222,7 @@ pub(crate) fn is_anybody_there() -> bool {
     let is_null = rustix::fs::fstat(&stdin).is_ok_and(|of_stdin| {
         of_stdin.st_rdev != 0 && null.is_ok_and(|null| null.st_rdev == of_stdin.st_rdev)
     });
-    // A pipe whose other end is closed, and `/dev/null`, have no answer.
+    // A pipe without a writer, and `/dev/null`, contain no answer.
     let mut poll = [PollFd::new(&stdin, PollFlags::IN)];
     let polled = rustix::event::poll(&mut poll, Some(&Timespec::default()));
     let open = polled.is_ok_and(|ready| ready == 0 || poll[0].revents().contains(PollFlags::IN));

@@ -1,5 +1,5 @@
-//! What is said of a program's work beside its results: what a person has to do at once, and, where
-//! `-v` asks for it, how each node is reached. Events of `tracing`, on standard error.
+//! Messages about the program's work: what a person must do at once and, with `-v`, how each node
+//! is reached. Events of `tracing`, on standard error.
 
 use std::io::Write as _;
 
@@ -14,14 +14,14 @@ use crate::session::TOLD;
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Verbose {
-    /// Say how each node is reached: the command of each connection, and how long it took; twice, with
-    /// what `ssh` says of its own work
+    /// Show how each node is reached: the command of each connection, and its time; twice, also
+    /// what `ssh` reports about its own work
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
 impl Verbose {
-    /// From now on it is said.
+    /// Enables the messages.
     pub fn begin(self) {
         let most = match self.verbose {
             0 => Level::WARN,
@@ -29,7 +29,7 @@ impl Verbose {
             _ => Level::TRACE,
         };
         let told = tracing_subscriber::registry().with(Teller { most });
-        // Whoever was first in this process is heard.
+        // If a subscriber is already set, keep that one.
         let _ = tracing::subscriber::set_global_default(told);
     }
 }
@@ -48,7 +48,7 @@ impl<S: Subscriber> Layer<S> for Teller {
         event.record(&mut line);
         progress::above_all(|| {
             let mut out = Net::new(anstream::stderr());
-            // The work goes on when nobody reads.
+            // The work continues if nobody reads.
             let _ = match line.node.as_str() {
                 "" => writeln!(out, "{}", line.text),
                 node => writeln!(out, "{node}: {}", line.text),

@@ -1,8 +1,8 @@
-//! Who does a run.
+//! Who executes a run.
 
 use clap::ValueEnum;
 
-/// Who does a run.
+/// Who executes a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Via {
     /// This program, which reaches the nodes itself

@@ -1,4 +1,4 @@
-//! Which of the runs in this manual's journals is meant.
+//! Finds the run that a name, a node or nothing means.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,12 +9,12 @@ use crate::plan::Plan;
 use crate::project::Project;
 use crate::source::Problem;
 
-/// Of two machines that share journals, one may be ahead.
+/// The clocks of two machines that share journals may differ by this much.
 const A_MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// A run by its name, the latest of a node, or the latest: of those that are halted, where it
-/// is to be gone on with. One that has touched
-/// nothing on the node does not hide the one before it, where that is to be gone on with.
+/// A run by its name, the latest run of a node, or the latest run: of the halted ones, if it is to
+/// be resumed. For a resume, a run that changed nothing on the node does not hide the one before
+/// it.
 pub(crate) fn which(
     project: &Project,
     wanted: Option<&str>,
@@ -34,7 +34,7 @@ pub(crate) fn which(
     };
     let mut untouched = None;
     for run in runs.iter().rev() {
-        // One that cannot be read may be the one that is meant.
+        // An unreadable journal may belong to the run that is meant.
         let record = journal::read(&project.state, run)?;
         if !fits(&record) {
             continue;
@@ -71,8 +71,8 @@ pub(crate) fn which(
     ))
 }
 
-/// Runs are in the order of their times. Where this machine's clock was put back, one that came
-/// later stands before the one that seems to be the latest: nobody but the operator knows.
+/// Runs are in the order of their times. If this machine's clock was put back, a later run comes
+/// before the apparently latest one: only the operator knows which is the latest.
 fn latest(record: &Record, run: &str) -> Result<String, Failure> {
     let began = record.events.first().map(|event| event.at.as_str());
     let began: Option<Timestamp> = began.and_then(|at| at.parse().ok());
@@ -89,7 +89,7 @@ fn latest(record: &Record, run: &str) -> Result<String, Failure> {
     ))
 }
 
-/// Nothing was begun on a node, and not because nothing was to be done.
+/// Whether a node was left out without having begun, and not because nothing was to be done.
 fn is_left(record: &Record, node: &str) -> bool {
     record.is_untouched(node) && record.node_status(node) != Some(Status::Ok)
 }

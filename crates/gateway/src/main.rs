@@ -15,7 +15,7 @@ use opsbook_project::find_root;
 use opsbook_wire::limit;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves the book of a manual as a console, and takes runs for its runners
+/// Serve the book of a manual as a console, and assign its runs to runners
 #[derive(Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -27,36 +27,37 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum What {
-    /// Serve (what happens without a command, too)
+    /// Serve (the default without a command)
     Serve(Serve),
-    /// Print an address that logs a browser in, once
+    /// Print a link that logs a browser in once
     Link {
         #[command(flatten)]
         at: At,
-        /// Who is logged in by it; you if absent
+        /// The person to log in; you if absent
         #[arg(value_name = "PERSON")]
         person: Option<String>,
     },
-    /// Print a token that logs a person's programs in: `opsbook login URL --token-file FILE`
+    /// Print a token for a person's programs: `opsbook login URL --token-file FILE`
     Login {
         #[command(flatten)]
         at: At,
-        /// Who is logged in by it
+        /// The person to log in
         #[arg(value_name = "PERSON")]
         person: String,
-        /// For how many days
+        /// The validity in days
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=400))]
         days: i64,
     },
-    /// Copy all that the store has into an empty one, while no gateway serves
+    /// Copy the whole store into an empty one, while no gateway serves
     Migrate {
         #[command(flatten)]
         at: At,
-        /// The new store: `postgres://…` or `sqlite:///path`; the configuration names it from then on
+        /// The new store: `postgres://…` or `sqlite:///path`; name it in the configuration
+        /// afterwards
         #[arg(value_name = "URL")]
         to: String,
     },
-    /// Copy the store (SQLite) into a new file, also while a gateway serves
+    /// Copy the store (SQLite) into a new file, even while a gateway serves
     Backup {
         #[command(flatten)]
         at: At,
@@ -64,12 +65,12 @@ enum What {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Print the runners: their ids, when they were heard of last, and what they prove themselves by
+    /// List the runners: their ids, when they last sent a message, and their credentials
     Runners {
         #[command(flatten)]
         at: At,
     },
-    /// A runner is known by nothing any more, from now on: what it holds is offered to others
+    /// Revoke all credentials of a runner: its parts are offered to others
     Revoke {
         #[command(flatten)]
         at: At,
@@ -77,7 +78,7 @@ enum What {
         #[arg(value_name = "RUNNER")]
         runner: String,
     },
-    /// Print a token with which a runner becomes one of a segment, once
+    /// Print a token that registers one runner in a segment
     Token {
         #[command(flatten)]
         at: At,
@@ -89,7 +90,7 @@ enum What {
 
 #[derive(Args)]
 struct At {
-    /// The manual's folder; the nearest upwards with a `book.toml` if absent
+    /// The manual's folder; the nearest parent with a `book.toml` if absent
     #[arg(short = 'C', long = "dir", value_name = "DIR", env = "OPSBOOK_DIR")]
     dir: Option<PathBuf>,
     /// The state folder; `.opsbook/gateway` in the manual's folder if absent
@@ -104,10 +105,10 @@ struct At {
 struct Serve {
     #[command(flatten)]
     at: At,
-    /// Where it listens beside the socket in the state folder [default: 127.0.0.1:7373]
+    /// The address in addition to the socket in the state folder [default: 127.0.0.1:7373]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<std::net::SocketAddr>,
-    /// Start no runner: others do the runs of this machine
+    /// Start no runner: other runners execute the runs of this machine
     #[arg(long)]
     no_runner: bool,
 }

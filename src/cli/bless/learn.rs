@@ -1,4 +1,5 @@
-//! What checks and steps have printed: checks are asked, steps are looked up in a journal.
+//! Collects the output of checks and steps: runs the checks, and reads the steps' output from a
+//! journal.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -21,26 +22,26 @@ use crate::project::Project;
 use crate::session::{MASK, OpenOptions};
 use crate::source::{Problem, Span};
 
-/// Nodes that a check is asked on.
+/// The number of nodes on which a check runs.
 const MOST_NODES: usize = 5;
 
-/// A block, and what it has printed.
+/// A block and its output.
 pub(super) struct Learned<'a> {
     pub name: String,
     pub page: usize,
     pub block: usize,
-    /// One, or one for each command of a transcript.
+    /// One part, or one for each command of a transcript.
     pub parts: Vec<Part<'a>>,
     pub nodes: Vec<String>,
-    /// Why nothing can be learned from it.
+    /// Why its output is unusable.
     pub not: Option<String>,
 }
 
-/// What prints by itself: a script, or a command of a transcript.
+/// A script, or one command of a transcript.
 pub(super) struct Part<'a> {
     pub command: Option<&'a Command>,
     pub expect: Option<&'a Expect>,
-    /// By node, and the time it was asked.
+    /// The output by node and time.
     pub printed: Vec<Printed>,
 }
 
@@ -61,7 +62,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Asks the checks, twice each.
+/// Runs the checks, twice each.
 pub(super) fn of_checks<'p>(
     args: &Bless,
     project: &'p Project,
@@ -140,7 +141,7 @@ pub(super) fn of_checks<'p>(
     Ok(learned)
 }
 
-/// Who is asked for passwords.
+/// Asks for passwords.
 fn operator() -> Operator {
     let (operator, questions) = Operator::new();
     if std::io::stdin().is_terminal() {
@@ -197,8 +198,8 @@ impl Learned<'_> {
     }
 }
 
-/// What a page would show of it. A transcript shows standard error, too, as a terminal does; one
-/// whose author shows standard output alone goes on so.
+/// The output that a page would show. A transcript includes standard error, like a terminal, unless
+/// the author's expectation contains only standard output.
 fn shown(part: &Part<'_>, ran: Ran, about: &Printed) -> Option<String> {
     let plain = |bytes: Vec<u8>| {
         String::from_utf8(bytes)
@@ -227,7 +228,7 @@ fn shown(part: &Part<'_>, ran: Ran, about: &Printed) -> Option<String> {
     Some(format!("{out}{between}{err}"))
 }
 
-/// What a page must not hold, though a terminal would show something else for it.
+/// Characters that a page must not contain, although a terminal would interpret them.
 fn has_signs(text: &str) -> bool {
     text.chars()
         .any(|c| outside::is_hidden(c) && !matches!(c, '\n' | '\t' | '\r'))
@@ -251,7 +252,7 @@ fn check_at<'m>(manual: &'m Manual, span: &Span) -> Option<&'m Check> {
     groups.chain(steps).find(|check| check.span == *span)
 }
 
-/// What the steps of a run have printed.
+/// The output of a run's steps.
 pub(super) fn of_run<'p>(run: &str, project: &'p Project) -> Result<Vec<Learned<'p>>, Failure> {
     let record = journal::read(&project.state, run)?;
     let (Some(started), Some(Status::Ok)) = (record.started(), record.status()) else {
@@ -317,7 +318,7 @@ fn of_step<'a>(step: &'a Step, script: &'a Script, page: usize, name: String) ->
     }
 }
 
-/// What a step printed when it was done last, and the sum of its text.
+/// The output of a step's last execution, and the hash of its text.
 fn printed_in(record: &Record, site: Site<'_>, number: usize) -> Option<(String, Option<String>)> {
     let mut found: Option<(String, Option<String>)> = None;
     let mut well = false;

@@ -1,5 +1,5 @@
-//! Expectations on their pages: written behind their blocks, or in the place of those that are
-//! there, as a patch or into the files.
+//! Writes expectations into their pages: after their blocks, or instead of existing ones; as a
+//! patch or into the files.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,14 +13,14 @@ use crate::manual::expect::bless::Blessed;
 use crate::manual::{Block, Command, Expect, ExpectKind, Kind, Manual};
 use crate::source::Problem;
 
-/// The pages of a manual, and what is to be changed in them.
+/// The pages of a manual, and the changes to them.
 pub(super) struct Pages<'a> {
     root: &'a Path,
     manual: &'a Manual,
     edits: BTreeMap<usize, Vec<Edit>>,
 }
 
-/// These lines, from 0, become others.
+/// Lines to replace; numbers from 0.
 struct Edit {
     lines: std::ops::Range<usize>,
     text: String,
@@ -34,17 +34,17 @@ struct Fence {
     marks: String,
 }
 
-/// What is expected: of a block, or of one command of the transcript in it.
+/// The place of an expectation: of a block, or of one command in a transcript.
 pub(super) struct Place<'a> {
     pub page: usize,
     pub block: usize,
     pub command: Option<&'a Command>,
-    /// The expectation that is there.
+    /// The existing expectation.
     pub known: Option<&'a Expect>,
 }
 
 impl Fence {
-    /// Lines of the block, indented as it is.
+    /// Lines of the block, with its indentation.
     fn within(&self, lines: &[String]) -> Result<String, &'static str> {
         let ends = |line: &String| line.trim_start().starts_with(&self.marks);
         if lines.iter().any(ends) {
@@ -58,14 +58,14 @@ impl Fence {
         Ok(text)
     }
 
-    /// A block of its own.
+    /// A separate block.
     fn fenced(&self, words: &str, lines: &[String]) -> Result<String, &'static str> {
         let (indent, marks, within) = (&self.indent, &self.marks, self.within(lines)?);
         Ok(format!("{indent}{marks}{words}\n{within}{indent}{marks}\n"))
     }
 }
 
-/// Output in a transcript, where some lines mean something else.
+/// Output in a transcript, where some lines would have another meaning.
 fn below_command(
     fence: &Fence,
     lines: std::ops::Range<usize>,
@@ -95,7 +95,7 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// What a block must print, or a command in it.
+    /// Sets the expectation of a block or a command.
     pub fn expect(&mut self, place: &Place<'_>, blessed: &Blessed) -> Result<(), &'static str> {
         let own = &self.manual.pages[place.page];
         let block = own.blocks.get(place.block);
@@ -193,12 +193,12 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// What a link leads to may be no page.
+/// Whether it is a regular file: the target of a link may not be a page.
 fn is_plain(file: &Path) -> bool {
     std::fs::symlink_metadata(file).is_ok_and(|about| about.is_file())
 }
 
-/// The fence whose opening line, or the comment before it, is this one.
+/// The fence whose opening line, or the comment before it, is at this line.
 fn fence(lines: &[&str], from: usize) -> Option<Fence> {
     let is_opening = |line: &&str| line.trim_start().starts_with(['`', '~']);
     let opening = (from..lines.len().min(from + 3)).find(|at| is_opening(&lines[*at]))?;

@@ -1,4 +1,4 @@
-//! `opsbook access explain`: why a person may do something at a gateway, or may not.
+//! `opsbook access explain`: why a person may or may not do something at a gateway.
 
 use std::io::Write;
 
@@ -13,10 +13,10 @@ use crate::cli::form::{self, Form};
 use crate::wire::ask::Explained;
 use crate::wire::{Me, Verb, endpoint};
 
-/// Who may do what at a gateway
+/// Show the permissions at a gateway
 #[derive(Subcommand, Debug)]
 pub(crate) enum Access {
-    /// Say whether a person may do something, and which rule decides. Exit status 1 where not
+    /// Say whether a person may do something, and which rule decides. Exit status 1 if not
     Explain(ExplainArgs),
 }
 
@@ -28,10 +28,10 @@ pub(crate) struct ExplainArgs {
     /// The node
     #[arg(value_name = "NODE")]
     node: String,
-    /// What is to be done: read, run, answer, stop, resume, approve
+    /// The permission: read, run, answer, stop, resume, approve
     #[arg(long, value_name = "VERB", default_value = "run", value_parser = verb)]
     verb: Verb,
-    /// Who; you if absent
+    /// The person; you if absent
     #[arg(long, value_name = "PERSON")]
     person: Option<String>,
     #[command(flatten)]

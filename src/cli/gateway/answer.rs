@@ -1,4 +1,4 @@
-//! `opsbook answer`: the questions of a run, and what is answered.
+//! `opsbook answer`: shows and answers the questions of a run.
 
 use std::io::Write;
 
@@ -18,14 +18,14 @@ pub(crate) struct AnswerArgs {
     /// The run
     #[arg(value_name = "RUN")]
     run: String,
-    /// One of the words that the question names, or a text where it names none; without it, the
-    /// questions are shown
+    /// One of the answers that the question offers, or any text if it offers none; shows the
+    /// questions if absent
     #[arg(value_name = "ANSWER")]
     answer: Option<String>,
-    /// The node that asks, where several do
+    /// The node of the question, if several nodes ask
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
-    /// What is to be noted beside it
+    /// A note on the answer
     #[arg(long, value_name = "TEXT", requires = "answer")]
     note: Option<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `opsbook applications`: what runs where, and in which version, as a gateway knows it.
+//! `opsbook applications`: which version of each application runs where, as a gateway knows it.
 
 use clap::Args;
 
@@ -12,16 +12,16 @@ use crate::report::table::{self, Cell};
 use crate::wire::application::ApplicationView;
 use crate::wire::endpoint;
 
-/// Show what runs where, and in which version, as a gateway knows it
+/// Show which version of each application runs where, as a gateway knows it
 ///
-/// `[applications.NAME]` of `book.toml` says which procedures and nodes belong to it, and which
-/// captured value is its version. SEEN is when the run ended that captured it.
+/// `[applications.NAME]` in `book.toml` defines its procedures and nodes, and the captured value
+/// with its version. SEEN is the end of the run that captured it.
 #[derive(Args, Debug)]
 pub(crate) struct ApplicationsArgs {
     /// Only this one
     #[arg(value_name = "APPLICATION")]
     application: Option<String>,
-    /// Only those of this manual, where the gateway has several
+    /// Only those of this manual, if the gateway has several
     #[arg(long, value_name = "MANUAL")]
     manual: Option<String>,
     #[command(flatten)]

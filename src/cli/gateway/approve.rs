@@ -1,4 +1,4 @@
-//! `opsbook approve`: what a run will do, shown exactly, and signed with the person's ssh key.
+//! `opsbook approve`: shows exactly what a run will do, and signs it with the person's ssh key.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -24,14 +24,14 @@ use crate::wire::approve::{ApprovedPart, Document, Statement, namespace};
 use crate::wire::ask::PlanView;
 use crate::wire::{About, Approve, Me, RunState, RunView, endpoint};
 
-/// Parts of one request.
+/// The most parts in one request.
 const AT_ONCE: usize = 200;
 
 /// Show exactly what a run will do, and approve it with your ssh key
 ///
-/// What is shown is what is signed: the texts, values and files of each node, who asked for it, and
-/// until when the approval holds. The runner makes the plan again, and compares it with what you
-/// have signed.
+/// What you see is what you sign: the texts, values and files of each node, who ordered the run,
+/// and until when the approval is valid. The runner makes the plan again, and compares it with what
+/// you have signed.
 #[derive(Args, Debug)]
 pub(crate) struct ApproveArgs {
     /// The run
@@ -40,17 +40,17 @@ pub(crate) struct ApproveArgs {
     /// Only on these nodes
     #[arg(value_name = "NODE")]
     nodes: Vec<String>,
-    /// The ssh key, or a public key whose other half an agent has
-    /// [default: `id_ed25519`, `id_ecdsa` or `id_rsa` in ~/.ssh]
+    /// The ssh key, or a public key whose private key an agent has [default: `id_ed25519`,
+    /// `id_ecdsa` or `id_rsa` in ~/.ssh]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// So long the approval holds: what has not begun by then waits again
+    /// How long the approval is valid: a part that has not begun by then needs a new one
     #[arg(long = "for", value_name = "TIME", default_value = "4h", value_parser = crate::manual::duration)]
     time: Duration,
-    /// Show what would be approved, and sign nothing
+    /// Only show what would be approved
     #[arg(long, conflicts_with = "yes")]
     show: bool,
-    /// Approve it without being asked
+    /// Approve without a question
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -90,7 +90,7 @@ pub(crate) fn approve(
     Ok(0)
 }
 
-/// The documents of the parts that are meant.
+/// The documents of the selected parts.
 fn chosen(
     args: &ApproveArgs,
     view: &RunView,
@@ -189,7 +189,7 @@ fn signed(
     })
 }
 
-/// The person's usual key; the private half may be with an agent.
+/// The person's default key; an agent may have the private key.
 fn usual_key() -> Result<PathBuf, Failure> {
     let home = std::env::home_dir().unwrap_or_default().join(".ssh");
     let names = ["id_ed25519", "id_ecdsa", "id_rsa"];
@@ -205,12 +205,12 @@ fn usual_key() -> Result<PathBuf, Failure> {
         })
 }
 
-/// How a part was asked for.
+/// The options of a part.
 fn manner<'a>(plan: &'a PlanView, node: &str) -> &'a str {
     plan.manners.get(node).unwrap_or(&plan.manner)
 }
 
-/// All that is signed, as people read it.
+/// Everything that will be signed, as text.
 fn shown(
     view: &RunView,
     plan: &PlanView,

@@ -1,4 +1,4 @@
-//! `opsbook ask`: a wish to run a procedure, said to a gateway.
+//! `opsbook ask`: orders a run of a procedure at a gateway.
 
 use std::io::Write;
 
@@ -13,10 +13,10 @@ use crate::cli::error::Failure;
 use crate::cli::form::{self, Form};
 use crate::wire::{Ask, Asked, Confirm, RunState};
 
-/// Ask a gateway to run a procedure: a runner does it
+/// Order a run of a procedure at a gateway: a runner executes it
 ///
-/// The gateway looks whether you may, makes the plan and gives the run its name. Asking is done
-/// once, however often the way there breaks.
+/// The gateway checks your permission, makes the plan and names the run. The order is placed once,
+/// even if the connection breaks repeatedly.
 #[derive(Args, Debug)]
 pub(crate) struct AskArgs {
     /// The procedure
@@ -25,34 +25,34 @@ pub(crate) struct AskArgs {
     /// Nodes, selectors, or ROLE=NODE
     #[arg(value_name = "NODE")]
     pub nodes: Vec<String>,
-    /// An argument of the procedure; repeated
+    /// An argument of the procedure; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     pub set: Vec<(String, String)>,
-    /// The manual, where the gateway has several
+    /// The manual, if the gateway has several
     #[arg(long, value_name = "MANUAL")]
     manual: Option<String>,
-    /// Why it is run
+    /// The reason for the run
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// The ticket that it belongs to
+    /// The ticket of the run
     #[arg(long, value_name = "TICKET")]
     ticket: Option<String>,
     /// Sizes of batches: 1,5,25%
     #[arg(long, value_name = "SIZES")]
     batch: Option<String>,
-    /// Start no further batch once more nodes than this ended badly
+    /// Start no further batch once more nodes than this have failed
     #[arg(long, value_name = "N", default_value_t = 0)]
     max_fail: u32,
     /// Number of the first step to run
     #[arg(long, value_name = "N")]
     start_at: Option<usize>,
-    /// Number of the step after which it holds
+    /// Number of the step after which it halts
     #[arg(long, value_name = "N")]
     stop_after: Option<usize>,
-    /// Every confirmation is answered with yes
+    /// Answer every confirmation with yes
     #[arg(long)]
     yes: bool,
-    /// Show what happens until it has ended; the exit status is the run's
+    /// Show the events until the run has ended; the exit status is the run's
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(crate) struct AskArgs {
 }
 
 impl AskArgs {
-    /// What is asked for by `opsbook run --via gateway`.
+    /// The order of `opsbook run --via gateway`.
     pub fn of_run(
         (procedure, nodes, set): (&str, &[String], &[(String, String)]),
         yes: bool,

@@ -1,4 +1,4 @@
-//! `opsbook login`: who this user is at a gateway.
+//! `opsbook login`: logs this user in at a gateway.
 
 use std::fs::File;
 use std::io::{Read as _, Write};
@@ -19,47 +19,46 @@ use crate::source::Problem;
 use crate::wire::login::{CiLogin, DeviceLogin, DevicePoll, DevicePolled};
 use crate::wire::{About, LoggedIn, LoginWay, Me, endpoint};
 
-/// Bytes of a token.
+/// The most bytes of a token.
 const LONGEST: u64 = 16 << 10;
-/// Seconds that a person has to confirm.
+/// How many seconds a person has to confirm.
 const LONGEST_LOGIN: u64 = 3600;
 
-/// Log in at a gateway, which is the one that is meant from now on
+/// Log in at a gateway, which becomes the default
 ///
-/// On a socket (`unix:/path`) the system says who you are. Elsewhere the gateway's identity
-/// provider does, in any browser; or a signature with your ssh key, by your agent or a file; or a
-/// token, from a file that only you can read.
+/// On a socket (`unix:/path`) the system identifies you. Otherwise log in at the gateway's identity
+/// provider, in any browser; or with a signature of your ssh key, from your agent or a file; or
+/// with a token, from a file that only you can read.
 #[derive(Args, Debug)]
 pub(crate) struct LoginArgs {
-    /// Where it listens: `https://HOST`, `http://HOST:PORT` or `unix:/path`
+    /// Its address: `https://HOST`, `http://HOST:PORT` or `unix:/path`
     #[arg(value_name = "ADDRESS")]
     address: Address,
     /// A file with the token, which only you can read
     #[arg(long, value_name = "FILE", group = "way")]
     token_file: Option<PathBuf>,
-    /// A file with a token that a CI has signed for this job; `-` is standard input
+    /// A file with a token that a CI system has signed for this job; `-` is standard input
     #[arg(long, value_name = "FILE", group = "way")]
     ci_token: Option<PathBuf>,
-    /// Sign with this ssh key: a file with the key, or with the public half of one that your agent
+    /// Sign with this ssh key: a file with the key, or with the public key of one that your agent
     /// has
     #[arg(long, value_name = "FILE", group = "way")]
     key: Option<PathBuf>,
-    /// With an ssh key: who you are, as the gateway's allowed signers name you
-    /// [default: your login name]
+    /// With an ssh key: your name in the gateway's list of signers [default: your login name]
     #[arg(long = "as", value_name = "PERSON")]
     person: Option<String>,
-    /// With an ssh key: the name of the gateway, where it is not the host of the address
+    /// With an ssh key: the name of the gateway, if it is not the host of the address
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
     pin: Pin,
 }
 
-/// By what a gateway with an authority of its own is believed.
+/// How to trust a gateway with its own certificate authority.
 #[derive(Args, Debug)]
 pub(crate) struct Pin {
     /// SHA-256 of the certificate of the gateway's own authority, as `opsbook-gateway` prints it at
-    /// its start: that one is believed, and nobody else
+    /// its start: trust only that certificate
     #[arg(long, value_name = "SHA256")]
     pub fingerprint: Option<Fingerprint>,
 }
@@ -72,7 +71,7 @@ pub(crate) fn login(args: &LoginArgs, streams: &mut Streams) -> Result<u8, Failu
         _ => Some(found(args, &nobody, streams)?),
     };
     let proof = found.as_ref().map(|found| Token::new(found.token.as_str()));
-    // What was found is good there, or nothing is written down.
+    // Store the login only after it was accepted.
     let client = client(args.address.clone(), proof, pin)?;
     let me: Me = speak(&client, streams, false, async |client| {
         client.get(endpoint::ME).await
@@ -95,7 +94,7 @@ pub(crate) fn login(args: &LoginArgs, streams: &mut Streams) -> Result<u8, Failu
     Ok(0)
 }
 
-/// What proves who this user is.
+/// The proof of this user's identity.
 fn found(args: &LoginArgs, client: &Client, streams: &mut Streams) -> Result<LoggedIn, Failure> {
     if let Some(path) = &args.token_file {
         return Ok(LoggedIn {

@@ -1,4 +1,4 @@
-//! Commands that speak to a gateway, and to which one.
+//! Commands for a gateway, and the choice of the gateway.
 
 pub(crate) mod access;
 pub(crate) mod answer;
@@ -31,11 +31,11 @@ use crate::source::Problem;
 use crate::wire::login::Local;
 use crate::wire::version::Installed;
 
-/// Which gateway is meant.
+/// The gateway to use.
 #[derive(Args, Debug, Default)]
 pub(crate) struct At {
-    /// The gateway, `https://HOST`, `http://HOST:PORT` or `unix:/path`; the one that runs beside this manual, or
-    /// where you have logged in last, if absent
+    /// The gateway, `https://HOST`, `http://HOST:PORT` or `unix:/path`; if absent, the one that
+    /// runs for this manual, or the one of your last login
     #[arg(
         long = "gateway",
         value_name = "ADDRESS",
@@ -46,7 +46,7 @@ pub(crate) struct At {
 }
 
 impl At {
-    /// The gateway, and who this user is there.
+    /// A client for the gateway, with this user's login.
     pub fn client(&self, dir: &Chosen) -> Result<Client, Failure> {
         let logins = logins()?;
         let address = match &self.address {
@@ -54,7 +54,7 @@ impl At {
             None => beside(dir).map_or_else(|| last(&logins), Ok)?,
         };
         let login = match &address {
-            // The socket itself says who calls.
+            // The socket itself identifies the caller.
             Address::Unix(_) => None,
             Address::Http { .. } | Address::Https { .. } => logins.at(&address.to_string())?,
         };
@@ -68,8 +68,8 @@ impl At {
     }
 }
 
-/// A client of this program. What proves who asks is not sent where it can be read on its way.
-/// `pin` is the fingerprint by which the gateway is believed, where this machine does not.
+/// A client of this program. A token is never sent unencrypted over a network. `pin` is the
+/// fingerprint of the gateway's certificate, if this machine does not trust it.
 pub(crate) fn client(
     address: Address,
     token: Option<Token>,
@@ -98,7 +98,7 @@ pub(crate) fn logins() -> Result<Logins, Failure> {
     Ok(Logins::in_folder(state_folder()?))
 }
 
-/// Where this program keeps what it must know of this user.
+/// The state folder of this user.
 pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
     let named = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let named = named.filter(|folder| folder.is_absolute());
@@ -111,7 +111,7 @@ pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
     }
 }
 
-/// The gateway that runs on this machine, with this manual.
+/// The gateway for this manual on this machine.
 fn beside(dir: &Chosen) -> Option<Address> {
     let root = find_root(dir).ok()?;
     let path = state_of_folder(&root).folder().join("gateway/address.json");
@@ -129,7 +129,7 @@ fn last(logins: &Logins) -> Result<Address, Failure> {
         .map_err(|error| Failure::Error(format!("{error}")))
 }
 
-/// How this program came onto its machine: the gateway knows the command that brings another.
+/// How this program was installed: the gateway knows the command that upgrades it.
 fn installed() -> Installed {
     let Ok(program) = std::env::current_exe() else {
         return Installed::Archive;
@@ -146,8 +146,8 @@ fn installed() -> Installed {
     }
 }
 
-/// Speaks with a gateway. Says once a day that it wants a newer version of this program, but not
-/// to a machine that reads the results.
+/// Talks to a gateway. Reports once a day that it wants a newer version of this program, but not if
+/// a program reads the results.
 pub(crate) fn speak<T>(
     client: &Client,
     streams: &mut Streams,

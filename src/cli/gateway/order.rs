@@ -1,5 +1,5 @@
-//! `opsbook stop` and `hand-over`, and what goes on with a run or gives it up: an order to a
-//! gateway, and what the run is then.
+//! `opsbook stop` and `hand-over`, and resuming or releasing a run: sends an order to a gateway,
+//! and shows the resulting state.
 
 use std::io::Write;
 
@@ -13,7 +13,7 @@ use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::wire::{self, HandOver, Release, Resume, RunView, Stop, endpoint};
 
-/// Stop a run: what has not begun does not begin
+/// Stop a run: parts that have not begun do not begin
 #[derive(Args, Debug)]
 pub(crate) struct StopArgs {
     /// The run
@@ -22,7 +22,7 @@ pub(crate) struct StopArgs {
     /// Only on these nodes
     #[arg(value_name = "NODE")]
     nodes: Vec<String>,
-    /// What becomes of the step that runs
+    /// What happens to the current step
     #[arg(long, value_enum, default_value_t = Manner::AfterStep)]
     manner: Manner,
     #[command(flatten)]
@@ -31,15 +31,15 @@ pub(crate) struct StopArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Manner {
-    /// It comes to its end, with its checks
+    /// It runs to its end, with its checks
     AfterStep,
-    /// It is ended: TERM, and KILL ten seconds later
+    /// It is killed: TERM, and KILL ten seconds later
     Step,
-    /// It goes on by itself, and nobody looks after it
+    /// It continues unattended
     Leave,
 }
 
-/// Give a run up: its bundles are removed from the nodes, and nobody goes on with it
+/// Give a run up: its bundles are removed from the nodes, and nobody can resume it
 #[derive(Args, Debug)]
 pub(crate) struct GiveUpArgs {
     /// The run
@@ -48,23 +48,23 @@ pub(crate) struct GiveUpArgs {
     /// Only on these nodes
     #[arg(value_name = "NODE")]
     nodes: Vec<String>,
-    /// Why
+    /// The reason
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     #[command(flatten)]
     at: At,
 }
 
-/// Hand a run over: its questions go to somebody else, and nothing is begun anew
+/// Hand a run over: its questions go to somebody else, and nothing starts again
 #[derive(Args, Debug)]
 pub(crate) struct HandOverArgs {
     /// The run
     #[arg(value_name = "RUN")]
     run: String,
-    /// To whom
+    /// The new person
     #[arg(value_name = "PERSON")]
     to: String,
-    /// What they should know
+    /// A note for them
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     #[command(flatten)]
@@ -119,7 +119,7 @@ pub(crate) fn give_up(
     )
 }
 
-/// `opsbook resume RUN --via gateway`: goes on with the run there, and shows it.
+/// `opsbook resume RUN --via gateway`: resumes the run there, and shows it.
 pub(crate) fn resume(run: &str, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let at = At::default();
     let client = at.client(dir)?;

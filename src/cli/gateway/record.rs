@@ -1,4 +1,4 @@
-//! `opsbook record`: what a gateway knows of a run, kept in a file and verified without it.
+//! `opsbook record`: saves a gateway's record of a run, and verifies it without the gateway.
 
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -16,19 +16,19 @@ use crate::project::state_of_folder;
 use crate::wire::endpoint;
 use crate::wire::record::{Checkpoint, Log, Record as Saved, Thread};
 
-/// Bytes of a file that is verified.
+/// The most bytes of a file to verify.
 const LONGEST: u64 = 256 << 20;
 
-/// Keep what a gateway knows of a run, and verify it without the gateway
+/// Save a gateway's record of a run, and verify it without the gateway
 #[derive(Subcommand, Debug)]
 pub(crate) enum Record {
-    /// Save the record of a run: its journals, approvals, and its place in the signed log
+    /// Save the record of a run: its journals, approvals, and its position in the signed log
     Save(SaveArgs),
-    /// Verify a record that was saved: each line, the log, the approvals. Exit status 1 where
-    /// something does not hold
+    /// Verify a saved record: each line, the log, the approvals. Exit status 1 if something is
+    /// wrong
     Verify(VerifyArgs),
-    /// Keep the newest checkpoint of the log in a file, if the log goes on from the one that is
-    /// there. Exit status 1 where it does not: something was left out or altered
+    /// Store the latest checkpoint of the log in a file, if the log continues the stored one. Exit
+    /// status 1 if it does not: something was removed or changed
     Checkpoint(CheckpointArgs),
 }
 
@@ -53,11 +53,10 @@ pub(crate) struct VerifyArgs {
     known: KnownArgs,
 }
 
-/// Verify a run: each line, its place in the signed log, the approvals
+/// Verify a run: each line, its position in the signed log, the approvals
 ///
-/// The record is the file that is named, or what the gateway knows of the run; where no gateway
-/// has it, the journal of this manual's folder, which is in no log. Exit status 1 where something
-/// does not hold.
+/// Uses the named file, or the gateway's record of the run; if no gateway has one, the journal in
+/// this manual's folder, which is in no log. Exit status 1 if something is wrong.
 #[derive(Args, Debug)]
 pub(crate) struct VerifyRunArgs {
     /// The run, or a file of `opsbook record save`
@@ -71,13 +70,13 @@ pub(crate) struct VerifyRunArgs {
 
 #[derive(Args, Debug)]
 struct KnownArgs {
-    /// A checkpoint that was kept elsewhere (`opsbook record checkpoint`)
+    /// A checkpoint that was stored elsewhere (`opsbook record checkpoint`)
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// The gateway's key, in the form of ssh's `allowed_signers`: `GATEWAY ssh-ed25519 AAAA…`
+    /// The gateway's key, in the format of ssh's `allowed_signers`: `GATEWAY ssh-ed25519 AAAA…`
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Those who approve, in the same form
+    /// The approvers' keys, in the same format
     #[arg(long, value_name = "FILE")]
     approvers: Option<PathBuf>,
 }
@@ -87,7 +86,7 @@ pub(crate) struct CheckpointArgs {
     /// The file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The gateway's key, in the form of ssh's `allowed_signers`
+    /// The gateway's key, in the format of ssh's `allowed_signers`
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     #[command(flatten)]
@@ -141,7 +140,7 @@ pub(crate) fn verify_run(
     told(&record, &args.known, streams)
 }
 
-/// The record of a run that only this manual's own journal tells of.
+/// The record of a run that only this manual's journal contains.
 fn own(dir: &Chosen, run: &str) -> Result<Option<Saved>, Failure> {
     let Ok(root) = find_root(dir) else {
         return Ok(None);
@@ -185,7 +184,7 @@ fn own(dir: &Chosen, run: &str) -> Result<Option<Saved>, Failure> {
     }))
 }
 
-/// What holds of a record, what is open, and what is wrong.
+/// What is verified, what is open, and what is wrong.
 fn told(record: &Saved, args: &KnownArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let kept: Option<Checkpoint> = args.checkpoint.as_deref().map(read).transpose()?;
     let verified = verify(
@@ -250,7 +249,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))
 }
 
-/// Whole, or not at all.
+/// Writes it atomically.
 fn write(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let cannot = |why: String| Failure::Error(format!("`{}`: {why}", path.display()));

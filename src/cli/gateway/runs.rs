@@ -1,4 +1,4 @@
-//! `opsbook runs`: the runs that a gateway knows.
+//! `opsbook runs`: lists the runs of a gateway.
 
 use std::io::Write;
 
@@ -14,19 +14,19 @@ use crate::report::style::status_style;
 use crate::report::table::{self, Cell};
 use crate::wire::{Ended, RunsPage, endpoint};
 
-/// Show the runs that a gateway knows, the newest first
+/// Show the runs of a gateway, newest first
 #[derive(Args, Debug)]
 pub(crate) struct RunsArgs {
-    /// Only those on this node
+    /// Only runs on this node
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
-    /// Only those of this procedure
+    /// Only runs of this procedure
     #[arg(long, value_name = "PROCEDURE")]
     procedure: Option<String>,
-    /// Only those in this state: queued, running, halted, ended, …
+    /// Only runs in this state: queued, running, halted, ended, …
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
-    /// Only those that this person has asked for
+    /// Only runs that this person ordered
     #[arg(long, value_name = "PERSON")]
     by: Option<String>,
     #[command(flatten)]
@@ -90,7 +90,7 @@ pub(crate) fn runs(args: &RunsArgs, dir: &Chosen, streams: &mut Streams) -> Resu
     Ok(0)
 }
 
-/// A value in a query: everything that could mean something there is written as a number.
+/// Escapes a value for a query string.
 pub(crate) fn in_query(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     value

@@ -1,5 +1,4 @@
-//! Logging in by a signature with an ssh key of this user: their agent's, or a file's.
-//! `ssh-keygen` signs.
+//! Logs in with an ssh key of this user, from an agent or a file. `ssh-keygen` signs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,25 +13,25 @@ use crate::source::Problem;
 use crate::wire::login::{Nonce, SshLogin};
 use crate::wire::{Kind, LoggedIn, endpoint};
 
-/// Keys that are tried: each costs a signature, and perhaps a touch.
+/// The most keys to try: each costs a signature, and perhaps a touch.
 const KEYS: usize = 6;
-/// What a gateway may have signed.
+/// The only namespace in which a gateway may request signatures.
 const NAMESPACE: &str = "opsbook-login@";
 
-/// What the command line says of it.
+/// The options of the command line.
 pub(crate) struct Asked<'a> {
     pub key: Option<&'a Path>,
     pub person: String,
     pub name: Option<&'a str>,
 }
 
-/// A key, and the file that lasts as long as it.
+/// A key; dropping it removes its temporary file.
 struct Key {
     path: PathBuf,
     _file: Option<tempfile::NamedTempFile>,
 }
 
-/// Logs in with the first key that the gateway knows.
+/// Logs in with the first key that the gateway accepts.
 pub(crate) fn by_signature(
     asked: &Asked<'_>,
     client: &Client,
@@ -73,8 +72,8 @@ pub(crate) fn by_signature(
     Err(last)
 }
 
-/// A signature is good at whoever bears the name in it: it is the one that this user means. Else
-/// whoever answers here could pass on what another gateway asks.
+/// A signature is valid at any gateway with the name in it: check that it is the one that this user
+/// means. Otherwise this server could pass on another gateway's request.
 fn is_meant(nonce: &Nonce, asked: &Asked<'_>, address: &Address) -> Result<(), Failure> {
     let host = match address {
         Address::Http { host, .. } | Address::Https { host, .. } => host.as_str(),
@@ -96,7 +95,7 @@ fn is_meant(nonce: &Nonce, asked: &Asked<'_>, address: &Address) -> Result<(), F
     )))
 }
 
-/// The key that is named; else those of the agent, and the usual files.
+/// The named key; otherwise those of the agent and the default files.
 fn keys(named: Option<&Path>) -> Result<Vec<Key>, Failure> {
     if let Some(path) = named {
         return Ok(vec![Key {
@@ -141,7 +140,7 @@ fn signed(nonce: &Nonce, key: &Path) -> Result<String, String> {
         .spawn()
         .map_err(|error| format!("`ssh-keygen`: {error}"))?;
     if let Some(mut stdin) = keygen.stdin.take() {
-        // Where it does not read, it says why.
+        // If it does not read its input, it prints the reason.
         let _ = stdin.write_all(format!("{}\n", nonce.nonce).as_bytes());
     }
     let output = keygen.wait_with_output();

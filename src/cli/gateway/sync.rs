@@ -1,5 +1,5 @@
-//! `opsbook sync` reports runs that went past the gateway; `opsbook findings` shows those that were
-//! found on nodes and that nobody has reported.
+//! `opsbook sync` reports runs that bypassed the gateway; `opsbook findings` shows unreported runs
+//! that left a trace on nodes.
 
 use std::io::Write;
 
@@ -17,22 +17,22 @@ use crate::report::table::{self, Cell};
 use crate::wire::sync::{FindingView, Sync, Synced};
 use crate::wire::{Ended, endpoint, limit};
 
-/// Bytes of the lines of one request: with what JSON adds to them, it stays within its bound.
+/// The most bytes of the lines in one request: leaves room for JSON escapes.
 const AT_ONCE: usize = limit::LINES_BODY / 3;
-/// Runs that are looked at where none is named: the newest.
+/// How many of the latest runs are reported if none is named.
 const NEWEST: usize = 200;
 
 /// Report runs of this machine to the gateway
 ///
-/// What was run without the gateway is in this manual's journals. Their lines go to the gateway as
-/// they stand, which verifies that each follows the one before; what it has already is not sent
-/// again. A run on a node that nobody has reported is a finding there (`opsbook findings`).
+/// Runs without the gateway are in this manual's journals. Their lines are sent unchanged, and the
+/// gateway verifies that each follows the one before; lines that it has are not sent again. An
+/// unreported run that left a trace on a node is a finding there (`opsbook findings`).
 #[derive(Args, Debug)]
 pub(crate) struct SyncArgs {
-    /// Only these runs; the newest 200 of this manual if absent
+    /// Only these runs; the latest 200 of this manual if absent
     #[arg(value_name = "RUN")]
     runs: Vec<String>,
-    /// The manual, where the gateway has several
+    /// The manual, if the gateway has several
     #[arg(long, value_name = "MANUAL")]
     manual: Option<String>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(crate) struct SyncArgs {
     at: At,
 }
 
-/// Show runs that were found on nodes, and that the gateway does not know
+/// Show runs that left a trace on nodes, and that the gateway does not know
 #[derive(Args, Debug)]
 pub(crate) struct FindingsArgs {
     /// Only on this node
@@ -66,7 +66,7 @@ pub(crate) fn sync(args: &SyncArgs, dir: &Chosen, streams: &mut Streams) -> Resu
     };
     let mut worst = 0;
     for run in runs {
-        // The chain is verified here, too: what is damaged is told with its line.
+        // Verify the hash chain here as well: the message then names the damaged line.
         let lines = journal::read(&state, &run)
             .map_err(Failure::from)
             .and_then(|record| {
@@ -92,7 +92,7 @@ pub(crate) fn sync(args: &SyncArgs, dir: &Chosen, streams: &mut Streams) -> Resu
                     synced.acked
                 )?;
             }
-            // What is wrong with one keeps none of the others.
+            // An error of one run does not stop the others.
             Err(failure) if args.runs.is_empty() => {
                 worst = 1;
                 writeln!(streams.talk, "run {run}: not reported")?;
@@ -104,7 +104,7 @@ pub(crate) fn sync(args: &SyncArgs, dir: &Chosen, streams: &mut Streams) -> Resu
     Ok(worst)
 }
 
-/// Sends what the gateway does not have.
+/// Sends the lines that the gateway lacks.
 async fn report(
     client: &crate::client::Client,
     run: &str,
@@ -120,7 +120,7 @@ async fn report(
     loop {
         let have = usize::try_from(synced.acked).unwrap_or(usize::MAX);
         let (mut size, mut some) = (0, Vec::new());
-        // The last line that it has goes along: so a journal that is another one is noticed.
+        // Send the gateway's last line again, so that it notices a different journal.
         for line in lines.iter().skip(have.saturating_sub(1)) {
             size += line.len();
             if size > AT_ONCE && some.len() > 1 {

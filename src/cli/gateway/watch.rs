@@ -1,4 +1,4 @@
-//! `opsbook watch`: what happens in a run, as it happens, from wherever it runs.
+//! `opsbook watch`: shows the events of a run live, wherever it runs.
 
 use std::io::Write;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::report::human::Human;
 use crate::wire::ask::Approvals;
 use crate::wire::{Ended, Kind, QuestionView, RunState, RunView, endpoint};
 
-/// Between two tries, where the stream has broken off.
+/// The pause between two tries after the stream has broken off.
 const NEXT_TRY: Duration = Duration::from_millis(500);
-/// As many tries one after the other, without an event between them.
+/// The most tries in a row without an event.
 const TRIES: u32 = 40;
 
-/// Show what happens in a run, as it happens, until it has ended or waits for a person
+/// Show the events of a run live, until it has ended or waits for a person
 ///
-/// The exit status is the run's, as of `opsbook run`.
+/// The exit status is the run's, as for `opsbook run`.
 #[derive(Args, Debug)]
 pub(crate) struct WatchArgs {
     /// The run
@@ -42,8 +42,8 @@ pub(crate) fn watch(args: &WatchArgs, dir: &Chosen, streams: &mut Streams) -> Re
     follow(&client, &args.run, None, args.form.is_json(), streams)
 }
 
-/// Prints the events of a run until it has ended or halted. Where the gateway loses the run, what
-/// it was asked for by is asked again. Gives the exit status of what became of it.
+/// Prints the events of a run until it has ended or halted. If the gateway loses the run, repeats
+/// the order. Returns the exit status.
 pub(crate) fn follow(
     client: &Client,
     run: &str,
@@ -70,7 +70,7 @@ pub(crate) fn follow(
     Ok(status(&view))
 }
 
-/// Until it has ended or halted; the stream may break off in between.
+/// Waits until it has ended or halted; the stream may break off meanwhile.
 async fn until_end(
     client: &Client,
     run: &str,
@@ -108,7 +108,7 @@ async fn until_end(
                     Err(error) if !error.may_pass() => return Err(error),
                     _ => {}
                 },
-                // The line after which it goes on comes back from its runner.
+                // The gateway gets the line at which to continue from its runner again.
                 (Some(Kind::Malformed), _) if after.is_some() => {}
                 _ => return Err(error),
             },
@@ -129,18 +129,18 @@ struct Printer {
     human: Human<SharedOut>,
     out: SharedOut,
     json: bool,
-    /// All nodes of the run: each part's own journal knows only its own.
+    /// All nodes of the run: each part's journal contains only its own.
     nodes: Vec<String>,
     /// Questions that were shown.
     asked: Vec<(String, u64, u64)>,
-    /// That it waits for an approval was said.
+    /// Whether it was reported that the run waits for an approval.
     told: bool,
 }
 
 impl Printer {
     fn line(&mut self, line: &str) {
         if self.json {
-            // The run goes on when nobody reads.
+            // The run continues if nobody reads.
             let _ = writeln!(self.out, "{line}");
             return;
         }
@@ -163,7 +163,7 @@ impl Printer {
         };
         if !std::mem::replace(&mut self.told, true) {
             let mut net = crate::outside::Net::new(&mut self.out);
-            // The run goes on when nobody reads.
+            // The run continues if nobody reads.
             let _ = writeln!(
                 net,
                 "{}: `opsbook approve {}`",
@@ -187,7 +187,7 @@ impl Printer {
     }
 }
 
-/// A question as people read it.
+/// A question as text.
 pub(crate) fn shown(question: &QuestionView) -> String {
     let mut text = format!("{} asks: {}", question.node, question.text);
     if !question.choices.is_empty() {
@@ -237,7 +237,7 @@ fn say_end(view: &RunView, talk: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// As `opsbook run` exits.
+/// The exit status, as for `opsbook run`.
 fn status(view: &RunView) -> u8 {
     let of_parts = view.parts.iter().filter_map(|part| part.status);
     let worst = view

@@ -1,4 +1,4 @@
-//! What somebody wants to be run, said to a gateway until it is a run.
+//! Places an order at a gateway, repeatedly until it is a run.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +6,11 @@ use crate::client::{Client, ClientError};
 use crate::engine::random_mark;
 use crate::wire::{Ask, Asked, endpoint};
 
-/// So long a gateway that cannot be reached is asked again: it may be starting.
+/// How long to retry an unreachable gateway: it may be starting.
 const PATIENCE: Duration = Duration::from_secs(15);
 const NEXT_TRY: Duration = Duration::from_millis(300);
 
-/// An ask with a name: however often it is said, it is one run.
+/// An order with a unique key: however often it is sent, it is one run.
 #[derive(Debug)]
 pub(crate) struct Wish {
     ask: Ask,
@@ -18,13 +18,13 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// With a name that nothing else has.
+    /// An order with a new key.
     pub fn new(ask: Ask) -> Wish {
         let key = format!("{}{}", random_mark(), random_mark());
         Wish { ask, key }
     }
 
-    /// The same ask until there is an answer.
+    /// Sends the same order until there is an answer.
     pub async fn once(&self, client: &Client) -> Result<Asked, ClientError> {
         let begin = Instant::now();
         loop {
@@ -37,7 +37,7 @@ impl Wish {
         }
     }
 
-    /// The gateway has lost the run: it is asked for once more, by its name.
+    /// The gateway has lost the run: repeats the order, with the run's name.
     pub async fn again(&self, client: &Client, run: &str) -> Result<Asked, ClientError> {
         let named = (self.key.as_str(), run);
         client.post_again(endpoint::ASKS, &self.ask, named).await

@@ -1,6 +1,6 @@
-//! A page of Markdown for a terminal: headings stand out, links say which topic they lead to. Blocks
-//! stay as they are written, fences too: what is behind the language is what the page is about. It
-//! reads line by line, as a person does.
+//! Formats a Markdown page for a terminal: headings stand out, links name the topics that they lead
+//! to. Blocks stay unchanged with their fences, because the words after the language are what the
+//! page is about.
 
 use anstyle::{AnsiColor, Style};
 
@@ -9,19 +9,19 @@ const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::C
 
 const FENCE: Style = Style::new().dimmed();
 
-/// How a page is shown.
+/// Options of the display.
 #[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
-    /// With colours.
+    /// Use colours.
     pub paint: bool,
-    /// The topic of another page that a link leads to, where it leads to one.
+    /// The topic of a page that a link leads to, if any.
     pub topic: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// The page, painted or not.
+/// The page with or without colours.
 pub(super) fn page(text: &str, how: Shown<'_>) -> String {
     let mut shown = String::new();
-    // The ticks that close the block that we are in.
+    // The backquotes that close the current block.
     let mut fence: Option<String> = None;
     let mut blank = false;
     for line in text.lines() {
@@ -57,7 +57,7 @@ fn prose(line: &str, how: Shown<'_>) -> String {
     words(line, how)
 }
 
-/// Links become their words, and code and stress lose their marks where colours stand for them.
+/// Replaces links by their text; code and emphasis lose their marks if colours replace them.
 fn words(line: &str, how: Shown<'_>) -> String {
     let mut shown = String::new();
     let mut rest = line;
@@ -75,7 +75,7 @@ fn words(line: &str, how: Shown<'_>) -> String {
     shown + rest
 }
 
-/// How much of the text was taken, and what is shown for it.
+/// How much of the text was read, and its display.
 fn code(text: &str, how: Shown<'_>) -> (usize, String) {
     match text[1..].find('`') {
         Some(end) if how.paint => (end + 2, painted(&text[1..=end], CODE, true)),

@@ -1,4 +1,4 @@
-//! What `file to=` would make of the files that are there: looked at, and shown as a diff.
+//! Shows how `file to=` would change existing files, as a diff.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use crate::manual::How;
 use crate::plan::{Part, Placed, Plan, PlannedStep};
 use crate::session::OpenOptions;
 
-/// A text that would be placed whole, and the node where.
+/// A whole file to place, and its node.
 struct Look<'a> {
     node: &'a crate::plan::NodePlan,
     step: &'a PlannedStep,
@@ -18,7 +18,7 @@ struct Look<'a> {
     text: &'a str,
 }
 
-/// Shows, for each whole file of which the text is known, what would change on each node.
+/// Shows for each whole file with known text what would change on each node.
 pub(super) fn compare(plan: &Plan, part: Part, streams: &mut Streams) -> Result<(), Failure> {
     let steps = plan.nodes.iter().flat_map(|node| {
         let due = node.steps.iter().filter(|step| part.contains(step.number));
@@ -46,7 +46,7 @@ pub(super) fn compare(plan: &Plan, part: Part, streams: &mut Streams) -> Result<
 }
 
 async fn look_at(looks: &[Look<'_>]) -> String {
-    // Nobody is asked for a password only to look.
+    // Do not ask for a password only to look.
     let (operator, _) = Operator::new();
     let passwords = Passwords::new(operator, None);
     let mut reached: BTreeMap<&str, Option<Reach>> = BTreeMap::new();

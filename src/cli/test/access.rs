@@ -23,7 +23,7 @@ pub(super) async fn access(
 ) -> Result<(Access, Operator), Failure> {
     let (operator, questions) = Operator::new();
     if io::stdin().is_terminal() {
-        // Checks only look: Ctrl-C may end everything at once.
+        // Checks only read: Ctrl-C may end everything at once.
         let (_, interrupts) = tokio::sync::watch::channel(0);
         let (hand_on, handed_on) = mpsc::channel(1);
         tokio::spawn(Terminal::new(interrupts, About::nothing(), None).answer(handed_on));
@@ -50,7 +50,7 @@ pub(super) async fn access(
     Ok((access, operator))
 }
 
-/// Hands questions on; while one is asked, no test is printed into its line.
+/// Passes questions on; during a question, no test is printed.
 async fn between(
     mut questions: mpsc::Receiver<Question>,
     hand_on: mpsc::Sender<Question>,
@@ -66,7 +66,7 @@ async fn between(
         if hand_on.send(asked).await.is_ok()
             && let Ok(answer) = told.await
         {
-            // An asker that went away needs no answer.
+            // If the asker is gone, it needs no answer.
             let _ = question.reply.send(answer);
         }
         live.answered();

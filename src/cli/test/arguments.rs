@@ -1,4 +1,4 @@
-//! The arguments of `opsbook test`: libtest's and ours.
+//! The arguments of `opsbook test`: libtest's and opsbook's.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use crate::report::form::Report;
 use crate::report::lines;
 use crate::suite::{Ignored, Libtest, Options, Partition, Selection, Traces};
 
-/// Test nodes against what the manual says of them
+/// Test nodes against the manual
 ///
-/// Each check on each node is one test, named `node::group::check`. Checks only look. The
+/// Each check on each node is one test, named `node::group::check`. Checks only read. The
 /// arguments, the output and the exit status are those of Rust's own tests.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -42,26 +42,26 @@ pub struct Test {
     pub(super) asking: Asking,
     #[command(flatten)]
     pub(super) printing: Printing,
-    /// Write a report, too: junit=FILE, xunit=FILE (the same as the schema of Jenkins' xUnit
-    /// plug-in wants it), json=FILE, tap=FILE, prometheus=FILE (for the node
-    /// exporter's textfile collector), github (annotations on standard output), summary=FILE
-    /// (Markdown, added to the file, for a job's summary); repeated
+    /// Also write a report: junit=FILE, xunit=FILE (for the schema of Jenkins' xUnit plug-in),
+    /// json=FILE, tap=FILE, prometheus=FILE (for the node exporter's textfile collector), github
+    /// (annotations on standard output), summary=FILE (Markdown, appended to the file, for a job's
+    /// summary); may be repeated
     #[arg(long, value_name = "FORM=FILE")]
     pub(super) report: Vec<Report>,
-    /// Keep the results in `.opsbook/results/`, for the book; the newest 100 suites are kept
+    /// Store the results in `.opsbook/results/`, for the book; the latest 100 suites are kept
     #[arg(long, env = "OPSBOOK_TEST_RECORD", hide_env_values = true)]
     pub(super) record: bool,
     #[command(flatten)]
     compatible: Compatible,
 }
 
-/// Which tests.
+/// The selection of tests.
 #[derive(Args, Debug)]
 pub(super) struct Choice {
-    /// Only tests with one of these texts in their names
+    /// Only tests whose name contains one of these texts
     #[arg(value_name = "FILTER", add = complete::filters())]
     pub filters: Vec<String>,
-    /// The nodes to test; if absent those that `test-nodes` in book.toml names, or else all
+    /// The nodes to test; if absent those of `test-nodes` in book.toml, otherwise all
     #[arg(
         long,
         value_name = "SELECTOR",
@@ -70,19 +70,19 @@ pub(super) struct Choice {
         hide_env_values = true
     )]
     pub nodes: Option<String>,
-    /// An argument for those of the rehearsed procedures that take it; repeated
+    /// An argument for rehearsed procedures that have this parameter; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     pub set: Vec<(String, String)>,
-    /// FILTER and --skip are whole names
+    /// FILTER and --skip are full names
     #[arg(long)]
     pub exact: bool,
-    /// Leave out tests with this text in their names; repeated
+    /// Leave out tests whose name contains this text; may be repeated
     #[arg(long, value_name = "FILTER")]
     pub skip: Vec<String>,
-    /// Run only tests that are ignored otherwise: waived checks, and procedures
+    /// Run only tests that are ignored by default: waived checks, and procedures
     #[arg(long)]
     pub ignored: bool,
-    /// Run ignored tests, too
+    /// Also run ignored tests
     #[arg(long)]
     pub include_ignored: bool,
     /// Run one part of the tests: `hash:1/4` (stable by name) or `count:1/4`
@@ -93,11 +93,10 @@ pub(super) struct Choice {
 /// How nodes are asked.
 #[derive(Args, Debug)]
 pub(super) struct Asking {
-    /// Ask no more after the first test that does not pass
+    /// Stop after the first test that does not pass
     #[arg(long)]
     pub fail_fast: bool,
-    /// Try so many times again where the connection fails; a check that fails is never
-    /// asked again
+    /// How often to try again if the connection fails; a check that fails is never repeated
     #[arg(
         long,
         value_name = "N",
@@ -106,7 +105,7 @@ pub(super) struct Asking {
         hide_env_values = true
     )]
     pub retries: u32,
-    /// Checks at a time over all nodes; by default as many as the nodes' cores take
+    /// Checks that run at the same time over all nodes; the default depends on the nodes' cores
     #[arg(
         long,
         value_name = "N",
@@ -114,7 +113,7 @@ pub(super) struct Asking {
         hide_env_values = true
     )]
     pub test_threads: Option<usize>,
-    /// Nodes at a time
+    /// Nodes that are used at the same time
     #[arg(
         long,
         value_name = "N",
@@ -123,20 +122,20 @@ pub(super) struct Asking {
         hide_env_values = true
     )]
     pub parallel: usize,
-    /// How long a node may take to answer; it is asked once more before it is called dead
+    /// How long a node may take to answer; it is asked twice before it counts as dead
     #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "15s", env = "OPSBOOK_TEST_CONNECT_TIMEOUT", hide_env_values = true)]
     pub connect_timeout: Duration,
-    /// End the suite after this time: what has no answer by then could not look. A procedure
-    /// under way comes to its end
+    /// End the suite after this time: tests without a result then count as not evaluated. A running
+    /// procedure runs to its end
     #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, env = "OPSBOOK_TEST_TIME_LIMIT", hide_env_values = true)]
     pub time_limit: Option<Duration>,
-    /// Ask each node, too, of which runs it has a trace; `--report json=FILE` names them
+    /// Also ask each node which runs left a trace; `--report json=FILE` names them
     #[arg(long)]
     pub who_was_here: bool,
     /// Ask for the sudo password at once; otherwise when it is first needed
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
-    /// Read the sudo password from this file, for machines; refused where others can read it
+    /// Read the sudo password from this file; refused if others can read it
     #[arg(
         long,
         value_name = "FILE",
@@ -170,27 +169,27 @@ pub(super) struct Printing {
     pub logfile: Option<String>,
 }
 
-/// What libtest takes, and changes nothing here.
+/// libtest's options without an effect here.
 #[derive(Args, Debug)]
 struct Compatible {
-    /// As libtest has it; evidence is always shown
+    /// Accepted for libtest; evidence is always shown
     #[arg(long, alias = "nocapture", hide_short_help = true)]
     no_capture: bool,
-    /// As libtest has it; evidence is always shown
+    /// Accepted for libtest; evidence is always shown
     #[arg(long, hide_short_help = true)]
     show_output: bool,
-    /// As libtest has it
+    /// Accepted for libtest
     #[arg(short = 'Z', value_name = "FLAG", hide = true)]
     unstable: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A line for each test
+    /// One line for each test
     Pretty,
-    /// A character for each test; with --list, the names alone
+    /// One character for each test; with --list, only the names
     Terse,
-    /// Events, one JSON object a line
+    /// Events, one JSON object per line
     Json,
 }
 
@@ -209,7 +208,7 @@ impl Choice {
         }
     }
 
-    /// Whether a choice was made by what the tests are.
+    /// Whether the selection depends on the tests themselves.
     pub fn is_filtered(&self) -> bool {
         !self.filters.is_empty() || !self.skip.is_empty() || self.ignored
     }
@@ -254,10 +253,10 @@ impl Printing {
         }
     }
 
-    /// Where tests are printed, with colours or without.
+    /// The output of the tests, with or without colours.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// If the file cannot be created.
     pub fn out(&self) -> io::Result<Box<dyn Write>> {
         let colour = match (self.color, &self.logfile) {
             (Color::Always, _) => ColorChoice::Always,

@@ -1,4 +1,4 @@
-//! Which tests there are for the selected nodes, and what is to be said of the choice.
+//! The tests for the selected nodes, and remarks about the selection.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::source::{Concern, Problem};
 use crate::suite::{self, Selected};
 
-/// The tests of what is sound, and what is wrong.
+/// The valid tests, and the problems.
 pub(super) fn tests(
     choice: &Choice,
     project: &Project,
@@ -20,7 +20,7 @@ pub(super) fn tests(
         (None, Some(selector)) => project.nodes.select_at(selector)?,
         (None, None) => project.nodes.names().collect(),
     };
-    // What is wrong with a node is said by the plan, where the node is asked.
+    // The plan reports a node's problems where the node is used.
     let errors = project.errors();
     let mut wrong: Vec<Problem> = errors
         .filter(|problem| problem.concern != Concern::Node)
@@ -45,17 +45,17 @@ pub(super) fn tests(
     // By node, checks first.
     let place = |test: &suite::Test| nodes.iter().position(|node| *node == test.node.name);
     tests.sort_by_cached_key(place);
-    // Those over several machines come last, in their order.
+    // Rehearsals over several nodes come last, in order.
     tests.extend(suite::rehearsals(&project.manual, &project.nodes, &nodes));
     Ok((tests, wrong))
 }
 
-/// What a person may not expect of the choice, a line each.
+/// Remarks about unexpected effects of the selection, one per line.
 pub(super) fn notes(choice: &Choice, project: &Project, selected: &Selected) -> String {
     left_out(choice, project) + &for_every_node(choice, project, &selected.tests)
 }
 
-/// That `book.toml` leaves nodes out: they are not to be taken for tested.
+/// Reports that `book.toml` leaves nodes out, so that they do not seem tested.
 fn left_out(choice: &Choice, project: &Project) -> String {
     let asked = project.manual.settings.test_nodes.as_ref();
     match asked.filter(|_| choice.nodes.is_none()) {
@@ -67,8 +67,8 @@ fn left_out(choice: &Choice, project: &Project) -> String {
     }
 }
 
-/// Where nodes were chosen for a part of the manual that is about them: that other groups are
-/// asked there, too, and why.
+/// If nodes were selected because of a part of the manual: reports that other groups are evaluated
+/// there as well, and why.
 fn for_every_node(choice: &Choice, project: &Project, tests: &[suite::Test]) -> String {
     if choice.nodes.is_none() {
         return String::new();

@@ -1,4 +1,4 @@
-//! `opsbook test`: a suite, and who reads its events; and the same for a test target of cargo.
+//! `opsbook test`: runs a suite and consumes its events; also as a cargo test target.
 
 mod access;
 mod arguments;
@@ -36,7 +36,7 @@ use crate::suite::{self, By, Selected, Selection, Suite};
 
 pub use arguments::Test;
 
-/// What a test target of cargo takes.
+/// The arguments of a cargo test target.
 #[derive(Parser, Debug)]
 #[command(name = "manual", disable_version_flag = true)]
 struct Target {
@@ -44,27 +44,27 @@ struct Target {
     test: Test,
 }
 
-/// What libtest says where a test failed.
+/// libtest's exit status for a failed test.
 const FAILED: u8 = 101;
-/// Nothing failed, and not everything could be looked at: as `run` says ERROR.
+/// Nothing failed, but some tests could not be evaluated: like ERROR of `run`.
 const COULD_NOT_LOOK: u8 = 3;
-/// Nobody reads any more: 128 and SIGPIPE.
+/// The output is closed: 128 and SIGPIPE.
 const UNREAD: u8 = 141;
-/// Recorded suites in which the last outcome of a test is looked for: one may be of few tests.
+/// How many recorded suites are searched for a test's last outcome: some contain few tests.
 const LOOKED_BACK: usize = 10;
-/// For a suite to end that nobody reads.
+/// How long to wait for a suite whose output is closed.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Who wants the tests run.
+/// Who runs the tests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caller {
     Person,
-    /// Gives one filter to all its targets: none of them has to know it.
+    /// cargo passes one filter to all its targets, so it may match nothing here.
     Cargo,
 }
 
-/// The tests of a manual as a test target of cargo (`harness = false`), on these nodes unless
-/// the arguments of the process say otherwise. Understands cargo and nextest.
+/// Runs a manual's tests as a cargo test target (`harness = false`), on these nodes unless the
+/// process's arguments say otherwise. Supports cargo and nextest.
 #[must_use]
 pub fn target(root: &Path, nodes: &str) -> ExitCode {
     target_of(root, nodes, std::env::args_os())
@@ -146,7 +146,7 @@ fn run_for(
     unless_wrong(status, wrong, streams)
 }
 
-/// Runs the selected tests, shows them and keeps them. Nothing where nobody reads any more.
+/// Runs the selected tests, shows and stores them. `None` if the output is closed.
 fn suite_of(
     caller: Caller,
     args: &Test,
@@ -180,7 +180,7 @@ fn suite_of(
     let (tell, told) = mpsc::channel();
     let running = runtime.spawn(suite::run(
         suite,
-        // Where nobody reads any more, nobody needs to be told.
+        // If the output is closed, events are dropped.
         Box::new(move |event| drop(tell.send(event))),
     ));
     let read = match caller {
@@ -191,7 +191,7 @@ fn suite_of(
         }
     };
     if read.is_err() {
-        // For the sessions to end in an orderly way.
+        // Lets the sessions end properly.
         let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, running).await });
     }
     crate::cli::end(runtime);
@@ -204,14 +204,14 @@ fn suite_of(
     Ok(Some(read.results))
 }
 
-/// What is different from what was recorded last. A record that cannot be read says nothing.
+/// The differences to the last record. An unreadable record is ignored.
 fn since(state: &State, results: &Results) -> Option<String> {
     let runs = results::runs(state);
     let newest = runs.iter().rev().take(LOOKED_BACK);
     let mut suites: Vec<Vec<Event>> = newest
         .filter_map(|run| results::read(state, run).ok())
         .collect();
-    // Names of runs tell seconds.
+    // Names of runs have a resolution of one second only.
     suites.sort_by_key(|events| Reverse(events.first().map(|event| event.at.clone())));
     let mut recorded = Recorded::default();
     for events in &suites {
@@ -220,7 +220,7 @@ fn since(state: &State, results: &Results) -> Option<String> {
     recorded.since(results)?.line()
 }
 
-/// Writes the record, and says what stands nowhere among the tests.
+/// Writes the record, and prints what is not part of the tests' output.
 fn keep_and_tell(
     read: &Read,
     secrets: &Secrets,
@@ -246,7 +246,7 @@ fn keep_and_tell(
     Ok(())
 }
 
-/// A suite of a manual that is wrong in parts has not tested those, and is no pass.
+/// A suite of a manual with errors has not tested everything, and does not pass.
 fn unless_wrong(status: u8, wrong: Vec<Problem>, streams: &mut Streams) -> Result<u8, Failure> {
     if wrong.is_empty() {
         return Ok(status);

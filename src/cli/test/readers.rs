@@ -1,5 +1,5 @@
-//! Who reads the events of a suite while it runs: libtest's lines and the live view, or
-//! libtest-mimic; and what is kept.
+//! Consumers of a suite's events while it runs: libtest's lines and the live view, or
+//! libtest-mimic; and the record.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use crate::report::record::Record;
 use crate::report::tested::Results;
 use crate::suite::{Answers, Libtest, Selected, Selection};
 
-/// What was read, when the suite has ended.
+/// The results at the end of the suite.
 pub(super) struct Read {
     pub results: Results,
-    /// Where results are to be kept.
+    /// The record, if results are to be stored.
     pub record: Option<Record>,
 }
 
-/// How often what is under way is drawn.
+/// How often the progress is redrawn.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Prints libtest's lines as the events come, and draws what is under way meanwhile.
+/// Prints libtest's lines as the events arrive, and draws the progress.
 ///
 /// # Errors
-/// Where nobody reads the output any more.
+/// If the output is closed.
 pub(super) fn lines(
     told: &Receiver<Event>,
     printing: &Printing,
@@ -57,7 +57,7 @@ pub(super) fn lines(
     Ok(Read { results, record })
 }
 
-/// What was not asked to its end is no pass.
+/// A suite that did not reach its end does not pass.
 fn unended() -> io::Error {
     io::Error::other("the suite did not come to its end: this is a fault of opsbook")
 }
@@ -69,10 +69,10 @@ fn see(event: &Event, course: &mut Course, record: &mut Option<Record>) {
     }
 }
 
-/// Gives the events to the trials of libtest-mimic, which prints.
+/// Passes the events to the trials of libtest-mimic, which prints.
 ///
 /// # Errors
-/// Where the suite has not come to its end.
+/// If the suite did not reach its end.
 pub(super) fn libtest(
     told: Receiver<Event>,
     libtest: Libtest,
@@ -93,14 +93,14 @@ pub(super) fn libtest(
             answers.end();
         });
         libtest.run(selection, &selected.tests, &selected.left_out, &answers);
-        // Trials wait for events alone; that the suite ends does not wait for them.
+        // The trials wait only for events, not for the end of the suite.
         let _ = reading.join();
     });
     let results = answers.take().ok_or_else(unended)?;
     Ok(Read { results, record })
 }
 
-/// Where a person sees what is under way.
+/// The terminal for the progress display.
 pub(super) fn terminal() -> Option<Terminal> {
     let stderr = io::stderr();
     stderr.is_terminal().then(|| Terminal {
@@ -109,7 +109,7 @@ pub(super) fn terminal() -> Option<Terminal> {
     })
 }
 
-/// None where it does not tell.
+/// The terminal's width; 0 if unknown.
 fn columns() -> usize {
     rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col.into())
 }

@@ -1,4 +1,4 @@
-//! What libtest-mimic makes of a manual as a test target of cargo.
+//! The output of libtest-mimic for a manual as a cargo test target.
 
 use std::ffi::OsString;
 
@@ -27,7 +27,7 @@ const PAGE: &str = indoc! {"
     ```
 "};
 
-/// What libtest-mimic has written of these arguments.
+/// The output of libtest-mimic with these arguments.
 fn said(args: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
@@ -85,7 +85,7 @@ fn a_target_of_cargo_is_chosen_printed_and_counted_by_libtest_mimic() {
             "0 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out",
             0,
         ),
-        // It has one filter; both are asked, and no other.
+        // libtest-mimic has one filter; here both apply, and no other.
         (&["good", "other"], "2 passed; 0 failed;", 2),
     ] {
         let said = said(args);
