@@ -1,8 +1,8 @@
-//! What a book costs, beside mdBook 0.5.4 over the same pages: the library that its program
-//! consists of, with its search index. Each build runs in a process of its own, the two in turns.
+//! ! The cost of a book, compared with mdBook 0.5.4 over the same pages: the library behind its
+//! program, with its search index. Each build runs in its own process, and the two alternate.
 //!
-//! `cargo bench -p opsbook-book --bench book` measures this project's manual, 30 pages of it, and
-//! synthetic books of 500 and 2,000 pages; `-- 25000` names other sizes; `-- corpus` measures the
+//! ! `cargo bench -p opsbook-book --bench book` measures 30 pages of this project's manual and
+//! synthetic books of 500 and 2,000 pages. `-- 25000` names other sizes. `-- corpus` measures the
 //! folder that `OPSBOOK_CORPUS` names, which has a `SUMMARY.md`.
 
 #![allow(
@@ -19,13 +19,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// The program's own.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 5;
 
-/// One build: seconds, and MiB at most.
+/// The cost of one build: seconds, and peak MiB.
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     seconds: f64,
@@ -33,7 +33,7 @@ struct Cost {
 }
 
 fn main() {
-    // cargo adds `--bench` of its own.
+    // cargo adds `--bench` to the arguments.
     let words = std::env::args().skip(1);
     let words: Vec<String> = words.filter(|word| word != "--bench").collect();
     if let [flag, root] = words.as_slice()
@@ -81,8 +81,8 @@ fn main() {
     }
 }
 
-/// What `opsbook serve` does when somebody has written into one page of 2,000: it notices, and
-/// renders that page.
+/// The work of `opsbook serve` after a change of one page among 2,000: it notices the change and
+/// renders the page.
 fn serve() {
     let folder = tempfile::tempdir().unwrap();
     synthetic::write(folder.path(), 2_000).unwrap();
@@ -109,7 +109,8 @@ fn serve() {
     measured::found("serve-2000", middle, &said);
 }
 
-/// This project's manual without its packages, which mdBook does not know; so many pages of it.
+/// Copies this many pages of this project's manual, without its packages, which mdBook does not
+/// know.
 fn ours(root: &Path, pages: usize) {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     copy(&ours.join("manual"), &root.join("manual"));
@@ -136,7 +137,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(done.unwrap().success());
 }
 
-/// Both in turns; the medians, and their ratio.
+/// Alternates the two and reports the medians and their ratio.
 fn compare(time: &str, memory: &str, root: &Path) {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
@@ -174,7 +175,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A process that builds the book once, from nothing.
+/// Starts a process that builds the book once, without a cache.
 fn run(who: &str, root: &Path) -> Cost {
     let _ = std::fs::remove_dir_all(root.join("book"));
     let program = std::env::current_exe().unwrap();

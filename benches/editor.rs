@@ -1,8 +1,8 @@
-//! What an author waits for: the work between a change of a page and what the editor shows of it,
-//! in a manual of 300 pages, and `opsbook adopt` of 400 pages.
+//! ! The time an author waits: from a change of a page to the editor's display of it, in a manual
+//! of 300 pages; and `opsbook adopt` on 400 pages.
 //!
-//! The pause in typing that the server waits for is no work: processor time of the whole process
-//! counts, so that what else the machine does counts little.
+//! ! The benchmark counts the processor time of the whole process, so the server's pause for typing
+//! and other load on the machine hardly count.
 
 #![allow(
     clippy::print_stdout,
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 const OPSBOOK: &str = env!("CARGO_BIN_EXE_opsbook");
 const PAGES: usize = 300;
 const ADOPTED: usize = 400;
-/// Changes in a row: the system counts a process's time in hundredths of a second.
+/// The number of consecutive changes. The system counts a process's time in hundredths of a second.
 const CHANGES: usize = 20;
 const ROUNDS: usize = 5;
 
@@ -92,7 +92,8 @@ fn adopted() {
     measured::found("adopt", times.median, &said);
 }
 
-/// The page of somebody who does not know us: a fence has a language only, a command has values.
+/// A page written without opsbook in mind: its fences have only a language, its commands literal
+/// values.
 fn untagged(page: &str) -> String {
     let mut plain = String::new();
     for line in page.lines() {
@@ -127,7 +128,7 @@ impl Spread {
     }
 }
 
-/// An editor with one page open.
+/// An editor with one open page.
 struct Editor {
     server: Child,
     to: ChildStdin,
@@ -161,13 +162,13 @@ impl Editor {
             json!({"uri": editor.uri, "languageId": "markdown", "version": 0, "text": editor.text});
         editor
             .send(&json!({"method": "textDocument/didOpen", "params": {"textDocument": document}}));
-        // The first reading is that of a manual which nobody has looked at.
+        // The first reading is that of an untouched manual.
         editor.types(true);
         editor.types(false);
         editor
     }
 
-    /// Puts a mistake at the end of the page, or takes it away; how many problems are shown then.
+    /// Adds a mistake at the end of the page, or removes it. Returns the number of problems shown.
     fn types(&mut self, wrong: bool) -> usize {
         self.version += 1;
         let mistake = if wrong { "\n```sh stpe\n:\n```\n" } else { "" };
@@ -213,7 +214,7 @@ impl Editor {
         }
     }
 
-    /// Processor time of all of its threads, those that have ended included.
+    /// Processor time of all its threads, ended ones included.
     fn work(&self) -> Duration {
         let about = fs::read_to_string(format!("/proc/{}/stat", self.server.id())).unwrap();
         let (_, numbers) = about.rsplit_once(") ").unwrap();

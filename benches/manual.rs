@@ -1,10 +1,11 @@
-//! What parsing and linting a manual costs, beside plain pulldown-cmark over the same bytes.
+//! ! The cost of parsing and linting a manual, compared with plain pulldown-cmark over the same
+//! bytes.
 //!
-//! Raw is one thread that iterates the events and keeps nothing. Parsing uses all cores, for
-//! that is what an operator waits for; beside it stands what one thread needs.
+//! ! "Raw" is one thread that iterates over the events and keeps nothing. Parsing uses all cores,
+//! because that is the time an operator waits. The benchmark also prints the time of one thread.
 //!
-//! `cargo bench --bench manual` measures 2,000 pages; further numbers of pages may follow as
-//! arguments. Each size runs in a process of its own, so that peak memory is its own.
+//! ! `cargo bench --bench manual` measures 2,000 pages. Arguments add further page counts. Each
+//! size runs in its own process, so that its peak memory is its own.
 
 #![allow(
     clippy::print_stdout,
@@ -23,17 +24,17 @@ use std::time::{Duration, Instant};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use opsbook::manual;
 
-/// The program's own.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 9;
 
-/// Pages that are parsed without a second thread.
+/// Pages per call: so few that parsing uses one thread.
 const FEW: usize = 16;
 
 fn main() {
-    // cargo adds `--bench` of its own.
+    // cargo adds `--bench` to the arguments.
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| word != "--bench")
@@ -64,7 +65,7 @@ fn main() {
 }
 
 fn measure(root: &Path) {
-    // The whole of it first, so that peak memory is that of one `opsbook lint`.
+    // The whole `opsbook lint` first, so that the peak memory is that of one run.
     let started = Instant::now();
     let (loaded, problems) = manual::load(&opsbook::files::Files::of(root));
     let lint = manual::lint(&loaded);
@@ -120,7 +121,7 @@ fn measure(root: &Path) {
     }
 }
 
-/// What is made is given up outside the time that counts.
+/// The result is dropped outside the measured time.
 fn best<T>(mut run: impl FnMut() -> T) -> Duration {
     let times = (0..ROUNDS).map(|_| {
         let started = Instant::now();
@@ -136,7 +137,7 @@ fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64()
 }
 
-/// In MiB.
+/// The peak memory in MiB.
 fn peak_memory() -> f64 {
     measured::high_water("self").unwrap_or_default() / 1024.0
 }

@@ -1,5 +1,5 @@
-//! A large inventory: how long it takes to load it, evaluate one node and show that, against
-//! the YAML reader alone. Fails where that is more than three times as long, or 100 MB.
+//! ! The time to load a large inventory, evaluate one node and show it, compared with the YAML
+//! reader alone. Fails above three times that, or above 100 MB.
 
 #![allow(
     clippy::unwrap_used,
@@ -59,7 +59,7 @@ fn one_node(root: &std::path::Path) {
     assert!(show::text(&node, &values, false).contains("node-04321.prod.example.net"));
 }
 
-/// The best of several runs: what else the machine does only adds.
+/// The best of several runs: other load on the machine only adds time.
 fn best(mut run: impl FnMut()) -> Duration {
     let timed = |_| {
         let start = Instant::now();

@@ -1,14 +1,14 @@
-//! What `opsbook run` costs beside its floors, on a private `sshd`, everything included:
-//! start of the program, plan, connection, bundle, journal. Prints ratios of one run.
+//! ! The cost of `opsbook run` compared with its floors, on a private `sshd`, end to end: program
+//! start, plan, connection, bundle, journal. Prints the ratios of one run.
 //!
-//! - ten trivial steps, against one `ssh` that carries the ten commands in one script; the same
-//!   at a round trip of 50 ms
-//! - a second command on a node whose connection is kept
-//! - 200 files delivered, against `tar | ssh tar`
-//! - one file of 256 MiB, against `scp -O`
-//! - ten steps over three machines, against ten on one
-//! - thirty nodes in a section that takes ten at a time, against batches of ten
-//! - 5 GB of output: memory on both sides (`-- output`, as it takes a while)
+//! ! - ten trivial steps, against one `ssh` that carries the ten commands in one script; the same
+//! at a round trip of 50 ms
+//! ! - a second command on a node with an open connection
+//! ! - 200 delivered files, against `tar | ssh tar`
+//! ! - one file of 256 MiB, against `scp -O`
+//! ! - ten steps over three nodes, against ten on one
+//! ! - thirty nodes in a section that takes ten at a time, against batches of ten
+//! ! - 5 GB of output: memory on both sides (only with `-- output`, because it takes long)
 
 #![allow(
     clippy::unwrap_used,
@@ -29,7 +29,7 @@ use bench::delay::delayed;
 use bench::sshd::{Sshd, or_skip};
 use bench::{Way, Words, compare, feed, measured, opsbook_well, peak, peak_of_logins, ssh};
 
-/// Both sides alike, and cheap: what opsbook adds is not to hide behind the key exchange.
+/// The same cheap key exchange for both sides: an expensive one would hide opsbook's overhead.
 const WAY: Way = Way {
     port: None,
     curve: true,
@@ -83,8 +83,8 @@ fn steps(root: &Path, server: &Sshd, way: Way, id: &str) {
     compare(7, floor, || opsbook_well(root, &RUN)).found(id);
 }
 
-/// A check, and a step, on a node whose connection the command before has left open, against a
-/// new `ssh`.
+/// A check and a step on a node whose connection the previous command left open, against a new
+/// `ssh`.
 fn kept(root: &Path, server: &Sshd) {
     let page = "# A\n\n```yaml checks\nid: a\n```\n\n```sh check id=c\ntrue\n```\n\n\
                 # B\n\n```yaml procedure\nid: b\n```\n\n```sh step\ntrue\n```\n";
@@ -109,7 +109,7 @@ fn kept(root: &Path, server: &Sshd) {
     }
 }
 
-/// Ten steps that go from machine to machine, beside the same on one of them.
+/// Ten steps that alternate between nodes, compared with ten on one node.
 fn several(root: &Path) {
     let Some(servers) = bench::servers(3) else {
         return;
@@ -126,7 +126,7 @@ fn several(root: &Path) {
     compare(7, floor, || opsbook_well(root, &three)).found("several");
 }
 
-/// Thirty turns, ten at a time, beside as many runs of the same steps in batches.
+/// Thirty rounds of a section, ten at a time, compared with the same steps in batches of runs.
 fn each(root: &Path) {
     let Some(servers) = bench::servers(30) else {
         return;
@@ -157,7 +157,7 @@ fn each(root: &Path) {
 
 const ROLES: &str = "roles:\n  a: {nodes: \"n*\"}\n  b: {nodes: \"n*\"}\n  c: {nodes: \"n*\"}\n";
 
-/// The beginning of a page, or of its next procedure.
+/// The start of a page, or of its next procedure.
 fn procedure(id: &str, more: &str) -> String {
     format!("# {id}\n\n```yaml procedure\nid: {id}\n{more}```\n\n")
 }

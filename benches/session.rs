@@ -1,5 +1,5 @@
-//! What a session costs beside its floor: one `ssh` that carries the same commands in one
-//! sequential script, on a private `sshd`, connection included. Prints ratios of one run.
+//! ! The cost of a session compared with its floor: one `ssh` that carries the same commands in one
+//! sequential script, on a private `sshd`, connection included. Prints the ratios of one run.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,14 +15,14 @@ use bench::sshd::{Sshd, options};
 use bench::{Way, Words, compare, feed, servers, side_by_side, ssh};
 use opsbook::session::{Limits, Script, Session, Target, Values};
 
-/// Both sides alike: see how a session is reached by a test.
+/// The same connection settings for both sides.
 const WAY: Way = Way {
     port: None,
     curve: true,
 };
 const AT_ONCE: usize = 8;
 
-/// Files, commands, ports, users, processes.
+/// Checks of files, commands, ports, users and processes.
 fn checks(count: usize) -> Vec<String> {
     let kinds = [
         "test -f /etc/passwd && stat -c '%a %U %s' /etc/passwd",

@@ -1,7 +1,7 @@
-//! What `opsbook test` costs, start of the process included, beside its floor: one `ssh` for
-//! each node that carries the same questions in one sequential script. Prints ratios of one
-//! run. Words choose: `one`, `delay`, `fleet` (or `50x20`, `200x5`, each
-//! also with `-curve`), `list`, `memory`, `thousand`. `OPSBOOK` names another binary to measure.
+//! ! The cost of `opsbook test`, process start included, compared with its floor: one `ssh` per
+//! node that carries the same questions in one sequential script. Prints the ratios of one run.
+//! Words choose the measurements: `one`, `delay`, `fleet` (or `50x20`, `200x5`, each also with
+//! `-curve`), `list`, `memory`, `thousand`. `OPSBOOK` names another binary to measure.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,7 +29,7 @@ use bench::{
 };
 use crowd::Crowd;
 
-/// A question: as a typed check, and as a command line.
+/// A question, as a typed check and as a command line.
 type Question = (&'static str, String, String, String);
 
 fn main() {
@@ -59,7 +59,7 @@ fn main() {
     }
 }
 
-/// Files, commands, ports, users, processes.
+/// Questions about files, commands, ports, users and processes.
 fn questions(count: usize) -> Vec<Question> {
     let files = [
         "/etc/passwd",
@@ -73,7 +73,7 @@ fn questions(count: usize) -> Vec<Question> {
     (0..count)
         .map(|n| match n % 10 {
             0..4 => {
-                // Different paths, as in any manual.
+                // Different paths, as in a real manual.
                 let nth = n / 10 * 4 + n % 10;
                 let path = format!(
                     "{}{}",
@@ -117,7 +117,7 @@ fn questions(count: usize) -> Vec<Question> {
         .collect()
 }
 
-/// A manual with these questions on these nodes.
+/// A manual that asks these questions on these nodes.
 fn manual(nodes: &str, questions: &[Question]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut page = String::from("# Page\n\n```yaml checks\nid: bench\n");
@@ -168,7 +168,7 @@ fn fleet(count: usize, each: usize, name: &str, curve: bool) {
     compare(rounds(), floor, ours).found(&format!("fleet-{count}x{each}{name}"));
 }
 
-/// Of a fleet, which takes its time: `OPSBOOK_ROUNDS`, or a few.
+/// The rounds of a fleet, which takes long: `OPSBOOK_ROUNDS`, or a few.
 fn rounds() -> usize {
     let given = std::env::var("OPSBOOK_ROUNDS").ok();
     given.and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
@@ -203,7 +203,7 @@ fn memory() {
     measured::found("memory", a_node, &said);
 }
 
-/// 1,000 nodes, 50 of them dead, in four ways.
+/// Measures 1,000 nodes, 50 of them unreachable, in four ways.
 fn thousand() {
     const NODES: usize = 1_000;
     let Some(crowd) = or_skip("bench", Crowd::start(NODES, 20)) else {

@@ -1,4 +1,4 @@
-//! `opsbook adopt` in a repository that is there.
+//! `opsbook adopt` in an existing repository.
 
 #![allow(
     clippy::pedantic,

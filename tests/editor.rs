@@ -11,8 +11,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What a person does: opens a page with a mistake, sees it, takes the repair, asks about a value.
-/// Each line that is printed is compared.
+/// A person's actions: opens a page with an error, sees it, applies the fix, hovers over a value.
+/// Each printed line is compared.
 const DOES: &str = r#"
 local function wait(what)
   assert(vim.wait(20000, what, 20), 'it did not come to pass')
@@ -86,7 +86,7 @@ fn neovim_shows_a_mistake_repairs_it_and_says_what_a_value_is() {
     let page = folder.join("manual/hello.md");
     let text = fs::read_to_string(&page).unwrap();
     fs::write(page, text.replace("sh step id=write", "sh stpe id=write")).unwrap();
-    // The settings are those of the manual's page.
+    // The settings come from the manual's page.
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("manual/guide/editors.md");
     let manual = fs::read_to_string(manual).unwrap();
     let settings = manual.split_once("```lua example\n").unwrap().1;

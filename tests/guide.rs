@@ -1,9 +1,9 @@
-//! The guide, walked: every command of `manual/guide/*.md` is run in the order of the pages,
-//! in one folder, and must print what the page shows. `OPSBOOK_BLESS=1` writes the pages anew.
+//! Walks through the guide: runs every command of `manual/guide/*.md` in the order of the pages, in
+//! one folder, and compares the output with the page. `OPSBOOK_BLESS=1` rewrites the pages.
 //!
-//! A ```` ```console ```` block holds commands (`$ …`) and all that they print. A block after
-//! `<!-- write FILE -->` or `<!-- append FILE -->` is written to that file first. What differs
-//! from time to time is compared by shape: `ELIDED`.
+//! A ```` ```console ```` block contains commands (`$ …`) and their complete output. A block after
+//! `<!-- write FILE -->` or `<!-- append FILE -->` is first written to that file. Output that
+//! differs each time is compared by shape: `ELIDED`.
 
 #![allow(
     clippy::pedantic,
@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 
 use regex::Regex;
 
-/// The pages that are walked, in their order.
+/// The pages, in order.
 const PAGES: [&str; 6] = [
     "start.md",
     "first-procedure.md",
@@ -30,7 +30,7 @@ const PAGES: [&str; 6] = [
     "many-nodes.md",
 ];
 
-/// What differs from run to run, and what is compared instead.
+/// Patterns of output that differs each time, and their replacements.
 const ELIDED: [(&str, &str); 6] = [
     (r"\d{8}-\d{6}-[0-9a-f]{4}", "[RUN]"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?", "[TIME]"),
@@ -40,15 +40,15 @@ const ELIDED: [(&str, &str); 6] = [
     (r" +", " "),
 ];
 
-/// The place where the reader would be: a home directory with nothing in it.
+/// The reader's place: an empty home directory.
 struct Place {
     home: tempfile::TempDir,
-    /// The folder that the shell is in.
+    /// The current folder of the shell.
     folder: PathBuf,
     status: i32,
 }
 
-/// A part of a page: its lines as they stand there.
+/// A part of a page, with its original lines.
 enum Part {
     Prose(Vec<String>),
     /// A fenced block: the line that opens it, its lines, the line that closes it.
@@ -88,7 +88,7 @@ impl Place {
         }
     }
 
-    /// The page as it would be if it told the truth.
+    /// The page with the actual output.
     fn walk(&mut self, page: &str, text: &str) -> String {
         let mut walked = String::new();
         let mut wanted: Option<(bool, String)> = None;
@@ -130,12 +130,12 @@ impl Place {
         }
     }
 
-    /// What a command prints on both streams, as ana would see it.
+    /// The output of a command on both streams, as the user ana would see it.
     fn run(&mut self, page: &str, command: &str) -> String {
         let home = self.home.path().canonicalize().unwrap();
         let tools = Path::new(env!("CARGO_BIN_EXE_opsbook")).parent().unwrap();
         let path = std::env::var("PATH").unwrap();
-        // The shell says where it is in the end, for the next command.
+        // The shell reports its folder at the end, for the next command.
         let script = format!(
             "(exit {}); {{ {command}\n}} 2>&1; status=$?; pwd > \"$HOME/.where\"; exit $status",
             self.status
@@ -159,7 +159,7 @@ impl Place {
     }
 }
 
-/// `<!-- write FILE -->`, `<!-- append FILE -->`: whether it is appended, and the file.
+/// `<!-- write FILE -->`, `<!-- append FILE -->`: whether to append, and the file.
 fn instruction(line: &str) -> Option<(bool, String)> {
     let words = line.trim().strip_prefix("<!-- ")?.strip_suffix(" -->")?;
     match words.split_once(' ')? {
@@ -219,7 +219,7 @@ fn elided(text: &str) -> String {
     ELIDED.iter().fold(text.to_owned(), elide)
 }
 
-/// The lines that are not alike: `-` as the page has it, `+` as it is.
+/// The differing lines: `-` for the page, `+` for the actual output.
 fn difference(page: &str, walked: &str) -> String {
     let (page, walked) = (elided(page), elided(walked));
     let diff = similar::TextDiff::from_lines(&page, &walked);

@@ -1,4 +1,4 @@
-//! What is printed for machines is what `opsbook schema` says.
+//! Output for programs matches `opsbook schema`.
 
 #![allow(
     clippy::pedantic,
@@ -11,8 +11,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// What each command prints, and the schema of each of its documents or lines. The commands are
-/// run one after the other on a new manual.
+/// The output of each command, and the schema of each of its documents or lines. The commands run
+/// one after the other on a new manual.
 const PRINTED: [(&str, &str); 16] = [
     ("lint --format json", "lint"),
     ("list --format json", "list"),
@@ -42,7 +42,7 @@ fn opsbook(home: &Path, arguments: &[&str]) -> Output {
     command.args(arguments).current_dir(home).output().unwrap()
 }
 
-/// Whole documents, one after the other; lines of them, too.
+/// Whole documents, one after the other, or lines of them.
 fn documents(text: &str) -> Vec<Value> {
     let documents = serde_json::Deserializer::from_str(text).into_iter();
     documents
@@ -102,7 +102,7 @@ fn each_schema_is_one_and_says_what_it_is_of() {
         );
         let text = opsbook(home.path(), &["schema", name]).stdout;
         let schema: Value = serde_json::from_slice(&text).unwrap();
-        // The types of a document; what is printed is compared where a gateway runs.
+        // For a document of types, actual messages are compared where a gateway runs.
         if let Some(types) = schema["components"]["schemas"].as_object() {
             assert!(types.contains_key("Asked"), "{name}");
             for one in types.values() {
@@ -116,7 +116,7 @@ fn each_schema_is_one_and_says_what_it_is_of() {
     }
 }
 
-/// Definitions of nodes, and whether they are right.
+/// Definitions of nodes, and whether they are valid.
 const NODES: [(&str, bool); 20] = [
     ("opsbook: 1\n", true),
     (
@@ -158,7 +158,7 @@ const NODES: [(&str, bool); 20] = [
     ("opsbook: 1\nnodes: {a: {transport: {exec: sh}}}\n", false),
 ];
 
-/// Manifests, and whether they are right.
+/// Manifests, and whether they are valid.
 const MANIFESTS: [(&str, bool); 16] = [
     ("", true),
     (
@@ -222,7 +222,7 @@ fn the_schemas_of_files_take_and_refuse_what_opsbook_does() {
             .collect();
         assert_eq!(errors.is_empty(), right, "schema: {text}{errors:?}");
     }
-    // What a value means is known when it is read, not before.
+    // The meaning of a value is known only when it is read.
     for secret in ["{vault: x}", "{env: A, file: b}", "{command: pass}", "{}"] {
         let text = format!("opsbook: 1\nnodes: {{a: {{key: {{secret: {secret}}}}}}}\n");
         let value: Value = serde_yaml::from_str(&text).unwrap();

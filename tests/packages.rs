@@ -1,5 +1,5 @@
-//! What a release consists of: the archive, the Debian package, the action for GitHub and the
-//! component for GitLab. They pack the binary of the tests, because building one takes minutes.
+//! The parts of a release: the archive, the Debian package, the GitHub action and the GitLab
+//! component. They contain the test binary, because building a release takes minutes.
 
 #![allow(
     clippy::pedantic,
@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The packages of this binary, made once for all tests.
+/// The packages of this binary, built once for all tests.
 static PACKAGES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let stripped = folder.path().join("opsbook");
@@ -26,7 +26,7 @@ static PACKAGES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         .arg(&stripped)
         .arg(env!("CARGO_BIN_EXE_opsbook"));
     assert!(strip.status().unwrap().success());
-    // It stands beside ours, as `cargo test` builds all binaries.
+    // It is next to ours, because `cargo test` builds all binaries.
     let gateway = Path::new(env!("CARGO_BIN_EXE_opsbook")).with_file_name("opsbook-gateway");
     assert!(
         gateway.exists(),
@@ -72,7 +72,7 @@ fn both(said: &Output) -> String {
     String::from_utf8_lossy(&said.stdout).into_owned() + &err
 }
 
-/// Elsewhere nobody makes these packages. On Debian `dpkg-deb` is always there.
+/// Only Debian builds these packages, and always has `dpkg-deb`.
 fn is_debian() -> bool {
     let there = Path::new("/usr/bin/dpkg-deb").exists();
     if !there {
@@ -85,7 +85,7 @@ fn is_debian() -> bool {
     there
 }
 
-/// A shell with this environment and no other.
+/// A shell with only this environment.
 fn bash(folder: &Path, script: &str, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new("bash");
     command.args(["-c", script]).current_dir(folder).env_clear();
@@ -231,7 +231,7 @@ fn the_services_are_installed_and_removed_and_systemd_understands_them() {
     assert!(!said.contains("left:"), "{said}");
 }
 
-/// A folder that looks like the page of a release, and the address of the folder of all.
+/// A folder that looks like a release page, and the address of the folder of all releases.
 fn releases(folder: &Path) -> String {
     let release = folder.join(format!("releases/v{VERSION}"));
     fs::create_dir_all(&release).unwrap();
@@ -364,7 +364,7 @@ fn the_component_for_gitlab_does_its_work_in_a_plain_shell() {
     let variables: Vec<(&str, &str)> = variables
         .map(|(name, value)| (name.as_str().unwrap(), value.as_str().unwrap_or_default()))
         .collect();
-    // The archive goes to a place of this test's own.
+    // Use a separate place for the archive.
     let temp = folder.display().to_string();
     let script = lines("before_script") + &lines("script");
     let script = format!("set -e\n{}", script.replace("/tmp", &temp));

@@ -1,8 +1,8 @@
 //! Pages of public manuals that run after a few words on their fences.
 //!
-//! The pages are not ours to bring. `tests/fixtures/pages/*.edits` has our own words alone, and where
-//! each page comes from; `sh tests/pages.sh` brings the pages, as they were at a commit, to
-//! `target/pages`. `OPSBOOK_PAGES` names another folder.
+//! The pages are not part of this repository. `tests/fixtures/pages/*.edits` contain only our own
+//! words, and the origin of each page; `sh tests/pages.sh` downloads the pages at a certain commit
+//! to `target/pages`. `OPSBOOK_PAGES` names another folder.
 
 #![allow(
     clippy::pedantic,
@@ -46,7 +46,7 @@ pages! {
     the_database_of_synapse: "synapse-postgres",
 }
 
-/// What stands at the beginning of a file of edits.
+/// The head of an edits file.
 struct Edits {
     text: String,
 }
@@ -68,7 +68,7 @@ impl Edits {
         self.all(word).next().unwrap()
     }
 
-    /// The page as it is run.
+    /// The edited page.
     fn page(&self, page: &str) -> String {
         let edits: Vec<(usize, &str, &str, &str)> = self
             .text
@@ -150,7 +150,7 @@ fn runs(name: &str) {
         .all("before")
         .map(|line| format!("{line}\n"))
         .collect();
-    // In namespaces of its own, in which 127.0.0.1 and what is mounted are nobody else's.
+    // In separate namespaces, with its own 127.0.0.1 and mounts.
     let script = format!(
         "ip link set lo up; mount -t tmpfs none /mnt\n\
          export HOME=\"$1/home\" PAGES=\"$2\"; cd \"$HOME\"\n{before}\
@@ -179,7 +179,7 @@ fn runs(name: &str) {
     assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
 }
 
-/// What is wrong with the page is that it stands alone.
+/// The only problem of the page is that it is alone.
 fn lints(root: &Path) {
     let mut lint = Command::new(env!("CARGO_BIN_EXE_opsbook"));
     let lint = lint
@@ -212,7 +212,7 @@ fn each_has_a_test(names: &[&str]) {
             panic!("{name}");
         };
         let lines = edits.text.lines().filter(|line| !line.starts_with('#'));
-        // An empty line between blocks is none within them.
+        // An empty line between blocks does not belong to them.
         let lines = lines.filter(|line| !line.ends_with(" +"));
         let (touched, all): (usize, usize) = (touched.parse().unwrap(), all.parse().unwrap());
         assert_eq!(lines.count(), touched, "{name}");

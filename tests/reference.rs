@@ -1,5 +1,5 @@
-//! The reference that is made of the program: every command with its options, and what is
-//! printed for machines. `OPSBOOK_BLESS=1` writes both pages anew.
+//! Generates the reference from the program: every command with its options, and the output for
+//! programs. `OPSBOOK_BLESS=1` rewrites both pages.
 
 #![allow(
     clippy::pedantic,
@@ -33,7 +33,7 @@ fn compare(page: &str, made: &str) {
     );
 }
 
-/// Text of the help in a page: what looks like a placeholder is no HTML, and a bar no column.
+/// Text of the help for a page: escapes placeholders and bars.
 fn words(text: &str) -> String {
     let mut shown = String::new();
     let mut code = false;
@@ -154,7 +154,7 @@ fn command(out: &mut String, command: &clap::Command, path: &str) {
     let about = about.map(ToString::to_string).unwrap_or_default();
     for (n, paragraph) in about.split("\n\n").enumerate() {
         let paragraph = words(paragraph);
-        // What is drawn in columns stays so.
+        // Text in columns stays in columns.
         if n > 0 && paragraph.lines().any(|line| line.starts_with("  ")) {
             let _ = writeln!(
                 out,
@@ -261,7 +261,7 @@ fn fields(out: &mut String, schema: &Value, path: &str) {
         } else {
             "; may be absent"
         };
-        // Of a type that may be absent, its own.
+        // For an optional type, the type itself.
         let any = field["anyOf"].as_array().into_iter().flatten();
         let about = std::iter::once(field)
             .chain(any)
@@ -289,7 +289,7 @@ fn fields(out: &mut String, schema: &Value, path: &str) {
     }
 }
 
-/// What commands print that speak to a gateway, and which type of its document that is.
+/// Commands that talk to a gateway, and the type of their output in its document.
 const OF_GATEWAY: [(&str, &str); 5] = [
     ("opsbook ask --format json", "Asked"),
     ("a line of opsbook runs --format json", "RunSummary"),
@@ -301,14 +301,14 @@ const OF_GATEWAY: [(&str, &str); 5] = [
     ("opsbook access explain --format json", "Explained"),
 ];
 
-/// Types that a document names are put in their places.
+/// Inserts the referenced types of a document.
 fn whole(schema: &Value, document: &Value) -> Value {
     match schema {
         Value::Object(map) => {
             if let Some(path) = map.get("$ref").and_then(Value::as_str) {
                 let pointer = path.trim_start_matches('#');
                 let mut named = whole(document.pointer(pointer).unwrap(), document);
-                // What is said of the field is nearer than what is said of its type.
+                // The field's description has priority over the type's.
                 if let Some(about) = map.get("description") {
                     named["description"] = about.clone();
                 }
@@ -346,7 +346,7 @@ fn of_gateway(document: &Value) -> String {
     section
 }
 
-/// `StepEnded` is printed as `step-ended`.
+/// The printed name: `StepEnded` becomes `step-ended`.
 fn printed(name: &str) -> String {
     let mut word = String::new();
     for c in name.chars() {
@@ -360,14 +360,14 @@ fn printed(name: &str) -> String {
 
 const EVENTS: &str = include_str!("../crates/event/src/lib.rs");
 
-/// What stands between a line and the end of its braces.
+/// The text between a line and the end of its braces.
 fn body(line: &str) -> &'static str {
     let start = EVENTS.find(line).unwrap_or_else(|| panic!("no {line}"));
     let end = EVENTS[start..].find("\n}\n").unwrap();
     EVENTS[start..start + end].split_once('\n').unwrap().1
 }
 
-/// Fields with what the source says of them.
+/// Fields with their doc comments.
 fn fields_of(lines: &str) -> Vec<String> {
     let mut about: Vec<&str> = Vec::new();
     let mut found = Vec::new();
@@ -385,7 +385,7 @@ fn fields_of(lines: &str) -> Vec<String> {
     found
 }
 
-/// The kinds of event, what their source says of them, and their fields.
+/// The kinds of events with their doc comments and fields.
 fn events() -> Vec<(String, String, Vec<String>)> {
     let mut found: Vec<(String, String, Vec<String>)> = Vec::new();
     let mut about: Vec<&str> = Vec::new();
@@ -416,7 +416,7 @@ fn events() -> Vec<(String, String, Vec<String>)> {
     found
 }
 
-/// Without the links of Rust's own documentation.
+/// Without rustdoc links.
 fn plain(text: &str) -> String {
     text.replace("[`", "`").replace("`]", "`")
 }
@@ -440,7 +440,7 @@ fn what_is_printed_for_machines_is_in_the_reference() {
     for line in opsbook(&["schema"]).lines() {
         let name = line.split_whitespace().next().unwrap();
         let schema: Value = serde_json::from_str(&opsbook(&["schema", name])).unwrap();
-        // A file that people write: the manual has a page on it.
+        // A file that people write: the manual has a page about it.
         if name.contains('.') {
             continue;
         }

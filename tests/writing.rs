@@ -1,5 +1,5 @@
-//! Pages as their authors write them, run on this machine by the built `opsbook`: files that go
-//! to their place, and the other words of the format.
+//! Pages as authors write them, run on this machine by the built `opsbook`: placed files, and the
+//! rest of the format.
 
 #![allow(
     clippy::pedantic,

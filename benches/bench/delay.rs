@@ -1,4 +1,4 @@
-//! A way to a server on which everything comes this much later than it was sent.
+//! ! A proxy in front of a server that delays all traffic by a constant time.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use tokio::runtime::Runtime;
 use super::Way;
 use super::sshd::Sshd;
 
-/// The way to a server with a round trip of twice `by`, for as long as the runtime is kept.
+/// Returns the way to a server with a round trip of twice `by`. The proxy lasts as long as the
+/// runtime.
 pub fn delayed(server: &Sshd, by: Duration, curve: bool) -> (Runtime, Way) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().build().unwrap();
@@ -22,7 +23,7 @@ pub fn delayed(server: &Sshd, by: Duration, curve: bool) -> (Runtime, Way) {
     (runtime, Way { port, curve })
 }
 
-/// The server is reached at this port, too.
+/// Adds this port to the known hosts of the server.
 fn know(server: &Sshd, port: u16) {
     let path = server.dir.path().join("known_hosts");
     let known = std::fs::read_to_string(&path).unwrap();
@@ -30,7 +31,7 @@ fn know(server: &Sshd, port: u16) {
     std::fs::write(&path, format!("{known}[127.0.0.1]:{port} {key}")).unwrap();
 }
 
-/// Passes everything on, each piece this much later than it came.
+/// Forwards all traffic, each piece delayed by the same time.
 async fn proxy(listener: TcpListener, to: (String, u16), by: Duration) {
     while let Ok((from, _)) = listener.accept().await {
         let Ok(to) = TcpStream::connect((to.0.as_str(), to.1)).await else {

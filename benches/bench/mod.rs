@@ -1,5 +1,5 @@
-//! What all measurements over `sshd` share: servers, the floor's plain `ssh`, projects on
-//! these servers, rounds that take turns. Knows nothing of what is measured.
+//! ! Helpers of all measurements over `sshd`: servers, plain `ssh` as the floor, projects on these
+//! servers, alternating rounds. Nothing here depends on what is measured.
 
 #![allow(dead_code, reason = "each measurement needs its own part of it")]
 
@@ -19,16 +19,16 @@ use sshd::{Special, Sshd, or_skip, user};
 
 const CURVE: &str = "KexAlgorithms=curve25519-sha256";
 
-/// How a server is reached.
+/// How a client reaches a server.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Way {
-    /// On 127.0.0.1, instead of the server's own address and port.
+    /// A port on 127.0.0.1 instead of the server's own address and port.
     pub port: Option<u16>,
-    /// With the cheap key exchange, instead of what ssh would choose.
+    /// Uses the cheap key exchange instead of the default of ssh.
     pub curve: bool,
 }
 
-/// The words of the command line that choose what is measured.
+/// The command-line words that choose what to measure.
 pub struct Words(Vec<String>);
 
 impl Words {
@@ -37,7 +37,7 @@ impl Words {
         Words(words.filter(|word| !word.starts_with('-')).collect())
     }
 
-    /// Named, or nothing is named.
+    /// Whether the word is named, or no word is named at all.
     pub fn want(&self, word: &str) -> bool {
         self.0.is_empty() || self.name(word)
     }
@@ -47,9 +47,9 @@ impl Words {
     }
 }
 
-/// So many servers, or the reason why not, said aloud.
+/// Starts this many servers, or prints the reason why it cannot.
 pub fn servers(count: usize) -> Option<Vec<Sshd>> {
-    // The login files of whoever measures are none of the floor's business.
+    // The floor must not read the login files of the user who measures.
     let special = Special {
         config: "SetEnv HOME=/nonexistent".to_owned(),
         ..Special::default()
@@ -59,7 +59,7 @@ pub fn servers(count: usize) -> Option<Vec<Sshd>> {
         .collect()
 }
 
-/// Plain `ssh`, as a person would call it.
+/// Plain `ssh`, as a person calls it.
 pub fn ssh(server: &Sshd, way: Way, line: &str) -> Command {
     let ssh = server.ssh();
     let mut command = Command::new("ssh");
@@ -74,7 +74,7 @@ pub fn ssh(server: &Sshd, way: Way, line: &str) -> Command {
     command
 }
 
-/// As `xargs -P N ssh` does it.
+/// Runs the work as `xargs -P N ssh` does.
 pub fn side_by_side(servers: &[Sshd], at_once: usize, work: impl Fn(&Sshd) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -88,7 +88,7 @@ pub fn side_by_side(servers: &[Sshd], at_once: usize, work: impl Fn(&Sshd) + Syn
     });
 }
 
-/// Feeds it, and gives what it printed.
+/// Feeds the command's input and returns its output.
 pub fn feed(command: &mut Command, bytes: &[u8]) -> Vec<u8> {
     let mut child = command
         .stdin(Stdio::piped())
@@ -101,7 +101,7 @@ pub fn feed(command: &mut Command, bytes: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// A manual of one page on these nodes.
+/// Writes a manual of one page on these nodes.
 pub fn project(root: &Path, page: &str, nodes: &str) {
     std::fs::create_dir_all(root.join("manual")).unwrap();
     for (path, text) in [
@@ -114,7 +114,7 @@ pub fn project(root: &Path, page: &str, nodes: &str) {
     }
 }
 
-/// `nodes.yaml` with these servers, as `n000` and so on.
+/// Returns `nodes.yaml` with these servers, named `n000` and so on.
 pub fn nodes(servers: &[Sshd], way: Way) -> String {
     let node = |(number, server): (usize, &Sshd)| {
         let (host, port) = place(server, way);
@@ -148,17 +148,17 @@ fn options(server: &Sshd, curve: bool) -> Vec<String> {
     options
 }
 
-/// An earlier opsbook that is measured in turns with this one: `OPSBOOK_BEFORE=NAME=PATH`.
+/// An earlier opsbook to measure in alternation with this one: `OPSBOOK_BEFORE=NAME=PATH`.
 fn before() -> Option<(String, String)> {
     let before = std::env::var("OPSBOOK_BEFORE").ok()?;
     let (name, path) = before.split_once('=').expect("OPSBOOK_BEFORE=NAME=PATH");
     Some((name.to_owned(), path.to_owned()))
 }
 
-/// Whose turn it is: the earlier one's, where it is set.
+/// Whether the next round runs the earlier opsbook, if one is set.
 static BEFORE: AtomicBool = AtomicBool::new(false);
 
-/// `opsbook`, or what `OPSBOOK` names instead, on a project.
+/// `opsbook`, or the binary that `OPSBOOK` names, on a project.
 pub fn opsbook(root: &Path, args: &[&str]) -> Command {
     let ours = std::env::var("OPSBOOK").unwrap_or(env!("CARGO_BIN_EXE_opsbook").to_owned());
     let binary = match before() {
@@ -170,7 +170,7 @@ pub fn opsbook(root: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The same, to a good end.
+/// Runs `opsbook` and expects success.
 pub fn opsbook_well(root: &Path, args: &[&str]) {
     let output = opsbook(root, args).output().unwrap();
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
@@ -178,12 +178,12 @@ pub fn opsbook_well(root: &Path, args: &[&str]) {
     assert!(output.status.success(), "{out}{err}");
 }
 
-/// The middle time of the floor's rounds and of ours.
+/// The median time of the floor's rounds and of ours.
 #[derive(Clone, Debug)]
 pub struct Compared {
     pub floor: Duration,
     pub ours: Duration,
-    /// How far the rounds lie apart, and what an earlier opsbook took in the same rounds.
+    /// The spread of the rounds, and the time of an earlier opsbook in the same rounds.
     pub more: String,
 }
 
@@ -201,7 +201,7 @@ impl Compared {
     }
 }
 
-/// One round first that does not count; then in turns, so that all see the same machine.
+/// Runs one warm-up round, then alternates the two, so that both see the same load.
 pub fn compare(rounds: usize, floor: impl Fn(), ours: impl Fn()) -> Compared {
     let before = before();
     let earlier = || {
@@ -227,7 +227,7 @@ pub fn compare(rounds: usize, floor: impl Fn(), ours: impl Fn()) -> Compared {
     }
 }
 
-/// The least and the most of the rounds' own ratios.
+/// The lowest and highest ratio of the rounds.
 fn spread(ours: &[Duration], floors: &[Duration]) -> String {
     let ratios = ours.iter().zip(floors);
     let ratios = ratios.map(|(ours, floor)| ours.as_secs_f64() / floor.as_secs_f64());
@@ -248,8 +248,8 @@ fn middle(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// The most memory that the processes of logins on a server hold at once while something
-/// runs, in MiB: the sum of what each holds, without `sshd` itself.
+/// The peak memory of all login processes on a server while `work` runs, in MiB: the sum over the
+/// processes, without `sshd` itself.
 pub fn peak_of_logins<T>(server: &Sshd, work: impl FnOnce() -> T) -> (f64, T) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -269,7 +269,8 @@ pub fn peak_of_logins<T>(server: &Sshd, work: impl FnOnce() -> T) -> (f64, T) {
     })
 }
 
-/// What runs in a login on a server, detached processes too: known by their home directory.
+/// The processes of logins on a server, detached ones included. Their home directory identifies
+/// them.
 fn logins(server: &Sshd) -> Vec<String> {
     let home = format!("HOME={}", server.home().display());
     let here = |process: &String| {
@@ -281,7 +282,7 @@ fn logins(server: &Sshd) -> Vec<String> {
     all.filter(here).collect()
 }
 
-/// The most memory that a process holds until it ends, in MiB.
+/// The peak memory of a process until it ends, in MiB.
 pub fn peak(child: &mut Child) -> f64 {
     let process = child.id().to_string();
     let mut peak = 0.0;

@@ -1,13 +1,13 @@
-//! Makes books of any size that look like manuals: prose, lists, tables, links, untagged
-//! fences, and on every page a procedure and a group of checks. The same number always gives
-//! the same book.
+//! ! Generates books of any size that resemble manuals: prose, lists, tables, links, untagged
+//! fences, and a procedure and a group of checks on every page. The same number always gives the
+//! same book.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Writes a book of so many pages; gives its size in bytes.
+/// Writes a book of this many pages and returns its size in bytes.
 pub fn write(root: &Path, pages: usize) -> io::Result<usize> {
     let source = root.join("manual");
     fs::create_dir_all(&source)?;
@@ -28,7 +28,7 @@ fn name(number: usize) -> String {
     format!("page-{number:05}.md")
 }
 
-/// One page, about 3 KB.
+/// Returns one page of about 3 KB.
 pub fn page(number: usize, pages: usize) -> String {
     let mut random = Random(number as u64 + 1);
     let mut text = format!("# Service {number}\n\n");
@@ -118,7 +118,7 @@ fn words(random: &mut Random, count: usize) -> String {
     words.join(" ")
 }
 
-/// Xorshift: small, fast, the same everywhere.
+/// Xorshift: small, fast, and the same on every platform.
 struct Random(u64);
 
 impl Random {

@@ -1,5 +1,5 @@
-//! ARCHITECTURE.md says who may use whom, and which file alone names a large dependency; here
-//! it is read and compared with the code.
+//! Compares ARCHITECTURE.md with the code: which crate may use which, and which file alone names a
+//! large dependency.
 
 mod circles;
 
@@ -89,7 +89,7 @@ fn only_scripts_of_a_plan_reach_a_session() {
     );
 }
 
-/// The page on what a run leaves on a node names files that its scripts write.
+/// The page about a run's files on a node names only files that the scripts write.
 #[test]
 fn the_files_of_a_bundle_are_in_its_scripts() {
     let folder = root().join("crates/engine/src/bundle");

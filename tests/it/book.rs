@@ -1,4 +1,4 @@
-//! The book: what is in it, what is not, and what happens to bad input.
+//! The book: its contents, what is left out, and bad input.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ fn main_part(html: &str) -> &str {
     main.split_once("</main>").unwrap().0
 }
 
-/// The text that a reader sees, in one line.
+/// The visible text, in one line.
 fn seen(html: &str) -> String {
     let mut text = String::new();
     for part in main_part(html).split('<') {
@@ -190,7 +190,7 @@ fn every_role() -> Project {
 fn the_manual_of_opsbook_itself_builds_without_a_problem() {
     let folder = tempfile::tempdir().unwrap();
     let dest = folder.path().join("book");
-    // It is a book of packages, which are put together first.
+    // A book with packages is assembled first.
     let said = Command::new(env!("CARGO_BIN_EXE_opsbook"))
         .args(["build", "--strict", "--dest"])
         .arg(&dest)
@@ -706,7 +706,7 @@ fn without_a_record_nothing_is_said_of_results() {
         );
     };
     without(&project);
-    // A record that cannot be read is none.
+    // An unreadable record is ignored.
     project.write(".opsbook/results/20260102-091404-0001.jsonl", "{\"v\":1,");
     without(&project);
 }

@@ -1,5 +1,5 @@
-//! F24: pages that somebody wrote to harm their readers. The built page is read as a browser
-//! reads it, and nothing in it may run, send or load.
+//! F24: pages written to harm their readers. The built page is parsed like in a browser, and
+//! nothing in it may run, send or load.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -48,13 +48,13 @@ fn elements(html: &str) -> Vec<Tag> {
     tokenizer.sink.0.into_inner()
 }
 
-/// What a browser would do by itself or at a click.
+/// Actions that a browser would perform by itself or at a click.
 fn executable(html: &str) -> Vec<String> {
     let mut found = Vec::new();
     for tag in elements(html) {
         let name = &*tag.name;
         let has = |key: &str| tag.attrs.iter().any(|a| &*a.name.local == key);
-        // What mdBook draws itself: boxes of tasks and pictures, signs of notes.
+        // mdBook's own drawings: check boxes and icons.
         let own = (name == "svg" && has("viewbox"))
             || name == "input"
                 && tag
@@ -252,7 +252,7 @@ fn nothing_in_a_built_page_is_executable() {
     assert!(leaks.is_empty(), "{}", leaks.join("\n----\n"));
 }
 
-/// The test above would pass if its reader saw nothing.
+/// The test above would pass if its parser found nothing.
 #[test]
 fn a_trusted_manual_brings_what_it_likes() {
     let allow = "[preprocessor.opsbook]\nallow-html = true\n";
@@ -337,7 +337,7 @@ fn a_title_is_words_in_the_search_too() {
     let scripts = std::fs::read_dir(&built.destination).unwrap().flatten();
     let mut scripts = scripts.filter(|f| f.file_name().to_string_lossy().starts_with("searcher"));
     let script = std::fs::read_to_string(scripts.next().unwrap().path()).unwrap();
-    // It puts texts on the page, never HTML.
+    // It writes texts to the page, never HTML.
     assert!(script.contains("opsbookSearch") && !script.contains("innerHTML"));
     let texts = std::fs::read_to_string(built.destination.join("opsbook/search/d0.js")).unwrap();
     assert!(
@@ -402,8 +402,8 @@ fn a_git_work_tree_is_one_project() {
     assert!(html.contains("inside-words"), "{html}");
 }
 
-/// What loads from elsewhere, starts a program, lies over the frame of the page, or takes the
-/// place of a part of it.
+/// Everything that loads from elsewhere, starts a program, covers the page's frame, or replaces a
+/// part of it.
 #[test]
 fn what_no_manual_needs_is_left_out_and_named() {
     for (page, gone, named) in [

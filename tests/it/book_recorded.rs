@@ -1,4 +1,4 @@
-//! What the book says of earlier suites and runs: only of the text and values that ran.
+//! Earlier suites and runs in the book: only for the text and values that ran.
 
 use opsbook::book::{self, Options};
 
@@ -12,7 +12,7 @@ const PAGE: &str = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one
 const NODES: &str =
     "opsbook: 1\ndefaults: {word: hello, folder: /etc}\nnodes:\n  here: {transport: local}\n";
 
-/// What stands on a page, without its marks.
+/// The text of a page without its marks.
 fn seen(project: &Project, page: &str) -> String {
     let built = book::build(&project.root(), None, &Options::default()).unwrap();
     let html = std::fs::read_to_string(built.destination.join(page)).unwrap();
@@ -44,7 +44,7 @@ fn a_mark_holds_for_the_text_and_the_values_that_were_asked() {
             "Check g.bad on the node ✗ failing on here (exit status: expected 0, found 1); since THEN",
         ],
     );
-    // Another value, another text: what was recorded is of others.
+    // With another value or text, the record is about something else.
     project.write("nodes.yaml", &NODES.replace("hello", "other"));
     project.write("manual/page.md", &PAGE.replace("\nfalse\n", "\n! true\n"));
     has(
@@ -55,7 +55,7 @@ fn a_mark_holds_for_the_text_and_the_values_that_were_asked() {
             "Check g.bad on the node ≠ changed since on here; what was asked then failed, THEN",
         ],
     );
-    // Neither a check nor a node that is gone is said to hold.
+    // Removed checks and nodes are not shown as holding.
     project.write("nodes.yaml", &NODES.replace("here:", "there:"));
     let text = seen(&project, "page.html");
     has(&text, &["○ never asked on there"]);

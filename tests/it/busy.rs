@@ -1,5 +1,5 @@
-//! F53: this machine is stopped in turns, or has a small share of its processor, while it
-//! reaches a fleet. Nodes that live are reached, and those that are dead are found dead.
+//! F53: this machine is repeatedly stopped, or has a small share of its processor, while it reaches
+//! a fleet. Living nodes are reached, and dead ones are found dead.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::crowd::{Crowd, Dead};
 use crate::many::Project;
 use crate::sshd::{Skip, kill, or_skip, tree};
 
-/// Ten times what each of them takes in peace.
+/// Ten times the normal duration of each.
 const DEADLINE: Duration = Duration::from_mins(4);
 
 #[test]
@@ -22,7 +22,7 @@ fn f53_a_controller_that_is_stopped_in_turns_calls_no_living_node_dead() {
     let mut child = project.test("", &["--connect-timeout", "1s"]);
     let begin = Instant::now();
     let status = loop {
-        // Longer than a node may take, and then long enough to get on a little.
+        // Stopped for longer than a node's limit, then continued long enough for some progress.
         for (signal, time) in [("STOP", 1300), ("CONT", 400)] {
             for pid in tree(child.id()) {
                 kill(pid, signal);
@@ -74,7 +74,7 @@ fn said(project: &Project) -> String {
     read("out") + &read("err")
 }
 
-/// The dead ones are named, and nobody else is.
+/// The dead nodes are named, and no others.
 fn living_and_dead(crowd: &Crowd, project: &Project) {
     let out = fs::read_to_string(project.path("out")).unwrap();
     let mut named = out
@@ -94,7 +94,7 @@ fn living_and_dead(crowd: &Crowd, project: &Project) {
     assert_eq!(named.next(), Some(""), "{out}");
 }
 
-/// A share of one processor, for a group of processes.
+/// A CPU share for a group of processes.
 struct Share(PathBuf);
 
 impl Share {
@@ -128,7 +128,7 @@ impl Drop for Share {
         } else {
             "/sys/fs/cgroup/cgroup.procs"
         };
-        // What is left in it after a failure goes on elsewhere.
+        // After a failure, move the remaining processes out.
         for pid in fs::read_to_string(self.tasks()).unwrap_or_default().lines() {
             let _ = fs::write(own, pid);
         }

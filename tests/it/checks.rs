@@ -1,4 +1,4 @@
-//! Typed checks through the command line: explained, included, asked and decided.
+//! Typed checks through the command line: explained, included, evaluated and decided.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

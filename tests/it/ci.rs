@@ -1,5 +1,5 @@
-//! `opsbook test` where nobody looks on: reports that CI reads, what is new since the last record,
-//! an end in any case, and options from the environment.
+//! `opsbook test` in CI: reports, changes since the last record, an end in any case, and options
+//! from the environment.
 
 use indoc::indoc;
 use opsbook::event::What;
@@ -7,7 +7,7 @@ use opsbook::journal::results;
 
 use crate::project::Project;
 
-/// Two checks, each of which holds where there is a file of its name.
+/// Two checks, each of which holds if a file with its name exists.
 const TWO: &str = indoc! {r#"
     # Page
 
@@ -52,7 +52,7 @@ fn junit_has_the_place_of_a_case_as_ci_knows_it() {
     let place = r#" file="manual/page.md" line="3""#;
     assert!(case(&read(&project, "j.xml"), "g::one").contains(place));
     assert!(!read(&project, "x.xml").contains(" file="));
-    // The manual is a folder of a checkout, as CI says or as `.git` does.
+    // The manual is a folder of a checkout, found by CI variables or by `.git`.
     let top = project.root();
     let top = top.parent().unwrap().to_str().unwrap();
     let in_ci = project.opsbook(&report).env("CI_PROJECT_DIR", top);
@@ -66,7 +66,7 @@ fn junit_has_the_place_of_a_case_as_ci_knows_it() {
     assert!(case(&read(&project, "j.xml"), "g::one").contains(place));
 }
 
-/// One script asks them all.
+/// One script evaluates them all.
 #[test]
 fn each_case_of_a_batch_has_the_time_that_it_took() {
     let project = Project::new(indoc! {"
@@ -118,7 +118,7 @@ fn what_is_new_since_the_last_record_is_one_line() {
     let changed = "since the last record: 1 new failure (here::g::one); 1 fixed (here::g::two)";
     assert_eq!(test(&["--report", "summary=s.md"], 101), [changed]);
     assert!(read(&project, "s.md").contains("1 new failure"));
-    // What was not recorded changes nothing; a record of one test leaves the others as they were.
+    // Unrecorded tests change nothing; a record of one test keeps the others.
     assert_eq!(test(&["--record", "g::two"], 0).len(), 1);
     assert_eq!(
         test(&[], 101),
@@ -146,7 +146,7 @@ fn after_the_time_limit_what_has_no_answer_could_not_look() {
     let said = project
         .opsbook(&["test", "--parallel", "1", "--time-limit", "3s", "--record"])
         .ends(3);
-    // One of the two nodes is asked first.
+    // Only one of the two nodes is used at a time.
     let count = |text: &str| said.out.matches(text).count();
     assert_eq!(
         (count("::g::quick ... ok"), count("COULD NOT LOOK")),
@@ -176,7 +176,7 @@ fn after_the_time_limit_what_has_no_answer_could_not_look() {
     assert_eq!((*passed, *failed, *errors, *ignored), (1, 0, 3, 0));
 }
 
-/// Half of a procedure is nothing that anybody wants to find.
+/// A procedure must not be left half done.
 #[test]
 fn a_procedure_under_way_outlives_the_time_limit() {
     let project = Project::new(indoc! {r#"
@@ -233,7 +233,7 @@ fn options_for_ci_are_taken_from_the_environment() {
     ));
     let one = project.opsbook(&list).env("OPSBOOK_TEST_NODES", "there");
     assert!(names(one).lines().all(|line| line.starts_with("[there]")));
-    // The command line counts.
+    // The command line has priority.
     let both = [&list[..], &["--nodes", "here"]].concat();
     let here = project.opsbook(&both).env("OPSBOOK_TEST_NODES", "there");
     assert!(names(here).lines().all(|line| line.starts_with("[here]")));
@@ -257,7 +257,7 @@ fn options_for_ci_are_taken_from_the_environment() {
     wrong
         .ends(2)
         .has("invalid value 'many' for '--retries <N>'");
-    // Help names them, and shows none of their values.
+    // The help names the variables, and shows none of their values.
     let help = project
         .opsbook(&["test", "--help"])
         .env("OPSBOOK_SUDO_PASSWORD_FILE", &file);

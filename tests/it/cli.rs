@@ -1,4 +1,4 @@
-//! What the command line says, whole: results on standard output, talk on standard error.
+//! The complete output of commands: results on standard output, remarks on standard error.
 
 use crate::project::Project;
 
@@ -94,8 +94,7 @@ fn an_answer_from_a_pipe() {
 
 const REFUSED: &str = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\necho ran >> \"$HOME/ran\"\nfalse\n```\n";
 
-/// Runs the command that it is given when nobody reads its standard output any more, or its
-/// standard error, and ends as it does.
+/// Runs a command with a closed standard output or standard error, and exits with its status.
 fn unread(stream: &str) -> String {
     format!(
         "{{ until test -e unread; do sleep 0.01; done; \"$@\" {stream}; echo $? >status; }} | {{ exec <&-; : >unread; }}\n\
@@ -115,7 +114,7 @@ fn a_run_ends_as_it_ends_whoever_reads() {
     for script in cases {
         let project = Project::new(REFUSED);
         let wrapper = ["sh", "-c", &script, "sh"];
-        // A run that is halted, so that the next one has a note about it.
+        // A halted run, so that the next one prints a note about it.
         project.opsbook(&["run", "p", "here"]).ends(1);
         std::fs::remove_dir_all(project.home(".opsbook")).unwrap();
         let said = project.through(&wrapper, &["run", "p", "here"]).said();
@@ -128,7 +127,8 @@ fn a_run_ends_as_it_ends_whoever_reads() {
     }
 }
 
-/// What a person needs to do it by hand: where, as whom, with which values, and what to expect.
+/// Everything that a person needs to do it by hand: where, as whom, with which values, and what to
+/// expect.
 #[test]
 fn a_dry_run_shows_all_that_would_run() {
     let page = r#"# Page
@@ -208,7 +208,7 @@ echo '{"v": 1, "w": 2}'
     call.out(expected).check();
 }
 
-/// What is known by then is filled in, and a secret is not.
+/// Known values are filled in, secrets are not.
 #[test]
 fn a_hand_off_sheet_has_the_values_of_this_run() {
     let page = r#"# Page
@@ -347,7 +347,7 @@ fn to_stop_after_a_step_as_asked_keeps_no_other_node_from_it() {
     said.has("a: STOPPED  stopped after step one, as asked");
     said.has("b: STOPPED  stopped after step one, as asked");
     assert_eq!(project.text("ran"), "a\nb\n");
-    // What goes wrong then stops at the first node, as ever.
+    // A failure then stops at the first node, as usual.
     let said = project.opsbook(&["resume", "--yes", "--batch", "1"]).said();
     assert_ne!(said.status, 0);
     said.has("a: FAILED").has("b: STOPPED  not started");
@@ -439,12 +439,12 @@ RUN [..]STATUS  BEGAN [..]TOOK[..]PROCEDURE  NODES  BY
         (&json["status"], &json["procedure"]),
         (&"OK".into(), &"greet".into())
     );
-    // Nothing is halted: the latest run is told.
+    // Nothing is halted: the latest run is shown.
     let log = project.opsbook(&["log"]).out("...\n").check();
     log.has("1 say  Greet");
 }
 
-/// What is shown for looking by hand can be pasted as it is.
+/// The displayed command for looking by hand can be pasted unchanged.
 #[test]
 fn a_failure_shows_its_script_behind_its_values() {
     let project = Project::new(
@@ -464,7 +464,7 @@ fn a_failure_shows_its_script_behind_its_values() {
     said.lacks("hunter22");
 }
 
-/// A supervisor names the run beforehand: wherever this process dies, it can look for it.
+/// A supervisor chooses the run's name beforehand: if this process dies, it can find the run.
 #[test]
 fn a_run_has_the_name_that_is_allotted_and_begins_once() {
     let project = Project::new(PAGE);

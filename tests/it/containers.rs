@@ -1,5 +1,5 @@
-//! Named forms of exec: `docker`, `podman`, `kubectl` and `nspawn`. The tools are stand-ins that
-//! write down their arguments and give a shell of this machine; systemd's own tool is asked, too.
+//! Named forms of exec: `docker`, `podman`, `kubectl` and `nspawn`. Stand-ins record their
+//! arguments and open a shell of this machine; systemd's own tool is also tested.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,7 +19,7 @@ const NODES: &str = "  box: {transport: docker}
   m1: {transport: {nspawn: {machine: m1}}}
 ";
 
-/// Puts a program before all others that records its arguments and then does something.
+/// Puts a program first in PATH that records its arguments and then runs `does`.
 fn stand_in(project: &Project, tool: &str, does: &str) {
     let record = project.path(&format!("{tool}.args"));
     let text = format!(
@@ -38,7 +38,7 @@ fn with_tools<'a>(project: &'a Project, arguments: &[&str]) -> Call<'a> {
     project.opsbook(arguments).env("PATH", &path)
 }
 
-/// What a tool was called with, once for each call.
+/// The arguments of each call of a tool.
 fn called(project: &Project, tool: &str) -> Vec<String> {
     let record = fs::read_to_string(project.path(&format!("{tool}.args")));
     let mut calls: Vec<_> = record
@@ -66,7 +66,7 @@ fn each_tool_gets_its_arguments_and_gives_a_shell() {
             with_tools(&project, &["run", "p", node, "--stop-after", "1"])
         };
         run.said().has("done");
-        // Each is this machine: the next one would find the bundle held otherwise.
+        // Each is this machine: otherwise the next one would find the bundle locked.
         if as_root {
             assert_eq!(project.status(), Some(opsbook::event::Status::Ok), "{node}");
         }
@@ -93,7 +93,7 @@ fn each_tool_gets_its_arguments_and_gives_a_shell() {
     shown.has("far, docker --context=prod exec -i --user=app:web -- web sh");
 }
 
-/// What the tools really say.
+/// The tools' real error messages.
 #[test]
 fn a_container_that_is_not_there_is_unreachable_and_why_is_said() {
     let project = Project::new(CHECKS);
@@ -175,14 +175,14 @@ fn a_container_that_is_not_there_is_unreachable_and_why_is_said() {
     }
 }
 
-/// The run knows that it has lost the node, and finds the step again.
+/// The run notices that it has lost the node, and finds the step again.
 #[test]
 fn a_killed_tool_is_a_lost_connection_and_the_step_goes_on() {
     let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\necho 1 >> \"$HOME/ran\"\n\
         until test -e \"$HOME/go\"; do sleep 0.1; done\n```\n";
     let project = Project::new(page);
     project.nodes("  box: {transport: docker}\n");
-    // What is inside has other pipes than the tool, as in a container.
+    // The inner process has other pipes than the tool, as in a container.
     let relay = "d=$(mktemp -d); mkfifo \"$d/in\" \"$d/out\"; sh <\"$d/in\" >\"$d/out\" & cat \"$d/out\" &\n\
         echo $$ >>\"$HOME/tools\"; exec cat >\"$d/in\"";
     stand_in(&project, "docker", relay);
@@ -199,7 +199,7 @@ fn a_killed_tool_is_a_lost_connection_and_the_step_goes_on() {
     assert_eq!(project.text("ran"), "1\n", "once");
 }
 
-/// The tool of systemd itself, on a node of which it is process 1.
+/// systemd's own tool, on a node where systemd is process 1.
 #[test]
 fn systemd_run_gives_a_shell() {
     let kind = Kind {

@@ -1,7 +1,7 @@
-//! Real manuals, taken from beside the repository when the test runs: each lints and builds;
-//! two are adopted by words on their fences and run against the real etcd and PostgreSQL.
+//! Real manuals, read from next to the repository: each is linted and built; two are adopted with
+//! words on their fences and run with the real etcd and PostgreSQL.
 //!
-//! Only our own words stand in `tests/fixtures/corpus/*.edits`, none of the manuals' text.
+//! `tests/fixtures/corpus/*.edits` contain only our own words, no text of the manuals.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -87,7 +87,7 @@ fn every_manual_is_adopted_without_a_new_error_and_only_once() {
     }
 }
 
-/// How many errors of which name `lint` finds.
+/// The number of errors that `lint` finds, by code.
 fn errors(folder: &Path) -> std::collections::BTreeMap<String, usize> {
     let lint = opsbook(folder, &["lint", "--format", "json"])
         .output()
@@ -124,7 +124,7 @@ fn etcds_maintenance_page_runs_on_etcd() {
         adopted.folder.path(),
         &["etcdctl", "put", "somekey", "1"],
     );
-    // And it wants a history.
+    // It also needs a history.
     for value in ["2", "3"] {
         let put = etcd.inside(&["etcdctl", "put", "somekey", value]).output();
         assert!(put.unwrap().status.success());
@@ -138,7 +138,7 @@ fn etcds_maintenance_page_runs_on_etcd() {
         .unwrap()
         .unwrap()
         .path();
-    // What it says is what etcd did.
+    // The output shows what etcd did.
     let alarm = fs::read_to_string(kept.join("4-3/out")).unwrap();
     assert!(alarm.contains("alarm:NOSPACE"), "{alarm}");
     let alarms = etcd.inside(&["etcdctl", "alarm", "list"]).output().unwrap();
@@ -159,7 +159,7 @@ fn netboxs_database_page_runs_on_postgresql() {
     let Some((adopted, server)) = or_skip("netboxs_database_page_runs_on_postgresql", found) else {
         return;
     };
-    // The next page of the manual, which this one leads to.
+    // The next page of the manual, which this one links to.
     adopted.page("2-redis.md", "# Redis\n");
     adopted.lints();
     let script = format!(
@@ -179,7 +179,7 @@ fn netboxs_database_page_runs_on_postgresql() {
         "{}",
         text(&run)
     );
-    // The page is not made to be followed twice, and a runner that says OK again lies.
+    // The page cannot be followed twice: a runner that reports OK again lies.
     let again = adopted.run(&postgres, "netbox.database");
     assert_eq!(again.status.code(), Some(1), "{}", text(&again));
     let said = text(&again);
@@ -189,7 +189,7 @@ fn netboxs_database_page_runs_on_postgresql() {
     );
 }
 
-/// A page of somebody's manual with our words on it, in a book of its own.
+/// A page of a real manual with our words on it, in its own book.
 struct Adopted {
     folder: tempfile::TempDir,
 }
@@ -218,7 +218,7 @@ impl Adopted {
         adopted
     }
 
-    /// Adds a page, and lists all that there are.
+    /// Adds a page, and lists all pages.
     fn page(&self, name: &str, text: &str) {
         let manual = self.folder.path().join("manual");
         fs::write(manual.join(name), text).unwrap();
@@ -248,11 +248,11 @@ impl Adopted {
     }
 }
 
-/// A server in namespaces of its own, in which 127.0.0.1 is nobody else's.
+/// A server in its own namespaces, with its own 127.0.0.1.
 struct Service(Child);
 
 impl Service {
-    /// Starts it by a script that becomes it, and waits until a command to it goes well.
+    /// Starts it with a script that becomes the server, and waits until a command succeeds.
     fn start(script: &str, folder: &Path, ready: &[&str]) -> Service {
         let script = format!("set -e; ip link set lo up; {script}");
         let child = Command::new("unshare")
@@ -293,7 +293,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Both end their children and write what they have.
+        // Both stop their children and save their data.
         kill(self.0.id(), "INT");
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
@@ -305,7 +305,7 @@ impl Drop for Service {
     }
 }
 
-/// The page with the edits made; each knows the line that it was written for.
+/// The edited page; each edit knows the line that it was written for.
 fn edited(page: &str, edits: &str) -> String {
     let edits: Vec<(usize, &str, &str, &str)> = edits
         .lines()
@@ -358,7 +358,7 @@ fn text(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-/// The manuals are not ours to bring: where they are missing there is nothing to fail.
+/// The manuals are not part of this repository: if they are missing, the test is skipped.
 fn corpus(test: &str) -> Option<PathBuf> {
     let named = std::env::var_os("OPSBOOK_MANUALS").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
@@ -385,7 +385,7 @@ fn need_root() -> Result<(), Skip> {
     }
 }
 
-/// Where the programs of Debian's newest PostgreSQL are.
+/// The programs of Debian's newest PostgreSQL.
 fn server() -> Result<PathBuf, Skip> {
     let versions = fs::read_dir("/usr/lib/postgresql")
         .into_iter()

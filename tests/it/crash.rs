@@ -1,8 +1,8 @@
-//! F1 at its hardest: the controller dies at every single write of the journal. Whatever the
-//! moment, `opsbook resume` brings the run to its end, and no step ran twice or not at all.
+//! F1 at its hardest: the controller dies at every single write of the journal. At any moment,
+//! `opsbook resume` completes the run, and no step runs twice or not at all.
 //!
-//! The controller is this test binary itself, which runs a procedure through the library with
-//! a watcher that aborts the process after the k-th event is on the disk.
+//! The controller is this test binary, which runs a procedure through the library with a watcher
+//! that aborts the process after the k-th event is on disk.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ echo "three $kept" >> "$HOME/ran"
 ```
 "#;
 
-/// Not a test of its own: the controller of the one below.
+/// The controller of the test below; not a test of its own.
 #[test]
 fn controller_that_dies() {
     let Ok(at) = std::env::var("OPSBOOK_TEST_DIES_AT") else {
@@ -186,7 +186,7 @@ fn killed_at_every_write_of_the_journal_nothing_is_lost_and_nothing_runs_twice()
     });
 }
 
-/// One death and the resume after it.
+/// One crash and the resume after it.
 fn survive(at: usize) {
     let (_folder, root) = project();
     die_at(&root, at);

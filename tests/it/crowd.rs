@@ -1,5 +1,5 @@
-//! Many nodes on one machine: an address each, one `sshd` behind all of them, and some that
-//! are dead in several ways. Nothing listens outside 127.67.0.0/16.
+//! Many nodes on one machine: an address for each, one `sshd` for all, and some nodes that are dead
+//! in various ways. Nothing listens outside 127.67.0.0/16.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::sshd::{Skip, Special, Sshd, user};
 
-/// The nodes `n0000` and so on, as long as this lives.
+/// The nodes `n0000` and so on, as long as this value lives.
 pub struct Crowd {
     server: Arc<Sshd>,
     port: u16,
@@ -20,14 +20,14 @@ pub struct Crowd {
     runtime: tokio::runtime::Runtime,
 }
 
-/// What is wrong with a dead node.
+/// The kind of a dead node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dead {
     /// Nothing listens.
     Refuses,
-    /// It accepts, and never says a word.
+    /// It accepts, and never sends anything.
     IsSilent,
-    /// It cuts the connection while keys are exchanged.
+    /// It cuts the connection during the key exchange.
     CutsEarly,
     /// It cuts the connection in the middle of the session.
     CutsLate,
@@ -43,7 +43,7 @@ impl Dead {
 }
 
 impl Crowd {
-    /// So many nodes; one of `every` is dead.
+    /// Starts `count` nodes; one of `every` is dead.
     pub fn start(count: usize, every: usize) -> Result<Crowd, Skip> {
         // One socket each, two more for each connection.
         opsbook::session::raise_limits();
@@ -68,7 +68,7 @@ impl Crowd {
         Ok(crowd)
     }
 
-    /// The dead ones, by name.
+    /// The dead nodes, by name.
     pub fn dead(&self) -> Vec<(String, Dead)> {
         let dead = |number| Some((name(number), self.is_dead(number)?));
         (0..self.count).filter_map(dead).collect()
@@ -97,7 +97,7 @@ impl Crowd {
     }
 
     fn is_dead(&self, number: usize) -> Option<Dead> {
-        // In the middle of each lot, so that neither the first nor the last is one.
+        // In the middle of each group, so that neither the first nor the last is dead.
         (number % self.every == self.every / 2)
             .then(|| Dead::ALL[number / self.every % Dead::ALL.len()])
     }
@@ -140,7 +140,7 @@ async fn serve(listener: TcpListener, server: Arc<Sshd>, dead: Option<Dead>) {
             let Ok(to) = TcpStream::connect(to).await else {
                 return;
             };
-            // A banner and some of the keys; all of the log-in, and half a runner.
+            // A banner and some of the keys; or the whole login, and half of the runner.
             let (most_to, most_from) = match dead {
                 Some(Dead::CutsEarly) => (u64::MAX, 200),
                 Some(Dead::CutsLate) => (9_000, u64::MAX),
@@ -156,7 +156,8 @@ async fn serve(listener: TcpListener, server: Arc<Sshd>, dead: Option<Dead>) {
     }
 }
 
-/// Passes on so many bytes; where that was the end of it, the other way has a moment to end.
+/// Passes on at most this many bytes; at the end of the input, the other direction gets a moment to
+/// end.
 async fn pass(from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, most: u64) {
     let _ = tokio::io::copy(&mut from.take(most), &mut to).await;
     let _ = to.shutdown().await;

@@ -1,9 +1,9 @@
-//! The table of defaults and bounds in the manual says what the program does.
+//! The manual's table of defaults and limits agrees with the program.
 
 use std::fs;
 use std::path::Path;
 
-/// A row of the table: what it begins with, what it says; where the program has it, and how.
+/// A row of the table: its beginning and its text; the place in the program, and the expected code.
 const ROWS: [(&str, &str, &str, &str); 24] = [
     (
         "time limit of a step",

@@ -1,5 +1,5 @@
-//! The reference deployment of our own manual, two packages, on a production node with systemd,
-//! sudo and no compiler, and on a machine that builds and keeps backups: its whole life, with
+//! The reference deployment of our own manual (two packages), on a production node with systemd and
+//! sudo but no compiler, and on a machine that builds and keeps backups: its whole life, with
 //! releases that are broken on purpose; and its firewall.
 
 use std::fs;
@@ -15,16 +15,16 @@ use crate::project::{Project, Said, node};
 use crate::sshd::{Skip, or_skip};
 use crate::tier;
 
-/// What a production node has none of.
+/// Programs that a production node does not have.
 const BUILD_TOOLS: &str = "cc gcc g++ c++ clang make as ld";
 const NOT_OPEN: u16 = 9099;
 const SITE: &str = "shop.example.net";
 
-/// This project's own manual, in which `shop1` and `build1` are nodes of the laboratory.
+/// This project's own manual, with laboratory nodes as `shop1` and `build1`.
 struct Deployment {
     /// Production.
     node: Node,
-    /// Builds, and keeps backups.
+    /// Builds the releases, and keeps backups.
     build: Node,
     project: Project,
 }
@@ -49,7 +49,7 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// Says how the nodes are reached, and more about `shop1`.
+    /// Sets how the nodes are reached, and further values of `shop1`.
     fn reached_by(&self, more: &str) {
         let ca = self.project.root().join("tls/chain.pem");
         let own = format!(
@@ -62,7 +62,7 @@ impl Deployment {
         self.project.write("nodes/20-laboratory.yaml", &text);
     }
 
-    /// The operator gets a certificate for the site. Gives its fingerprint.
+    /// Issues a certificate for the site to the operator. Returns its fingerprint.
     fn certificate(&self) -> String {
         let script = format!(
             "mkdir -p tls && openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN={SITE} \
@@ -72,7 +72,7 @@ impl Deployment {
         self.here(&script)
     }
 
-    /// What visitors are shown.
+    /// The output for visitors.
     fn shown(&self) -> String {
         self.here(&format!(
             "openssl s_client -connect {}:443 -servername {SITE} </dev/null 2>/dev/null |
@@ -81,7 +81,7 @@ impl Deployment {
         ))
     }
 
-    /// Runs a command in the folder of the manual, as the operator.
+    /// Runs a command in the manual's folder, as the operator.
     fn here(&self, script: &str) -> String {
         let mut shell = Command::new("sh");
         shell
@@ -138,7 +138,7 @@ impl Deployment {
         self.project.opsbook(&test.concat()).ends(status)
     }
 
-    /// The run that began last.
+    /// The latest run.
     fn newest(&self) -> String {
         journal::runs(&self.project.state())
             .into_iter()
@@ -146,7 +146,7 @@ impl Deployment {
             .unwrap()
     }
 
-    /// Gives up the run that has halted.
+    /// Releases the halted run.
     #[track_caller]
     fn give_back(&self) {
         self.give_up(&self.newest());
@@ -158,7 +158,7 @@ impl Deployment {
         self.project.opsbook(&release).ends(0);
     }
 
-    /// What the site says to a browser elsewhere.
+    /// The site's answer to an external browser.
     fn get(&self, path: &str) -> String {
         self.ask(path, &[])
     }
@@ -176,7 +176,7 @@ impl Deployment {
         String::from_utf8(out.stdout).unwrap()
     }
 
-    /// A visitor orders something.
+    /// Orders something as a visitor.
     #[track_caller]
     fn order(&self, what: &str) {
         let number = self.ask("/orders", &["--data-raw", what]);
@@ -197,7 +197,7 @@ impl Deployment {
         TcpStream::connect_timeout(&to, Duration::from_secs(2)).is_ok()
     }
 
-    /// Changes the source of the service. Gives what it was.
+    /// Changes the source of the service. Returns the old text.
     fn breaks(&self, file: &str, old: &str, new: &str) -> (String, String) {
         let path = format!("examples/shop/service/shop/{file}");
         let good = fs::read_to_string(self.project.path(&path)).unwrap();
@@ -216,7 +216,7 @@ fn a_service_lives_from_the_preparation_of_its_node_to_its_retirement() {
     let Some(shop) = or_skip("T3", Deployment::start()) else {
         return;
     };
-    // With a compiler on the node, nothing is touched.
+    // With a compiler on the node, nothing is changed.
     shop.run(&["base.prepare", "shop1"], 4)
         .has("no-build-tools");
     assert!(!shop.node.path("/etc/nginx/conf.d/base.conf").exists());
@@ -231,10 +231,10 @@ fn a_service_lives_from_the_preparation_of_its_node_to_its_retirement() {
     retired(&shop);
 }
 
-/// The node, its certificate, the parts of the service that are the same for all releases.
+/// The node, its certificate, and the parts of the service that are the same for all releases.
 fn prepared(shop: &Deployment) {
     shop.run(&["base.prepare", "shop1"], 0);
-    // Without a certificate the service cannot be prepared.
+    // The service cannot be prepared without a certificate.
     shop.run(&["shop.prepare", "shop1"], 4)
         .has("no certificate yet: base.certificate");
     let first = shop.certificate();
@@ -245,7 +245,7 @@ fn prepared(shop: &Deployment) {
 }
 
 fn released(shop: &Deployment) {
-    // Where there is nothing to come back to, nothing is touched, and nothing is in the way.
+    // Without an earlier release, a rollback changes nothing and blocks nothing.
     shop.run(&["shop.rollback", "shop1"], 4)
         .has("there is no previous version");
     shop.release("1.0.0", 1)
@@ -257,12 +257,12 @@ fn released(shop: &Deployment) {
     assert_eq!(shop.get("/version"), "1.0.0\n");
     shop.order("tea");
     shop.order("milk");
-    // All checks of the node hold, from within and from outside.
+    // All checks of the node hold, from inside and from outside.
     let said = shop.test(&[], 0);
     for group in ["base::", "base.outside::", "shop::", "shop.outside::"] {
         said.has(&format!("shop1::{group}"));
     }
-    // Nothing was built on the node: it has what was built elsewhere, byte for byte.
+    // Nothing was built on the node: its files are those built elsewhere, byte for byte.
     let built = "cat /home/ops/wheelhouse/shop-1.0.0/SHA256SUMS";
     assert!(
         shop.build
@@ -283,7 +283,7 @@ fn upgraded_and_rolled_back(shop: &Deployment) {
     assert_eq!(shop.get("/version"), "1.0.0\n");
     assert_eq!(shop.get("/orders"), "1 tea\n2 milk\n3 sugar\n");
     shop.order("salt");
-    // And forward again.
+    // Forward again.
     shop.run(&["shop.rollback", "shop1"], 0);
     assert_eq!(shop.get("/version"), "1.1.0\n");
     assert_eq!(shop.orders(), ["tea", "milk", "sugar", "salt"]);
@@ -305,7 +305,8 @@ fn broken_releases(shop: &Deployment) {
     hasty(shop);
     let all = ["tea", "milk", "sugar", "salt"];
 
-    // One that does not start stops where that shows, and the way back is as written.
+    // A release that does not start halts at the step that shows it, and the way back works as
+    // written.
     let good = shop.breaks(
         "__main__.py",
         "import http.server",
@@ -317,7 +318,7 @@ fn broken_releases(shop: &Deployment) {
     said.has("opsbook resume").has("live");
     let halted = shop.newest();
     shop.test(&["shop::"], 101).has("shop1::shop::version");
-    // The run holds the node until somebody gives it back.
+    // The run holds the node until somebody releases it.
     shop.run(&["shop.rollback", "shop1"], 4);
     shop.give_up(&halted);
     shop.run(&["shop.rollback", "shop1"], 0);
@@ -325,11 +326,11 @@ fn broken_releases(shop: &Deployment) {
         (shop.get("/version").as_str(), shop.orders()),
         ("1.1.0\n", all.map(str::to_owned).into())
     );
-    // What never answered is nothing to come back to.
+    // A release that never answered cannot be rolled back to.
     shop.run(&["shop.rollback", "shop1"], 4)
         .has("there is no previous version");
 
-    // One that loses orders on the way stops before it is switched to.
+    // A release that loses orders is stopped before the switch.
     let good = shop.breaks(
         "store.py",
         "    database.execute(f\"PRAGMA",
@@ -340,7 +341,7 @@ fn broken_releases(shop: &Deployment) {
     shop.release("1.3.0", 1)
         .has("all-orders")
         .has("expected  4");
-    // Trying again does not make a copy of what was damaged.
+    // Another try does not copy the damaged data.
     shop.give_back();
     shop.release("1.3.0", 1).has("all-orders");
     shop.give_back();
@@ -350,7 +351,7 @@ fn broken_releases(shop: &Deployment) {
         ("1.1.0\n", all.map(str::to_owned).into())
     );
 
-    // One whose migration ends in the middle leaves the data as it was.
+    // A release whose migration is interrupted leaves the data unchanged.
     let good = shop.breaks(
         "store.py",
         "    database.execute(\"COMMIT\")",
@@ -366,7 +367,7 @@ fn broken_releases(shop: &Deployment) {
         ("1.1.0\n", all.map(str::to_owned).into())
     );
     shop.test(&["shop"], 0);
-    // A good one goes out as if nothing had been.
+    // A good release is deployed normally afterwards.
     shop.wheelhouse("1.5.0");
     shop.release("1.5.0", 0);
     assert_eq!(shop.orders(), all);
@@ -377,7 +378,7 @@ fn broken_releases(shop: &Deployment) {
 fn rotated(shop: &Deployment) {
     let before = shop.shown();
     let next = shop.certificate();
-    // A key of another certificate is refused, and nobody is cut off.
+    // A key of another certificate is refused, and no connection is cut.
     let key = fs::read(shop.project.path("tls/key.pem")).unwrap();
     shop.here("openssl genpkey -algorithm ED25519 -out tls/key.pem");
     shop.run(&["base.certificate", "shop1"], 1);
@@ -399,7 +400,7 @@ fn backed_up_and_restored(shop: &Deployment) {
     let keep = ["web=shop1", "keep=build1"];
     shop.run(&[&["shop.backup"][..], &keep].concat(), 0);
     shop.order("pepper");
-    // Somebody makes a mistake.
+    // Somebody makes an error.
     shop.node.root(
         "python3 -c 'import sqlite3; d = sqlite3.connect(\"/var/lib/shop/shop.db\"); d.execute(\"DELETE FROM orders\"); d.commit()'",
     );
@@ -407,13 +408,13 @@ fn backed_up_and_restored(shop: &Deployment) {
     let restore = [&["shop.restore"][..], &keep, &["--set", "of=shop1"]].concat();
     shop.run(&restore, 0);
     assert_eq!(shop.orders(), ["tea", "milk", "sugar", "salt"]);
-    // What was there instead is kept.
+    // The replaced data is kept.
     let kept = shop.node.root("ls /var/backups/shop | grep -c replaced-");
     assert_eq!(kept, "1");
     shop.test(&["shop"], 0);
 }
 
-/// The shop alone gets the next version of what all services share.
+/// Only the shop gets the next version of the shared packages.
 fn shared_wheels_move_for_one_service(shop: &Deployment) {
     let sitekit = |shop: &Deployment| {
         let headers = shop.ask("/", &["-D", "-", "-o", "/dev/null"]);
@@ -432,7 +433,7 @@ fn shared_wheels_move_for_one_service(shop: &Deployment) {
     assert_eq!(sitekit(shop), "x-sitekit: 1.1");
     assert_eq!(shop.orders(), ["tea", "milk", "sugar", "salt"]);
 
-    // The book has a list of its own in the place of the package's: it goes before both values.
+    // The book's own list replaces the package's: it has priority over both values.
     let manifest = shop.project.path("opsbook.toml");
     let before = fs::read_to_string(&manifest).unwrap();
     let ours = "\n[overrides.templates]\n\"shop:constraints.txt.j2\" = \"templates/ours.txt.j2\"\n";
@@ -453,7 +454,7 @@ fn shared_wheels_move_for_one_service(shop: &Deployment) {
 }
 
 fn retired(shop: &Deployment) {
-    // The node goes after its services.
+    // The node is retired after its services.
     shop.run(&["base.retire", "shop1"], 4).has("no-services");
     let keep = ["web=shop1", "keep=build1"];
     shop.run(&[&["shop.retire"][..], &keep].concat(), 0);
@@ -481,7 +482,7 @@ fn a_firewall_keeps_out_what_it_should_and_never_the_operator() {
     let terse = "nft --terse list table inet base";
     let rules = shop.node.root(terse);
 
-    // Rules that somebody has changed by hand are seen, and put right.
+    // Manually changed rules are detected and corrected.
     shop.node
         .root("nft flush chain inet base input; nft 'add rule inet base input accept'");
     assert!(shop.answers(NOT_OPEN));
@@ -490,7 +491,7 @@ fn a_firewall_keeps_out_what_it_should_and_never_the_operator() {
     shop.test(&["base::rules", "base::recent"], 0);
     assert_eq!(shop.node.root(terse), rules);
 
-    // Rules that lock the operator out are noticed, never kept, and gone before long.
+    // Rules that lock the operator out are noticed, never kept, and removed soon.
     let page = "examples/base/manual/firewall.md";
     let text = fs::read_to_string(shop.project.path(page)).unwrap();
     assert!(text.contains("after two minutes") && text.contains("--on-active=2min"));
@@ -502,7 +503,7 @@ fn a_firewall_keeps_out_what_it_should_and_never_the_operator() {
     assert!(!shop.answers(22));
     let timer = "systemctl is-active base-firewall-undo.timer";
     assert_eq!(shop.node.root(timer), "active");
-    // The timer is as exact as the page says: not one to two minutes late.
+    // The timer is as precise as the page says: not one to two minutes late.
     let locked_out = Instant::now();
     until("the rules are undone", || shop.answers(22));
     assert!(locked_out.elapsed() < Duration::from_secs(45));
@@ -510,7 +511,7 @@ fn a_firewall_keeps_out_what_it_should_and_never_the_operator() {
     assert_eq!(shop.node.root(terse), rules);
 }
 
-/// Whoever begins too many connections is kept out, and root sees who that is.
+/// An address with too many connections is blocked, and root can see which.
 #[test]
 fn who_comes_too_often_is_kept_out() {
     let Some(shop) = or_skip("T3", Deployment::start()) else {
@@ -519,7 +520,7 @@ fn who_comes_too_often_is_kept_out() {
     let shop = shop.without_build_tools();
     shop.reached_by("    base_tries: 10\n");
     shop.run(&["base.firewall", "shop1"], 0);
-    // Root sees who came.
+    // Root sees the address.
     assert!(shop.answers(22));
     let recent = "nft list set inet base recent";
     let network = shop.node.address();
@@ -532,7 +533,7 @@ fn who_comes_too_often_is_kept_out() {
         "{let_in} connections were let in"
     );
     assert!(!shop.answers(22));
-    // Once it is forgotten, it may come again.
+    // Once it is removed from the list, it may connect again.
     shop.node.root("nft flush set inet base recent");
     assert!(shop.answers(22));
     shop.test(&["base::recent"], 0);

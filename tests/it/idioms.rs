@@ -1,6 +1,6 @@
-//! What lint says of single scripts: nothing where the real shell takes them, and an error
-//! where a mistake is certain. The tables stand in `tests/fixtures/shell/`; the real shells of
-//! this machine say of each row whether it is what it is said to be.
+//! Lint for single scripts: no problem if the real shell accepts them, an error if a mistake is
+//! certain. The tables are in `tests/fixtures/shell/`; the real shells of this machine verify each
+//! row.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::project::Project;
 
-/// A row of a table: `sh`, the word after it, and the script.
+/// A row of a table: `sh`, the next word, and the script.
 pub struct Row<'a> {
     pub shell: &'a str,
     pub word: &'a str,
@@ -31,7 +31,7 @@ fn rows(table: &str) -> Vec<Row<'_>> {
 
 /// The problems of each row, by number: `(severity, code)`.
 pub fn lint(rows: &[Row<'_>]) -> BTreeMap<usize, Vec<(String, String)>> {
-    // A page each: of many problems of a kind on one page, only the first are told.
+    // One page for each: of many problems of one code on a page, only the first are shown.
     let project = Project::new("# Scripts\n");
     let mut summary = String::new();
     for (index, row) in rows.iter().enumerate() {
@@ -61,7 +61,7 @@ pub fn lint(rows: &[Row<'_>]) -> BTreeMap<usize, Vec<(String, String)>> {
     found
 }
 
-/// Whether the real shell takes the script; `run` also runs it, in a folder of its own.
+/// Whether the real shell accepts the script; `run` also runs it, in a separate folder.
 pub fn taken(row: &Row<'_>, run: bool) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script");
@@ -77,7 +77,7 @@ pub fn taken(row: &Row<'_>, run: bool) -> bool {
     command.arg(&file);
     command.stdin(Stdio::null());
     let ended = command.output().unwrap();
-    // bash says some mistakes and ends with 0 all the same.
+    // bash reports some mistakes and still exits with 0.
     ended.status.success() && (run || ended.stderr.is_empty())
 }
 
@@ -122,7 +122,7 @@ fn f45_a_certain_mistake_is_an_error() {
     assert_eq!(wrong, "");
 }
 
-/// What lint is to say of each line of a table, which stands below `[code]`.
+/// The expected result for each line of a table, below `[code]`.
 fn expected(table: &str) -> Vec<(&str, &str)> {
     let mut code = "";
     let mut lines = Vec::new();
@@ -138,7 +138,7 @@ fn expected(table: &str) -> Vec<(&str, &str)> {
     lines
 }
 
-/// Ways in which a command may stand in a script; none of them gives it anything to read.
+/// Positions of a command in a script; none of them gives it input.
 const STANDS: [&str; 12] = [
     "@",
     "@ || exit 1",

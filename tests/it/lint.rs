@@ -1,12 +1,12 @@
-//! `opsbook lint` over pages, nodes and templates together: what is found only where all of
-//! them are looked at.
+//! `opsbook lint` with pages, nodes and templates together: problems that only their combination
+//! shows.
 
 use crate::project::Project;
 
 const NODES: &str =
     "  web1: {transport: local, colour: blue, tls: {names: [a]}}\n  web2: {transport: local}\n";
 
-/// Places and messages of what lint finds, one a line.
+/// Places and messages of the problems, one per line.
 fn found(project: &Project) -> String {
     let said = project.opsbook(&["lint", "--format", "json"]).said();
     let all: serde_json::Value = serde_json::from_str(&said.out).unwrap();
@@ -135,7 +135,7 @@ fn a_suite_that_cannot_run_says_all_that_is_wrong() {
         .has("`user` names no resource");
 }
 
-/// Places with columns, so that each points at what is wrong.
+/// Places with columns, so that each points at the error.
 fn placed(project: &Project) -> String {
     let said = project.opsbook(&["lint", "--format", "json"]).said();
     let all: serde_json::Value = serde_json::from_str(&said.out).unwrap();
@@ -242,7 +242,7 @@ fn what_lint_says_of_a_template_is_what_a_run_says() {
     project
         .opsbook(&["run", "p", "here", "--stop-after", "1"])
         .ends(0);
-    // A secret has a flat name, and is nowhere else: a reference to it is no text for a file.
+    // A secret has only a flat name: a reference to a map with it is not a text for a file.
     project.write("templates/mixed.conf", "{{ tls.key }}\n");
     let message = "`tls.key` is not defined";
     assert!(found(&project).contains(message), "{}", found(&project));

@@ -1,5 +1,5 @@
-//! Runs over several machines on local nodes: rehearsed as tests, files that go from machine to
-//! machine, a machine that is left out.
+//! Runs over several nodes, all local: rehearsals, files copied between nodes, a node that is left
+//! out.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use indoc::indoc;
 
 use crate::project::Project;
 
-/// The primary is where `primary` is.
+/// The primary is the node with a file `primary`.
 const SWITCH: &str = indoc! {r#"
     # Switch
 

@@ -1,6 +1,5 @@
-//! Properties of the parser of manuals, over made-up pages: a block's bytes are the author's,
-//! each knows its place, and no page is broken enough to break the parser. The same numbers
-//! always make the same pages.
+//! Properties of the manual's parser on generated pages: a block's bytes are the author's, each
+//! knows its place, and no page breaks the parser. The generator is deterministic.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -109,7 +108,7 @@ fn a_blocks_bytes_are_the_authors() {
     }
 }
 
-/// Each character of each block, script and expectation stands where its place says.
+/// Each character of each block, script and expectation is at its stated place.
 fn places(manual: &Manual) {
     for page in &manual.pages {
         exact(&page.text);
@@ -134,7 +133,7 @@ fn exact(passage: &Passage) {
     for (at, c) in passage.text.char_indices() {
         let span = passage.span(at..at + c.len_utf8());
         let there = span.source.text[span.start as usize..].chars().next();
-        // The parser makes tabs of containers into spaces, and line ends into `\n`.
+        // The parser turns tabs in containers into spaces, and line ends into `\n`.
         let same = there == Some(c)
             || c == ' ' && there == Some('\t')
             || c == '\n' && matches!(there, Some('\r') | None);
@@ -302,6 +301,6 @@ fn deep_and_long_pages_are_read_in_time() {
         let (manual, problems) = parsed(&format!("{before}{}{after}", piece.repeat(10_000)));
         let _ = (lint(&manual), problems.len());
     }
-    // What grows with the square of its input takes hours.
+    // Quadratic work would take hours.
     assert!(started.elapsed() < std::time::Duration::from_mins(4));
 }

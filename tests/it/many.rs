@@ -1,5 +1,5 @@
-//! F26: many nodes, some of them dead. Every dead one is named with its one cause, the others
-//! are as they would be without it, and memory, files and processes are bounded.
+//! F26: many nodes, some of them dead. Every dead one is named with its one cause, the others are
+//! unaffected, and memory, files and processes are limited.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const PAGE: &str = indoc! {"
 /// A manual with one check of two parts, for all nodes of a crowd.
 pub struct Project(tempfile::TempDir);
 
-/// The most of everything that was seen while it ran.
+/// The largest values observed while it ran.
 #[derive(Debug, Default)]
 struct Most {
     kibibytes: u64,
@@ -54,7 +54,7 @@ impl Project {
         self.0.path().join(path)
     }
 
-    /// `opsbook test` behind a shell that does something first.
+    /// `opsbook test` in a shell that first runs `first`.
     pub fn test(&self, first: &str, args: &[&str]) -> Child {
         Command::new("sh")
             .args(["-c", &format!("{first}exec \"$0\" \"$@\"")])
@@ -71,7 +71,7 @@ impl Project {
             .unwrap()
     }
 
-    /// To its end, and the most of everything on the way.
+    /// Waits for its end, and observes the largest values.
     fn watched(&self, mut child: Child) -> (Output, Most) {
         let mut most = Most::default();
         let status = loop {
@@ -97,7 +97,7 @@ impl Most {
         let process = PathBuf::from(format!("/proc/{pid}"));
         let status = fs::read_to_string(process.join("status")).unwrap_or_default();
         if !status.starts_with("Name:\topsbook\n") {
-            // Not yet: it still has the files of whoever starts it.
+            // Not yet: it still has the files of its parent.
             return;
         }
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -129,7 +129,7 @@ fn children(process: &Path) -> Vec<char> {
     pids.iter().filter_map(state).collect()
 }
 
-/// What `opsbook test` must say of it.
+/// The message that `opsbook test` must print about it.
 fn cause(dead: Dead) -> &'static str {
     match dead {
         Dead::Refuses => "cannot be reached: connection refused",
@@ -165,10 +165,10 @@ fn f26_of_100_nodes_each_dead_one_is_named_with_its_cause_and_the_others_are_una
         assert!(line.contains(cause(dead)), "{name}, {dead:?}: {line}");
     }
     assert_eq!(lines.next(), Some(""));
-    // Ten times what it takes in peace.
+    // Ten times the normal duration.
     assert!(took < Duration::from_mins(3), "{took:?}");
     assert!(most.kibibytes < 100 << 10, "{most:?}");
-    // One `ssh` for each of 50 nodes at a time, and none that nobody waits for.
+    // One `ssh` for each of 50 nodes at a time, and no zombies.
     assert!(most.children <= 55 && most.zombies <= 10, "{most:?}");
     assert!(most.files < 50 * 8, "{most:?}");
     let left = fs::read_dir(project.path("run/opsbook")).unwrap().count();

@@ -1,5 +1,5 @@
-//! The chapter of what was measured: made from the rows and from what measurements recorded,
-//! so that no number in it is typed by hand. `OPSBOOK_BLESS=1` writes it anew.
+//! The chapter of measurements, generated from the rows and the recorded results, so that no number
+//! in it is typed. `OPSBOOK_BLESS=1` rewrites it.
 
 #[path = "../../benches/bench/measured.rs"]
 mod rows;

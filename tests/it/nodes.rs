@@ -1,5 +1,5 @@
-//! `opsbook show` and `opsbook nodes` as they are typed: exact streams, exit status, and no
-//! secret anywhere; broken and hostile files under a limit of memory.
+//! `opsbook show` and `opsbook nodes`: exact streams, exit status, and no secret anywhere; broken
+//! and hostile files with a memory limit.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 const CANARY: &str = "canary-5a1e-do-not-print";
 
-/// Kilobytes of address space that no file of nodes may exhaust.
+/// Kilobytes of address space that no nodes file may exceed.
 const MEMORY: u32 = 600_000;
 
 struct Output {
@@ -16,7 +16,7 @@ struct Output {
     err: String,
 }
 
-/// Runs opsbook on a project with an empty environment but for one secret.
+/// Runs opsbook on a project with an empty environment except for one secret.
 fn opsbook(root: &Path, args: &[&str]) -> Output {
     let limited = format!("ulimit -v {MEMORY}; exec \"$@\"");
     let output = Command::new("sh")

@@ -1,4 +1,4 @@
-//! A manual that lies elsewhere, or is packaged: run from folders that nobody may write to.
+//! A manual in another place, or packaged: run from read-only folders.
 
 mod codes;
 mod fetched;
@@ -18,7 +18,7 @@ use crate::tier;
 
 const PAGE: &str = "# P\n\n```yaml procedure\nid: p\n```\n\n```sh step on=local\npwd > \"$bundle/at\"; echo here\n```\n\n```sh step\necho one >> ~/done\n```\n\n```sh step\ntest -e ~/repaired\n```\n\n# C\n\n```yaml checks\nid: c\n```\n\n```sh check id=done\ntest -e ~/done\n```\n";
 
-/// Runs `opsbook` where the project's folder is mounted so that not even root can write to it.
+/// Runs `opsbook` with the project's folder mounted read-only, even for root.
 const READ_ONLY: &str =
     "mount --bind \"$at\" \"$at\"; mount -o remount,bind,ro \"$at\"; exec \"$0\" \"$@\"";
 
@@ -56,7 +56,7 @@ fn a_manual_that_nobody_may_write_to_runs_tests_resumes_and_records() {
     assert_eq!(record.status(), Some(Status::Ok));
     here(&["test", "--record"]).ends(0);
     assert_eq!(results::runs(&kept).len(), 1);
-    // The first step was not run again, and nothing was written into the manual.
+    // The first step did not run again, and nothing was written into the manual.
     assert_eq!(fs::read_to_string(home.join("done")).unwrap(), "one\n");
     assert!(!project.path(".opsbook").exists());
 }
@@ -72,7 +72,7 @@ fn the_settings_say_where_the_journal_is() {
     let state = State::of(&project.root(), Some(&project.home(".local/state/ops")));
     assert_eq!(journal::runs(&state).len(), 1);
     assert_eq!(project.runs(), 0);
-    // The variable goes before the setting.
+    // The variable has priority over the setting.
     let other = project.path("other");
     let history = project.opsbook(&["history"]);
     history.env("OPSBOOK_STATE", "other").ends(0);
@@ -153,7 +153,8 @@ fn a_package_is_packed_checked_signed_and_run_from_its_archive() {
         .ends(0)
         .has("\"specVersion\": \"1.6\"");
 
-    // A run from the archive halts; the sheet names it; it goes on with the archive alone.
+    // A run from the archive halts; the sheet names the archive; the run continues with only the
+    // archive.
     let book = ["--book", "shop-1.4.2.opsbook"];
     let run = [&book[..], &["run", "shop.release", "here", "--yes"]].concat();
     let halted = project.opsbook(&run).ends(1);
@@ -178,7 +179,7 @@ fn a_package_is_packed_checked_signed_and_run_from_its_archive() {
     );
     assert_eq!(project.runs(), 0);
 
-    // Another archive of the same name does not go on with it.
+    // Another archive with the same name cannot continue it.
     project.page(&RELEASE.replace("echo one", "echo two"));
     project.write("opsbook.toml", &SHOP.replace("1.4.2", "1.4.3"));
     commit(&project);
@@ -201,7 +202,7 @@ fn a_package_is_packed_checked_signed_and_run_from_its_archive() {
     let differs = project.opsbook(&["pack", "--check", "shop-1.4.2.opsbook", "--git", "HEAD"]);
     differs.ends(2).has("`manual/page.md` differs");
 
-    // What is kept is compared each time.
+    // The cached files are compared each time.
     let cache = project.home(".cache/opsbook/books");
     let kept = fs::read_dir(&cache)
         .unwrap()
@@ -322,7 +323,7 @@ fn what_must_not_be_in_an_archive_is_refused() {
     git(&project, &["tag", "v1.4.2", "HEAD~1"]);
     refused("error: tag `v1.4.2` is at ");
     git(&project, &["tag", "-d", "v1.4.2"]);
-    // What git does not know is in it where it is named, and said to be so.
+    // An untracked file is included if it is named, and is marked.
     let include = format!("{SHOP}include = [\"dist/*.whl\"]\nchangelog = \"CHANGES.md\"\n");
     project.write("opsbook.toml", &include);
     project.write("dist/shop.whl", "wheel");

@@ -1,5 +1,5 @@
-//! A manual in a folder of its own, and the built `opsbook` run on it with a cleared
-//! environment. What a test does not state is asserted: nothing on either stream, status 0.
+//! A manual in its own folder, and the built `opsbook` run on it with a cleared environment. A test
+//! must state all output: unstated streams must be empty, and an unstated status must be 0.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ pub struct Project {
     dir: tempfile::TempDir,
 }
 
-/// One call of `opsbook`, and what is expected of it.
+/// A call of `opsbook`, and its expected result.
 pub struct Call<'a> {
     project: &'a Project,
     command: Command,
@@ -32,17 +32,17 @@ pub struct Call<'a> {
     err: String,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Debug)]
 pub struct Said {
     pub status: i32,
     pub out: String,
     pub err: String,
-    /// The most memory that was seen in use, in KiB.
+    /// The largest observed memory use, in KiB.
     pub memory: u64,
 }
 
-/// A call under way; killed when dropped.
+/// A running call; killed when dropped.
 pub struct Running<'a> {
     project: &'a Project,
     child: Child,
@@ -50,7 +50,7 @@ pub struct Running<'a> {
 }
 
 impl Project {
-    /// A page on the local node `here`.
+    /// A project with a page for the local node `here`.
     pub fn new(page: &str) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("opsbook-project-")
@@ -65,7 +65,7 @@ impl Project {
         project
     }
 
-    /// This project's own manual, with its nodes in the first file of a folder.
+    /// This project's own manual, with test nodes in the first file of a folder.
     pub fn of_our_own() -> Self {
         let project = Self::new("# Page\n");
         let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -89,12 +89,12 @@ impl Project {
         self.write("manual/page.md", text);
     }
 
-    /// What stands below `nodes:`.
+    /// Sets the text below `nodes:`.
     pub fn nodes(&self, text: &str) {
         self.write("nodes.yaml", &format!("opsbook: 1\nnodes:\n{text}"));
     }
 
-    /// One node, reached by ssh, with more lines about it.
+    /// Sets one node, reached by ssh, with further lines.
     pub fn node(&self, name: &str, ssh: &Ssh, more: &str) {
         self.nodes(&node(name, ssh, more));
     }
@@ -109,7 +109,7 @@ impl Project {
         self.dir.path().canonicalize().unwrap()
     }
 
-    /// Where its journals are, where nothing else is said.
+    /// The default state folder.
     pub fn state(&self) -> State {
         State::beside(&self.root())
     }
@@ -123,7 +123,7 @@ impl Project {
         self.path("home").join(path)
     }
 
-    /// What a file of the home directory holds; nothing where there is none.
+    /// The contents of a file in the home directory; empty if it does not exist.
     pub fn text(&self, path: &str) -> String {
         fs::read_to_string(self.home(path)).unwrap_or_default()
     }
@@ -132,7 +132,7 @@ impl Project {
         self.call(Command::new(env!("CARGO_BIN_EXE_opsbook")), arguments)
     }
 
-    /// The same, by way of another command that ends with the one it is given.
+    /// The same through another command, which runs its last arguments.
     pub fn through(&self, wrapper: &[&str], arguments: &[&str]) -> Call<'_> {
         let mut command = Command::new(wrapper[0]);
         command
@@ -158,7 +158,7 @@ impl Project {
         }
     }
 
-    /// The newest run's journal. Names do not tell two runs of one second apart; events do.
+    /// The latest run's journal. Run names have a resolution of one second; events order them.
     pub fn record(&self) -> Record {
         let state = self.state();
         let runs = journal::runs(&state);
@@ -175,7 +175,7 @@ impl Project {
         self.record().events
     }
 
-    /// How the newest run's step ended last.
+    /// How a step of the latest run ended last.
     pub fn ended(&self, step: usize) -> StepEnded {
         let events = self.events().into_iter().rev();
         let mut ends = events.filter_map(|event| match event.what {
@@ -189,7 +189,7 @@ impl Project {
         self.record().status()
     }
 
-    /// Everything that was written into the journals, as text.
+    /// The text of all journals.
     pub fn journal_text(&self) -> String {
         let folder = self.state().runs();
         let files = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -205,7 +205,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(done.unwrap().success(), "{}", from.display());
 }
 
-/// A line of `nodes.yaml` for a node that is reached by ssh.
+/// A line of `nodes.yaml` for a node reached by ssh.
 pub fn node(name: &str, ssh: &Ssh, more: &str) -> String {
     let json = |text: &str| serde_json::to_string(text).unwrap();
     let options: Vec<_> = ssh.options.iter().map(|option| json(option)).collect();
@@ -237,13 +237,13 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// All of standard output: `[..]` for anything within a line, `...` for any lines.
+    /// Sets the expected standard output: `[..]` matches anything within a line, `...` any lines.
     pub fn out(mut self, text: &str) -> Self {
         text.clone_into(&mut self.out);
         self
     }
 
-    /// All of standard error, in the same way.
+    /// Sets the expected standard error in the same way.
     pub fn err(mut self, text: &str) -> Self {
         text.clone_into(&mut self.err);
         self
@@ -260,7 +260,7 @@ impl<'a> Call<'a> {
         said
     }
 
-    /// Runs it, and compares its status alone.
+    /// Runs it, and compares only its status.
     #[track_caller]
     pub fn ends(self, status: i32) -> Said {
         let said = self.said();
@@ -318,7 +318,7 @@ impl Running<'_> {
         sshd::kill(self.child.id(), signal);
     }
 
-    /// Waits until the newest journal has such an event.
+    /// Waits until the latest journal has such an event.
     #[track_caller]
     pub fn until(&mut self, what: &str, holds: impl Fn(&Event) -> bool) {
         let begin = Instant::now();
@@ -436,7 +436,7 @@ fn assert_like(what: &str, expected: &str, found: &str) {
     );
 }
 
-/// Processes of this machine whose command line holds a marker.
+/// Processes of this machine whose command line contains a marker.
 pub fn running(marker: &str) -> Vec<u32> {
     let own = std::process::id();
     sshd::processes()
@@ -448,7 +448,7 @@ pub fn running(marker: &str) -> Vec<u32> {
         .collect()
 }
 
-/// A number for `sleep` that no other process has.
+/// A number for `sleep` that no other process uses.
 pub fn marker() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);

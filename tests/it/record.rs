@@ -1,5 +1,5 @@
-//! What real runs said, kept in `tests/recorded/` for the manual to show: the tests of the fault
-//! table, and the random loop. Written by `just record` and `just soak`, never by hand.
+//! Results of real runs, stored in `tests/recorded/` for the manual: the tests of the fault table,
+//! and the random loop. Written by `just record` and `just soak`, never edited.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,12 +9,12 @@ use std::process::Command;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// When and on what something ran.
+/// When and where something ran.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// The day, UTC.
     pub date: String,
-    /// The commit that was tried.
+    /// The tested commit.
     pub revision: String,
     /// Kernel and cores.
     pub machine: String,
@@ -39,7 +39,7 @@ pub struct Loop {
     pub rounds: usize,
     pub controllers: usize,
     pub faults: usize,
-    /// Steps of which the run said that it does not know how they ended.
+    /// Steps whose run said that it does not know their result.
     pub unknown: usize,
     /// The seeds of rounds that broke the promise.
     pub broken: Vec<u64>,
@@ -69,7 +69,7 @@ fn said(command: &[&str]) -> String {
 }
 
 impl Suite {
-    /// From the report that nextest writes.
+    /// From nextest's report.
     pub fn from_junit(xml: &str, origin: Origin) -> Suite {
         let report = quick_junit::Report::deserialize_from_str(xml).unwrap();
         let mut passed = BTreeMap::new();
@@ -90,7 +90,7 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/recorded/{name}.yaml"))
 }
 
-/// Nothing where nothing was recorded.
+/// `None` if nothing was recorded.
 pub fn read<T: DeserializeOwned>(name: &str) -> Option<T> {
     let text = fs::read_to_string(path(name)).ok()?;
     Some(serde_yaml::from_str(&text).unwrap())

@@ -1,5 +1,5 @@
-//! Procedures over several machines, from the page to the plan: what is wrong with them is told
-//! with its place and one hint, and nothing else in consequence.
+//! Procedures with roles, from the page to the plan: each error is reported with its place and one
+//! hint, and without follow-up errors.
 
 use indoc::indoc;
 use regex::Regex;
@@ -55,11 +55,11 @@ true
 enum Contract {
     /// That of `HEAD`.
     Roles,
-    /// What stands after its `id`.
+    /// The text after its `id`.
     Own(&'static str),
 }
 
-/// The contract; what is written in another way; the blocks after the contract; what is said.
+/// The contract; other replaced text; the blocks after the contract; the problems.
 type Row = (
     Contract,
     &'static [(&'static str, &'static str)],
@@ -233,7 +233,7 @@ web:
 echo "$version $lsn"
 ```"#;
 
-/// The words after the procedure, and what is said of them.
+/// The words after the procedure, and the expected problems.
 const WORDS: &[(&str, &str)] = &[
     (
         "",

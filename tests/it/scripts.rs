@@ -1,5 +1,5 @@
-//! Real scripts, those of this Debian: what lint calls an error in them, though the real shell
-//! takes them and they do their work every day, is a false alarm, and is counted.
+//! Real scripts from this Debian: a lint error in a script that the real shell accepts and that
+//! works every day is a false alarm, and is counted.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -70,7 +70,7 @@ fn script(path: &Path) -> Option<(&'static str, String)> {
     Some((shell, text))
 }
 
-/// Alarms that are right: these scripts talk with a person, or use a name that nobody sets.
+/// Correct alarms: these scripts talk with a person, or use a name that nobody sets.
 const RIGHT: [(&str, &str); 16] = [
     ("bashbug", "needs-a-person"),
     ("ocs", "needs-a-person"),
@@ -109,7 +109,7 @@ fn f45_real_scripts_raise_no_false_alarm() {
         );
     }
     let mut scripts = scripts();
-    // What the real shell refuses is no false alarm.
+    // A script that the real shell refuses is not a false alarm.
     scripts.retain(|script| taken(&row(script), false));
     let rows: Vec<Row<'_>> = scripts.iter().map(row).collect();
     let found = lint(&rows);
@@ -129,7 +129,7 @@ fn f45_real_scripts_raise_no_false_alarm() {
     let count = scripts.len();
     eprintln!("{count} scripts: {false_alarms} false alarms, {right} that are right\n{said}");
     assert!(count >= 400, "{count} scripts");
-    // Of 500, one.
+    // One in 500.
     assert!(
         false_alarms * 500 <= count,
         "{false_alarms} false alarms in {count} scripts:\n{said}"

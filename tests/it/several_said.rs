@@ -1,10 +1,10 @@
-//! What people read of a run over several machines: its lines, its sheet, how it is given up.
+//! Output of a run over several nodes for people: its lines, its sheet, its release.
 
 use std::fs;
 
 use crate::project::Project;
 
-/// Two balancers, three servers and one that signs. What is on a machine is in its own folder.
+/// Two balancers, three servers and one that signs. Each node's files are in its own folder.
 const PAGE: &str = r#"# Upgrade
 
 ```yaml procedure
@@ -95,7 +95,7 @@ fn run(project: &Project, status: i32) -> String {
     project.opsbook(&words).ends(status).out
 }
 
-/// Halted at the install of web2.
+/// Halted at the installation of web2.
 fn halted() -> (Project, String, String) {
     let project = shop();
     fs::write(project.on("web2/broken"), "").unwrap();
@@ -115,7 +115,7 @@ fn in_order(text: &str, lines: &[&str]) {
     }
 }
 
-/// Does the run hold anything on any machine?
+/// Whether no node is locked by the run.
 fn is_free(project: &Project) -> bool {
     NODES.iter().all(|(node, _)| {
         let turns = fs::read_dir(project.on(&format!("{node}/bundle.turns")));
@@ -148,7 +148,7 @@ fn each_line_says_where_and_for_whom() {
             "\n6 OK\n",
         ],
     );
-    // How a turn ended on its machines is no line of its own.
+    // The end of a turn on each node is not a separate line.
     assert_eq!(out.matches("\nlb1 (lb): OK\n").count(), 1, "{out}");
     assert!(!out.contains("for web1: OK"), "{out}");
     let log = project.opsbook(&["log"]).ends(0).out;
@@ -187,7 +187,7 @@ fn a_halted_turn_is_one_sheet() {
     );
     let sheet = project.opsbook(&["handoff", &run]).ends(0).out;
     assert!(out.ends_with(&sheet), "{sheet}");
-    // Values of that machine, what another has captured, and the bundle of that turn.
+    // Values of that node, captured values of another, and the bundle of that turn.
     let lb1 = project.on("lb1");
     let lb1 = lb1.canonicalize().unwrap();
     in_order(
@@ -210,7 +210,7 @@ fn a_halted_turn_is_one_sheet() {
     assert!(!one.contains("on lb1 (lb) for web2, run"), "{one}");
 }
 
-/// The part of a sheet that is pasted on one machine.
+/// The part of a sheet for one node.
 fn part(sheet: &str, place: &str) -> String {
     let head = format!("# --- hand-off: shop.upgrade on {place}, run ");
     let from = sheet.find(&head).expect(place);
@@ -245,11 +245,11 @@ fn what_is_pasted_on_a_machine_is_told_and_the_run_goes_on() {
     assert!(out.contains("step 3 install: OK"), "{out}{said:?}");
     let version = fs::read_to_string(project.on("web2/version")).unwrap();
     assert_eq!(version, "mark-of-ca1\n");
-    // Nobody is there to say that what comes before it is done: nothing is done.
+    // Nobody can confirm that earlier work is done: nothing is done.
     let said = pasted(&project, &part(&sheet, "lb1 (lb) for web2"));
     assert!(!said.status.success(), "{said:?}");
     assert!(project.on("lb1/drained.web2").exists());
-    // Told in the order of the page only.
+    // Steps can only be reported in the order of the page.
     let early = project
         .opsbook(&["resume", &run, "--done", "web2/lb1:undrain", "--yes"])
         .ends(2);

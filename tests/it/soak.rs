@@ -2,8 +2,8 @@
 //! bundle and the node agree, or the run says that it does not know.
 //!
 //! A few rounds by default; `OPSBOOK_SOAK_MINUTES` makes it a loop (`just soak`), and
-//! `OPSBOOK_SOAK_SEED` repeats one round. What breaks the promise is kept whole below the
-//! build directory.
+//! `OPSBOOK_SOAK_SEED` repeats one round. A failing round is kept completely below the build
+//! directory.
 
 mod fault;
 mod neighbour;
@@ -17,7 +17,7 @@ use crate::record;
 use crate::sshd::{Sshd, or_skip};
 use round::{Place, Round};
 
-/// A source of chance that gives the same again for the same seed.
+/// A deterministic random generator.
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
 
@@ -26,7 +26,7 @@ impl Chance {
         Chance(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37_79b9_7f4a_7c15)
     }
 
-    /// Below `end`.
+    /// A number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -61,13 +61,13 @@ fn random_faults_over_ssh() {
     soak("ssh", 8, Place::There(&node));
 }
 
-/// Rounds from the seed on, until their number or the time is up.
+/// Plays rounds from the seed on, until their number or the time is reached.
 fn soak(name: &str, rounds: u64, place: Place<'_>) {
     let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
     let until = number("OPSBOOK_SOAK_MINUTES")
         .map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let seed = number("OPSBOOK_SOAK_SEED");
-    // A loop goes where no loop went before; a test goes the same way every time.
+    // A loop uses new seeds; a test always the same ones.
     let first = seed.unwrap_or(if until.is_some() { fresh() } else { 1 });
     let begun = Instant::now();
     let mut broken = Vec::new();

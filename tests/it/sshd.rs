@@ -1,6 +1,6 @@
-//! Private nodes on this machine: an `sshd` each, on an address of 127.66.0.0/16 of its own,
-//! run by the current user with throw-away keys, gone when dropped. Needs openssh's server
-//! and client; where they are missing a test is skipped by name, and fails in CI as root.
+//! Private nodes on this machine: one `sshd` each, with its own address in 127.66.0.0/16, run by
+//! the current user with temporary keys, removed when dropped. Needs openssh's server and client;
+//! without them a test is skipped by name, and fails in CI as root.
 
 use std::fs;
 use std::io::Write as _;
@@ -26,17 +26,17 @@ pub struct Sshd {
     server: Child,
 }
 
-/// What is special about a node.
+/// Special properties of a node.
 #[derive(Clone, Debug, Default)]
 pub struct Special {
     /// Lines for its `sshd_config`.
     pub config: String,
-    /// A script that every login runs first, in place of login files.
+    /// A script that every login runs first, instead of login files.
     pub login: String,
     /// The program that is `sh` on the node.
     pub shell: Option<PathBuf>,
-    /// A script that root runs first, in a mount namespace of the node's own in which `/etc`
-    /// can be changed.
+    /// A script that root runs first, in the node's own mount namespace, where `/etc` can be
+    /// changed.
     pub etc: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl Sshd {
         self.dir.path().join("home")
     }
 
-    /// How to get there, strictly: the host key is known.
+    /// How to reach it, with a known host key.
     pub fn ssh(&self) -> Ssh {
         Ssh {
             host: self.address.clone(),
@@ -129,7 +129,7 @@ impl Drop for Sshd {
     }
 }
 
-/// Runs a test, or says why it cannot be run.
+/// Runs a test, or reports why it cannot run.
 pub fn or_skip<T>(name: &str, result: Result<T, Skip>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
@@ -137,14 +137,15 @@ pub fn or_skip<T>(name: &str, result: Result<T, Skip>) -> Option<T> {
             let root = rustix_uid() == 0;
             let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
             assert!(!(root && ci), "{name} cannot run: {reason}");
-            // Past the capture of test output: it must not look as if it had run.
+            // Bypass the capture of test output: a skipped test must not look like a successful
+            // one.
             let _ = writeln!(std::io::stderr(), "skipped {name}: {reason}");
             None
         }
     }
 }
 
-/// Nothing of this user's own ssh configuration.
+/// Options without this user's own ssh configuration.
 pub fn options() -> OpenOptions {
     OpenOptions {
         ssh_config: Some(PathBuf::from("none")),
@@ -226,7 +227,7 @@ fn sshd() -> Result<PathBuf, Skip> {
     Ok(found)
 }
 
-/// An address and a port that no other test process and no other node of this one has.
+/// An address and a port that no other test uses.
 fn address() -> (String, u16) {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -273,7 +274,7 @@ fn write_node(dir: &Path, address: &str, port: u16, special: &Special) {
          AuthorizedKeysFile {authorized}\nPasswordAuthentication no\n\
          KbdInteractiveAuthentication no\nForceCommand {login}\nSetEnv HOME={home}\n{}\n",
         special.config,
-        // The login shell itself must not read the start files of whoever runs the tests.
+        // The login shell must not read the start files of the user who runs the tests.
         home = home.display(),
         keys = keys.display(),
         login = login.display(),
@@ -284,7 +285,7 @@ fn write_node(dir: &Path, address: &str, port: u16, special: &Special) {
     fs::write(dir.join("known_hosts"), format!("[{address}]:{port} {key}")).unwrap();
 }
 
-/// Throw-away keys below the build directory: `host`, `login`, `stranger`.
+/// Temporary keys below the build directory: `host`, `login`, `stranger`.
 pub fn keys() -> &'static Path {
     static KEYS: OnceLock<PathBuf> = OnceLock::new();
     KEYS.get_or_init(|| {
@@ -292,7 +293,7 @@ pub fn keys() -> &'static Path {
         if !place.exists() {
             let aside = place.with_extension(std::process::id().to_string());
             make_keys(&aside);
-            // Another test process may be quicker; its keys are as good.
+            // Another test process may be faster; its keys are equally good.
             if fs::rename(&aside, &place).is_err() {
                 let _ = fs::remove_dir_all(&aside);
             }

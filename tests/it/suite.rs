@@ -1,4 +1,4 @@
-//! `opsbook test`: what libtest's users expect of it, and what nodes do to it.
+//! `opsbook test`: what users of libtest expect, and how it handles nodes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,7 @@ impl Manual {
         Manual(Project::new(page))
     }
 
-    /// Everything below the first line of `nodes.yaml`.
+    /// Sets everything below the first line of `nodes.yaml`.
     fn nodes(self, nodes: &str) -> Manual {
         self.write("nodes.yaml", &format!("opsbook: 1\n{nodes}"));
         self
@@ -77,7 +77,7 @@ impl Manual {
     }
 }
 
-/// Without what differs each time.
+/// The text without parts that differ each time.
 fn steady(text: &str) -> String {
     let time = regex::Regex::new(r"finished in [0-9.]+s").unwrap();
     let seconds = regex::Regex::new(r#""exec_time": [0-9.e-]+"#).unwrap();
@@ -120,7 +120,7 @@ fn self_test_each_check_ends_as_its_group_says() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     for line in lines.filter(|line| line["type"] == "test") {
         let group = line["group"].as_str().unwrap();
-        // Those on a node that does not answer.
+        // Tests on a node that does not answer.
         let must = if group == "gone" { "error" } else { group };
         assert_eq!(line["outcome"], must, "{line}");
         match must {
@@ -236,7 +236,7 @@ fn terse_json_and_list_are_what_libtest_prints() {
     );
 }
 
-/// What failed is told apart from what could not look: by the status, too, and first.
+/// Failures and tests that could not be evaluated are distinguished, also by the exit status.
 #[test]
 fn what_could_not_look_is_no_failure() {
     let page = indoc! {"
@@ -334,7 +334,7 @@ fn filters_skips_and_parts() {
         manual.names(&["--partition", "count:1/2"]),
         [all[0].clone(), all[2].clone()]
     );
-    // Others' machines must come to the same parts.
+    // Other machines must get the same partitions.
     assert_eq!(
         manual.names(&["--partition", "hash:2/2"]),
         manual.names(&["--partition", "hash:2/2", "here::"])
@@ -372,7 +372,7 @@ fn nothing_selected_is_no_pass() {
     assert!(ran.err.contains("3 tests do not match"), "{}", ran.err);
     let none = Manual::new("# Page\n");
     assert_eq!(none.test(&[]).status, Some(2));
-    // A part of few tests may well be empty.
+    // A partition of few tests may be empty.
     assert_eq!(
         manual.test(&["good", "--partition", "count:2/2"]).status,
         Some(0)
@@ -418,7 +418,7 @@ fn what_a_mistake_concerns_is_not_asked_and_the_rest_is() {
 
 #[test]
 fn tests_run_side_by_side_and_are_told_in_the_order_of_the_book() {
-    // Each waits for the other: one after the other, they would never end well.
+    // Each waits for the other: sequentially, they would never succeed.
     let page = indoc! {r#"
         # Page
 
@@ -543,7 +543,7 @@ fn a_choice_of_nodes_says_which_groups_are_for_every_node() {
     for (arguments, said) in [
         (&["--nodes", "w"][..], note),
         (&["--nodes", "@web"], note),
-        // Nothing there that a choice of nodes was meant for.
+        // Nothing there concerns the choice of nodes.
         (&["--nodes", "x"], ""),
         (&["--nodes", "w", "w::web"], ""),
         (&[], ""),
@@ -557,8 +557,8 @@ fn a_choice_of_nodes_says_which_groups_are_for_every_node() {
     }
 }
 
-/// The events of a suite come while it runs: the second check waits for what a reader does when
-/// it is told of the first one.
+/// The events of a suite come while it runs: the second check waits for the reader's reaction to
+/// the first one.
 #[test]
 fn a_suite_tells_what_happens_when_it_happens() {
     let page = indoc! {r#"
@@ -587,7 +587,7 @@ fn a_suite_tells_what_happens_when_it_happens() {
     let told: Vec<String> = events.iter().map(in_a_word).collect();
     assert_eq!(told[0], "suite-started");
     assert_eq!(told[1..3], ["here node-tried", "here node-reached"]);
-    // They are asked side by side.
+    // They run in parallel.
     let mut started = told[3..5].to_vec();
     started.sort();
     assert_eq!(
@@ -828,7 +828,7 @@ fn retries_are_for_the_connection_and_not_for_checks() {
 
 #[test]
 fn a_connection_that_breaks_in_between_is_an_error_and_may_be_retried() {
-    // The first session ends under the check.
+    // The first session ends during the check.
     let page = indoc! {r#"
         # Page
 

@@ -1,5 +1,5 @@
-//! `opsbook run` as the child of a program that has allotted the run: adopted, answered, stopped,
-//! and gone with its parent.
+//! `opsbook run` as the child of a supervisor that has chosen the run's name: adopted, answered,
+//! stopped, and ended together with its parent.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,7 +20,7 @@ const PAGE: &str = include_str!("three_steps.md");
 
 const ALL: &str = "one\ntwo\nthree value-1\n";
 
-/// A run under way, with its standard input still open.
+/// A running child with its standard input open.
 struct Supervised {
     child: Child,
     input: ChildStdin,
@@ -76,7 +76,7 @@ fn events(project: &Project) -> Vec<opsbook::event::Event> {
     journal::read(&project.state(), RUN).map_or_else(|_| Vec::new(), |record| record.events)
 }
 
-/// The number of the question that stands, when it stands.
+/// Waits for a question, and returns its number.
 fn asked(project: &Project, question: &str) -> u64 {
     let mut found = None;
     until(question, || {
@@ -99,7 +99,7 @@ fn a_run_that_was_not_begun_is_begun_by_who_adopts_it() {
     assert_eq!(run(&project, "2", &["--adopt"]).status, 0);
     assert_eq!(project.text("ran"), ALL);
     assert!(events(&project).iter().all(|event| event.epoch == Some(2)));
-    // It is complete: nothing is done once more, with its journal or without.
+    // It is complete: nothing runs again, with its journal or without.
     let said = run(&project, "3", &["--adopt"]);
     assert_eq!(said.status, 0, "{said:?}");
     let said = run(&project, "3", &["--adopt", "--journal", "elsewhere"]);
@@ -113,7 +113,7 @@ fn a_run_that_was_not_begun_is_begun_by_who_adopts_it() {
     );
 }
 
-/// Wherever its first controller has died, and however much of its journal has arrived.
+/// Wherever its first controller died, and however much of its journal arrived.
 #[test]
 fn f40_a_run_is_adopted_with_any_part_of_its_journal_and_without_one() {
     let project = Project::new(PAGE);
@@ -281,7 +281,7 @@ fn a_run_ends_with_its_supervisor_and_its_step_does_not() {
         !fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
     });
     fs::write(project.home("go"), "").unwrap();
-    // Who is not its parent is no supervisor.
+    // Only its parent can be its supervisor.
     let said = run(&project, "2", &["--adopt", "--supervisor", "1"]);
     assert_eq!(said.status, 5, "{said:?}");
     assert_eq!(project.text("ran"), "one\ntwo\n");

@@ -1,5 +1,5 @@
-//! Which kinds of nodes this machine can give. A tier that cannot run is named with the
-//! reason; in CI as root it is a failure, because there everything can be had.
+//! The kinds of nodes that this machine can provide. A tier that cannot run is named with the
+//! reason; in CI as root it is a failure, because there everything is available.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub fn t1() -> Result<(), Skip> {
     has(&["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen"])
 }
 
-/// T2: nodes with a network, disk and processes of their own.
+/// T2: nodes with their own network, disk and processes.
 pub fn t2() -> Result<(), Skip> {
     t1()?;
     if !is_root() {
@@ -32,13 +32,12 @@ pub fn t3() -> Result<(), Skip> {
     has(&["/lib/systemd/systemd"])
 }
 
-/// A program that one test needs beyond its tier.
+/// A program that a test needs in addition to its tier.
 pub fn program(path: &str) -> Result<(), Skip> {
     has(&[path])
 }
 
-/// Goes past the capture of test output: a test that did not run must not look like one
-/// that did.
+/// Bypasses the capture of test output: a skipped test must not look like a successful one.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! Each tier, used for real through a session: what the other tests stand on.
+//! Uses each tier through a session: the basis of the other tests.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ async fn open(node: &Node) -> Session {
     Session::open(&node.transport(), &options()).await.unwrap()
 }
 
-/// Opens a session again and again until the node answers.
+/// Opens a session repeatedly until the node answers.
 async fn reopen(node: &Node) -> Session {
     let begin = Instant::now();
     loop {
@@ -42,7 +42,7 @@ async fn reopen(node: &Node) -> Session {
     }
 }
 
-/// Runs a tier's test and says aloud that it ran, or why it cannot.
+/// Runs a tier's test and reports that it ran, or why it cannot.
 fn report(name: &str, what: &str, began: Instant, result: Result<(), Skip>) {
     if or_skip(name, result).is_some() {
         tier::say(&format!(
@@ -120,7 +120,7 @@ async fn t2() -> Result<(), Skip> {
     assert_eq!(says(&session, "echo through").await, "through");
     node.lose(0);
 
-    // Power fails; the disk stays, and the boot id is another.
+    // After a power failure the disk is unchanged, and the boot id is new.
     let before = session.hello().boot_id.clone();
     node.power_off();
     node.power_on();

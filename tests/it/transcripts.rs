@@ -1,6 +1,6 @@
-//! Transcripts of the command line: `tests/cli/*.console`, which the manual shows, too. Each
-//! has its own copy of the manual in `tests/cli/project`. Its commands run one after the other,
-//! and the whole text must come out again. `OPSBOOK_BLESS=1` writes it anew.
+//! Transcripts of the command line: `tests/cli/*.console`, which the manual shows as well. Each has
+//! its own copy of the manual in `tests/cli/project`. Its commands run one after the other, and
+//! must give exactly this text. `OPSBOOK_BLESS=1` rewrites it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use snapbox::{Assert, Data, Redactions};
 
 use crate::project::Project;
 
-/// What differs from run to run and from machine to machine, and what stands there instead.
+/// Output that differs each time, and its replacements.
 const ELIDED: &[(&str, &str)] = &[
     ("[RUN]", r"\d{8}-\d{6}-[0-9a-f]{4}"),
     (
@@ -30,7 +30,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli")
 }
 
-/// Runs the commands of a transcript in a project of its own.
+/// Runs the commands of a transcript in its own project.
 fn play(name: &str) {
     let file = folder().join(format!("{name}.console"));
     let expected = fs::read_to_string(&file).unwrap();

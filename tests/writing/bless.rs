@@ -108,11 +108,11 @@ fn checks_are_asked_and_a_patch_is_printed_first() {
     );
     assert!(!page.contains("hunter22x"));
     lab.opsbook(&["lint"]).ended(0);
-    // What was written holds, and is not written again.
+    // The written expectation holds, and is not written again.
     lab.with(&secret, &["bless", "port", "--apart", "1ms"])
         .ended(0)
         .has("0 expectations to be written");
-    // The page is not clean now.
+    // The page now has uncommitted changes.
     lab.page(
         &page
             .replace("  two\n  ```\n```", "  xx\n  ```\n```")
@@ -142,7 +142,7 @@ fn steps_are_blessed_from_a_run_that_ended_well() {
     lab.opsbook(&["bless", "--from", &id, "say"])
         .ended(0)
         .has("has another text now than in that run");
-    // From a failed run nothing is learned.
+    // Nothing is learned from a failed run.
     lab.page(&PAGE.replace("\n:\n", "\nfalse\n"));
     lab.opsbook(&["run", "p", "here"]).ended(1);
     let failed = lab.journals();
@@ -227,7 +227,7 @@ fn expressions_json_and_transcripts_keep_what_their_author_wrote() {
     ] {
         said.has(has);
     }
-    // What was printed as a patch is one, and all of it holds then.
+    // The printed patch applies, and everything holds then.
     lab.write("patch", &said.out);
     let git = "git add -A && git -c user.name=a -c user.email=a@b commit -qm y && git apply patch";
     let done = Command::new("sh")

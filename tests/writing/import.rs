@@ -1,4 +1,4 @@
-//! What other tools know, taken over by the built program.
+//! Data of other tools, imported by the built program.
 
 use crate::lab::Lab;
 
@@ -83,7 +83,7 @@ fn a_gossfile_and_a_script_become_pages_that_lint() {
         .has("  | two\n");
 }
 
-/// Roles that hold little that is plain: every task is on the page, and the page lints.
+/// Roles with few simple tasks: every task is on the page, and the page passes lint.
 #[test]
 fn each_file_of_a_role_becomes_a_skeleton_that_lints() {
     let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/roles");

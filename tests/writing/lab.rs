@@ -17,7 +17,7 @@ pub struct Said {
 }
 
 impl Said {
-    /// Both streams hold it together.
+    /// Both streams together contain the text.
     pub fn has(&self, text: &str) -> &Said {
         assert!(
             self.out.contains(text) || self.err.contains(text),
@@ -108,7 +108,7 @@ impl Lab {
         }
     }
 
-    /// All that its journals hold.
+    /// The text of all journals.
     pub fn journals(&self) -> String {
         let folder = self.path(".opsbook/runs");
         let files = fs::read_dir(folder).into_iter().flatten().flatten();

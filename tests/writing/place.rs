@@ -1,4 +1,4 @@
-//! `file to=`: what a reader would paste is what is placed.
+//! `file to=`: the placed text is what a reader would paste.
 
 use crate::lab::{Lab, mode};
 
@@ -84,7 +84,7 @@ fn what_it_would_change_is_shown_before() {
     lab.opsbook(&dry)
         .ended(0)
         .has("/etc/app.conf\n  as it should be\n");
-    // Of several nodes, the text is that of the first.
+    // With several nodes, the text is that of the first.
     lab.nodes("  here: {transport: local, port: 1, word: a}\n  there: {transport: local, port: 2, word: b}\n");
     let said = lab.opsbook(&["run", "conf", "here", "there", "--dry-run"]);
     said.ended(0)

@@ -1,4 +1,4 @@
-//! `python` as a language of steps and checks, and interpreters that are not there.
+//! `python` as a language of steps and checks, and missing interpreters.
 
 use crate::lab::Lab;
 
@@ -28,7 +28,7 @@ fn what_is_not_there_is_said_before_the_first_step() {
     said.ended(3)
         .has("step do needs `python3.99`, and there is none on this node")
         .lacks("1 of");
-    // A step before it may bring it.
+    // An earlier step may install it.
     lab.page(&page("```sh step\n:\n```\n\n"));
     let said = lab.opsbook(&["run", "p", "here"]);
     said.ended(1)

@@ -1,4 +1,4 @@
-//! Problems that are silenced at a place.
+//! Problems silenced at a place.
 
 use crate::lab::Lab;
 

@@ -1,8 +1,9 @@
-//! Each construct that people's pages have, as a page, and what adopting makes of it.
+//! ! One page for each construct found in people's pages, and the suggestion of `opsbook adopt` for
+//! it.
 
 use opsbook_adopt::{Likely, Suggestion, Tags, page};
 
-/// What the only block of a page is, and the page then.
+/// Returns the suggestion for the only block of a page, and the page after adoption.
 fn adopted(before: &str, language: &str, body: &str) -> (Suggestion, String) {
     let text = format!("# Agent\n\n{before}\n\n```{language}\n{body}\n```\n");
     let mut adopted = page("agent.md", &text, Tags::Words);
@@ -184,7 +185,7 @@ fn what_it_should_print_is_left_to_bless() {
     assert!(!text.contains("expect"), "{text}");
 }
 
-/// What adopting says of the block at a line, and the text.
+/// Returns the suggestion for the block at a line, and the text.
 fn said(text: &str, line: usize) -> (String, String) {
     let adopted = page("agent.md", text, Tags::Words);
     let block = { adopted.blocks.into_iter() }.find(|block| block.line == line);
@@ -197,7 +198,7 @@ fn said(text: &str, line: usize) -> (String, String) {
 
 #[test]
 fn what_would_be_an_error_of_the_manual_is_not_written() {
-    // A question of the package manager; a fence within HTML; one that is indented too far.
+    // A question to the package manager; a fence within HTML; a fence indented too far.
     let asks = "# A\n\n```sh\napt install x\n```\n";
     let (why, text) = said(asks, 3);
     assert!(why.contains("apt"), "{why}");

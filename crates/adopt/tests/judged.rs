@@ -1,7 +1,8 @@
-//! Blocks of public manuals, judged one by one: how many of the suggestions are right.
+//! ! Blocks of public manuals, judged one by one: the number of correct suggestions.
 //!
-//! The manuals are not ours to bring. The table keeps what was said and what is right; where the
-//! manuals are (`OPSBOOK_MANUALS` or `../shared/corpus`), what is said now is compared as well.
+//! ! The repository does not include the manuals. The table records the suggestions and the
+//! judgements. Where the manuals are available (`OPSBOOK_MANUALS` or `../shared/corpus`), the test
+//! also compares the present suggestions.
 
 #![allow(
     clippy::unwrap_used,
@@ -102,8 +103,8 @@ fn what_is_said_now_is_what_was_judged() {
     assert!(right * 100 >= compared * 80, "{right} of {compared}");
 }
 
-/// In a release the limit is a second (`manual/measured.md`); this build is some twenty times slower,
-/// and shares its machine.
+/// In a release build the limit is a second (`manual/measured.md`). This build is about twenty
+/// times slower and shares its machine.
 #[test]
 fn four_hundred_pages_are_adopted_in_no_time() {
     let section = |number: usize| {
@@ -158,7 +159,7 @@ fn body(text: &str, line: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// FNV-1a of 32 bits: enough to see that a page has moved.
+/// FNV-1a of 32 bits: enough to notice that a page has changed.
 fn hash(text: &str) -> String {
     let one = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     format!("{:08x}", text.bytes().fold(0x811c_9dc5, one))

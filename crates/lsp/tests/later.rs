@@ -1,4 +1,4 @@
-//! Renaming, colours, lenses, folding, a book of packages, and how much work a keystroke is.
+//! ! Renaming, colours, lenses, folding, a book of packages, and the work per keystroke.
 
 #![allow(
     clippy::pedantic,
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 const OTHER: &str = "# Other\n\nRun `opsbook run web.deploy web1`, then `opsbook show web1`; web.deploy is prose.\n\n```sh example\nopsbook run web.deploy web1 --start-at install\nopsbook resume web.deploy/install\necho web1 web.deploy\n```\n\n```yaml checks\nid: other\nnodes: \"@web & !web2\"\nfile:\n  /etc/hosts: {exists: true, contains: [\"${app_port}\"]}\n```\n";
 
-/// The files after renaming what stands at `part`, but `more`, of a file.
+/// Returns the files after a rename at `more` bytes after the start of `part`.
 fn renamed(
     file: &str,
     part: &str,
@@ -327,7 +327,7 @@ fn a_book_of_packages_is_linted_with_its_packages() {
 
     let mut editor = Editor::of(folder);
     editor.open("book/manual/page.md");
-    // A mistake in a name of the package, and none for the names that are right.
+    // A mistake in a name of the package, and no problem for the correct names.
     let text = fs::read_to_string(editor.path("book/manual/page.md")).unwrap();
     let (line, column) = editor::place(&text, text.find("base.ready").unwrap());
     let range = |from: usize, to: usize| json!({"start": {"line": line, "character": from}, "end": {"line": line, "character": to}});
@@ -351,7 +351,7 @@ fn a_book_of_packages_is_linted_with_its_packages() {
         "base.ready",
     );
     assert_eq!(editor.diagnosed("book/manual/page.md"), json!([]));
-    // The definition is the file that somebody edits.
+    // The definition is the file that a person edits.
     let params = json!({
         "textDocument": {"uri": editor.uri("book/manual/page.md")},
         "position": {"line": line, "character": column + 2},
@@ -361,8 +361,8 @@ fn a_book_of_packages_is_linted_with_its_packages() {
     assert!(found.ends_with("/base/manual/base.md"), "{answer:#}");
 }
 
-/// Work, and not time: what this process's processors did. The manual is read as a whole after each
-/// pause; what comes on top of reading and linting it once is less than that again.
+/// Counts work, not time: the processor time of this process. The server reads the whole manual
+/// after each pause; the work on top of one read and lint must be less than that again.
 #[test]
 fn a_keystroke_in_300_pages_is_hardly_more_work_than_linting_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -411,7 +411,7 @@ fn a_keystroke_in_300_pages_is_hardly_more_work_than_linting_them() {
     assert!(typed < alone * 2 + 5, "{typed} beside {alone}");
 }
 
-/// Time of processors in hundredths of a second, as the kernel counts for this process.
+/// The process's processor time in hundredths of a second, from the kernel.
 fn work() -> u64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let behind = stat.rsplit_once(')').unwrap().1;

@@ -1,4 +1,4 @@
-//! What an editor asks, and what it is told.
+//! ! Requests of an editor and the server's answers.
 
 #![allow(
     clippy::pedantic,
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 fn a_mistake_is_seen_while_it_is_typed_and_gone_when_it_is_repaired() {
     let mut editor = Editor::new(PAGE);
     editor.open("manual/page.md");
-    // Nothing is wrong, so nothing is said of this page; `opsbook` says `stpe` at once.
+    // The correct page gets no diagnostics; the typo `stpe` gets one at once.
     let text = PAGE.replace("sh step id=install", "sh stpe id=install");
     let (line, column) = place(PAGE, PAGE.find("step id=install").unwrap());
     let word = json!({"start": {"line": line, "character": column}, "end": {"line": line, "character": column + 4}});
@@ -53,7 +53,7 @@ fn nodes_are_read_as_they_are_typed() {
     let mut editor = Editor::new(PAGE);
     editor.open("manual/page.md");
     editor.open("nodes.yaml");
-    // `app_port` gets another name, and nothing is saved.
+    // `app_port` is renamed without saving.
     let word = json!({"start": {"line": 1, "character": 11}, "end": {"line": 1, "character": 19}});
     editor.replace("nodes.yaml", word, "port");
     let said = editor.diagnosed("manual/page.md").to_string();

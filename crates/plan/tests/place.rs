@@ -1,4 +1,4 @@
-//! The script that puts a text into its place, in every shell that is here.
+//! ! The script that puts a text into a file, in every installed shell.
 
 #![allow(
     clippy::pedantic,
@@ -13,7 +13,7 @@ use std::process::Command;
 
 const SCRIPT: &str = include_str!("../src/place.sh");
 
-/// What is placed: how, mode, owner, path, text.
+/// The inputs of a placement: how, mode, owner, path, text.
 type Placing<'a> = (&'a str, &'a str, &'a str, &'a Path, &'a str);
 
 fn place(shell: &[&str], (how, mode, owner, to, text): Placing<'_>) -> (bool, String) {
@@ -36,7 +36,7 @@ fn place(shell: &[&str], (how, mode, owner, to, text): Placing<'_>) -> (bool, St
     (done.status.success(), String::from_utf8(said).unwrap())
 }
 
-/// Those that are installed; `sh` is one everywhere.
+/// The installed shells; `sh` exists everywhere.
 fn shells() -> Vec<Vec<&'static str>> {
     let all = [
         vec!["sh"],
@@ -110,7 +110,7 @@ fn a_change_is_made_where_its_lines_stand_once() {
     each(|shell, room| {
         let to = room.join("a");
         let before = "a = 1\nb = 2\nc = 3\nc = 3\n";
-        // The change, and the file then; none where it is refused, with what is said.
+        // The change and the resulting file; or, if refused, the message.
         for (change, after) in [
             ("-b = 2\n+b = 20\n", Ok("a = 1\nb = 20\nc = 3\nc = 3\n")),
             (" b = 2\n+b2\n", Ok("a = 1\nb = 2\nb2\nc = 3\nc = 3\n")),
@@ -123,7 +123,7 @@ fn a_change_is_made_where_its_lines_stand_once() {
             ),
             ("-c = 3\n+c = 4\n", Err("stand in it 2 times")),
             ("-d = 4\n+d = 5\n", Err("do not stand in it")),
-            // Written otherwise, and another line therefore.
+            // The spelling differs, so it is another line.
             ("-a = 1 \n+a = 2\n", Err("do not stand in it")),
             ("-a = 1\n+A\n@@\n-nowhere\n+x\n", Err("do not stand in it")),
         ] {
@@ -179,7 +179,7 @@ fn the_way_leads_through_links_of_ones_own_only() {
     });
 }
 
-/// Root places nothing where another user could lead it elsewhere.
+/// Root writes nothing to a path that another user could redirect.
 #[test]
 fn root_is_led_by_nobody_else() {
     let room = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! A runner between a gateway that says what it is told to, and a program in the place of
-//! `opsbook` that writes a journal.
+//! ! A runner between a scripted gateway and a program that stands in for `opsbook` and writes a
+//! journal.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,8 +29,8 @@ use tokio::sync::watch;
 const RUN: &str = "20261129-120000-ab12";
 const BOUND: Duration = Duration::from_mins(1);
 
-/// Writes what it was called with and each line of standard input to `told`; its journal is one
-/// line for each line of `says`. Then it does what `does` says, once.
+/// Writes its arguments and each line of standard input to `told`. Its journal gets one line for
+/// each line of `says`. Then it does what `does` says, once.
 const PROGRAM: &str = r#"#!/bin/sh
 for word do
   case $word in
@@ -55,16 +55,16 @@ line begun
 struct Said {
     hellos: Vec<Hello>,
     lines: BTreeMap<(u64, u64), String>,
-    /// What is said again and again, until the runner shows that it has heard it.
+    /// The answer that the gateway repeats until the runner has heard it.
     news: News,
-    /// Requests that are answered with a broken connection.
+    /// The number of requests to answer with a broken connection.
     breaks: usize,
-    /// How many lines of each request are stored.
+    /// The number of lines of each request to store.
     stores: usize,
 }
 
 impl Said {
-    /// What the runner has not heard yet; answers it hears with each word.
+    /// The news that the runner has not heard yet. It hears answers with every reply.
     fn news(&self) -> News {
         let mut news = self.news.clone();
         let heard = |work: &Work| {
@@ -84,7 +84,7 @@ impl Said {
     }
 }
 
-/// A gateway of few words.
+/// A gateway with scripted answers.
 #[derive(Clone)]
 struct Gateway(Arc<Mutex<Said>>);
 
@@ -193,7 +193,7 @@ impl Gateway {
         }
     }
 
-    /// The end that is reported of this controller.
+    /// The reported end of this controller.
     async fn end(&self, epoch: u64) -> (EndState, Option<Ended>, Option<String>) {
         self.until("its end", |said| {
             let mut ends = said.hellos.iter().flat_map(|hello| &hello.ended);
@@ -352,7 +352,7 @@ async fn a_part_is_begun_once_its_lines_arrive_and_its_end_is_told_until_it_is_k
     let runner = Runner::new(client, "for i in 1 2 3; do line $i; done\n");
     {
         let mut said = gateway.0.lock().unwrap();
-        // Every other answer is lost at first, and one line of each request is stored.
+        // At first replies are lost, and the gateway stores one line of each request.
         (said.breaks, said.stores) = (3, 1);
     }
     gateway.say(work(1, Mode::Begin, runner.dir.path()));
@@ -429,7 +429,7 @@ async fn what_was_held_goes_on_after_a_restart_and_what_is_lost_is_let_go() {
             (last.boot != boot && last.parts == [key(1)]).then_some(())
         })
         .await;
-    // Somebody else has it.
+    // Another runner holds the part.
     gateway
         .until("two lines", |said| (said.lines.len() >= 2).then_some(()))
         .await;
@@ -448,7 +448,7 @@ async fn what_was_held_goes_on_after_a_restart_and_what_is_lost_is_let_go() {
         assert!(begin.elapsed() < BOUND);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // It comes back under another number: its journal is gone on with.
+    // The part comes back under another number: its journal continues.
     runner.does("line again\n");
     gateway.say(work(3, Mode::Adopt, runner.dir.path()));
     assert_eq!(gateway.end(3).await.1, Some(Ended::Ok));
@@ -584,7 +584,7 @@ async fn what_a_forged_answer_calls_approved_is_not_begun() {
             .unwrap()
             .contains("the approval of `bo` is not what they have signed")
     );
-    // And where the approval is left out altogether, as adopted by somebody.
+    // And without any approval, as if adopted by a person.
     gateway.say(work(2, Mode::Adopt, runner.dir.path()));
     let (state, status, cause) = gateway.end(2).await;
     assert_eq!((state, status), (EndState::Halted, Some(Ended::Blocked)));

@@ -1,4 +1,4 @@
-//! A manual that is served while it is written, asked as a browser asks.
+//! ! A manual that is served while its author edits it, with the requests of a browser.
 
 #![allow(
     clippy::pedantic,
@@ -58,7 +58,7 @@ async fn ask(port: u16, line: &str, host: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Milliseconds of work that the server says.
+/// The milliseconds of work that the server reports.
 fn work(answer: &str) -> f64 {
     let (_, rest) = answer.split_once("page;dur=").unwrap();
     rest.split_once('\r').unwrap().0.parse().unwrap()
@@ -91,7 +91,7 @@ async fn a_changed_page_is_shown_with_what_is_wrong_in_it_and_nothing_is_run() {
         "{text}"
     );
 
-    // A browser that waits is told.
+    // A waiting browser is notified.
     let mut waiting = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let request = format!("GET /-/changes HTTP/1.1\r\nHost: {own}\r\n\r\n");
     waiting.write_all(request.as_bytes()).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_changed_page_is_shown_with_what_is_wrong_in_it_and_nothing_is_run() {
         problem > text.find("It says second.").unwrap(),
         "not at its place: {text}"
     );
-    // Repaired, it is gone.
+    // The repair removes the problem.
     write(root, "manual/p1.md", &page(1, "third"));
     let text = get("/p1.html").await;
     assert!(
@@ -174,7 +174,7 @@ async fn only_looks_by_the_names_of_this_address_are_answered() {
     }
 }
 
-/// The work for a page does not grow with the manual.
+/// The work for one page does not grow with the manual.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_many_takes_no_longer_than_one_of_few() {
     let folder = manual(300);
@@ -195,11 +195,11 @@ async fn a_page_of_many_takes_no_longer_than_one_of_few() {
         assert!(answer.contains(&format!("It says word{n}.")), "{answer}");
         best = best.min(work(&answer));
     }
-    // Unoptimised, on a machine that does something else, too: ten times the calm value.
+    // An unoptimised build on a busy machine: ten times the calm value.
     assert!(best < 1000.0, "{best} ms");
 }
 
-/// A book that is made of a package in a folder beside it: what is changed there is shown.
+/// A book with a package in a neighbouring folder: a change there appears.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_package_is_shown_as_it_is_now_with_its_version_and_owners() {
     let folder = manual(1);
@@ -260,7 +260,7 @@ async fn a_page_of_a_package_is_shown_as_it_is_now_with_its_version_and_owners()
         "# Release\n\nIt says third.\n",
     );
     until("shop 1.5.0 ·").await;
-    // What is half written is said, and the book is there again afterwards.
+    // A half-written file shows a problem, and the book returns afterwards.
     write(root, "parts/shop/opsbook.toml", "[package\n");
     release("fourth");
     package("1.6.0");

@@ -1,20 +1,20 @@
-//! Files that stand side by side use each other in one direction only, over any number of files:
-//! then each can be understood, moved and replaced without those that use it.
+//! Files in one folder depend on each other in one direction only, over any number of files: so
+//! each can be understood, moved and replaced without the files that use it.
 //!
-//! A file and what stands in its own folder may use each other: they are one thing in parts.
+//! A file and the contents of its own folder may use each other: they count as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-/// The way to a module, or to what is in it: `["node", "step"]`.
+/// The path of a module or of an item in it: `["node", "step"]`.
 type Name = Vec<String>;
 
 #[derive(Default)]
 struct Module {
     children: Vec<String>,
-    /// What each name stands for that it takes from elsewhere.
+    /// The full path of each imported name.
     imports: BTreeMap<String, Name>,
     /// All paths in its text.
     paths: Vec<Name>,
@@ -49,7 +49,7 @@ fn a_circle_is_found() {
         let files = files.iter().map(file).collect();
         Crate::read(&files, Path::new("lib.rs")).circles()
     };
-    // Over three files, by a name that the crate hands on.
+    // A circle of three files, through a re-exported name.
     let found = circles(&[
         ("lib.rs", "mod a;\nmod b;\nmod c;\npub use b::{B, Other};\n"),
         ("a.rs", "use crate::B;\n"),
@@ -60,7 +60,7 @@ fn a_circle_is_found() {
         ),
     ]);
     assert_eq!(found, ["a uses b, b uses c, c uses a"]);
-    // From a folder into what uses the folder.
+    // From a folder into a file that uses the folder.
     let found = circles(&[
         ("lib.rs", "mod a;\nmod b;\n"),
         ("a/mod.rs", "pub mod deep;\n"),
@@ -68,7 +68,7 @@ fn a_circle_is_found() {
         ("b.rs", "use crate::a::deep::g;\n"),
     ]);
     assert_eq!(found, ["a uses b, b uses a"]);
-    // A folder is one thing; tests and comments use what they like.
+    // A folder counts as one; tests and comments may use anything.
     let found = circles(&[
         ("lib.rs", "mod a;\nmod b;\n"),
         ("a.rs", "mod part;\nuse crate::b;\nuse part::P;\n"),
@@ -108,7 +108,7 @@ impl Crate {
         self.0.insert(name, module);
     }
 
-    /// Each circle, as the shortest way round.
+    /// Each circle, by its shortest path.
     fn circles(&self) -> Vec<String> {
         let edges = self.edges();
         let mut found = Vec::new();
@@ -157,7 +157,7 @@ impl Crate {
         edges
     }
 
-    /// The module in which that stands to which a path leads; none where it leads elsewhere.
+    /// The sibling module that a path leads to; `None` if it leads elsewhere.
     fn resolve(&self, from: &Name, path: &[String], depth: usize) -> Option<Name> {
         const DEEPEST: usize = 12;
         let mut at = from.clone();
@@ -223,7 +223,7 @@ impl Module {
     }
 }
 
-/// The shortest way from a module back to itself.
+/// The shortest path from a module back to itself.
 fn way_round<'a>(
     graph: &BTreeMap<&'a str, BTreeSet<&'a str>>,
     start: &'a str,
@@ -258,7 +258,7 @@ fn code(text: &str) -> String {
     text.lines().filter(comment).collect::<Vec<_>>().join("\n")
 }
 
-/// The names that a `use` brings, and what each stands for.
+/// The names that a `use` imports, with their full paths.
 fn leaves(before: &[String], tree: &str) -> Vec<(String, Name)> {
     let tree = tree.trim();
     let Some((head, group)) = tree.split_once('{') else {

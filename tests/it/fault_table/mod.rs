@@ -1,5 +1,5 @@
-//! The fault table: each fault, what opsbook promises, and the tests that inject it. Written
-//! from here into the manual; `OPSBOOK_BLESS=1` writes the chapter anew.
+//! The fault table: each fault, opsbook's promise, and the tests that inject the fault. The
+//! manual's chapter is generated from it; `OPSBOOK_BLESS=1` rewrites the chapter.
 
 mod rows;
 
@@ -10,17 +10,17 @@ use std::path::Path;
 use crate::record::{self, Loop, Suite};
 use rows::TABLE;
 
-/// A row. A test that is named `f12_…` belongs to F12 by its name.
+/// A row. A test named `f12_…` belongs to F12.
 struct Fault {
     id: &'static str,
     fault: &'static str,
     promise: &'static str,
-    /// Where it is injected: on this machine alone (T0), over private servers (T1), on nodes of
-    /// their own (T2), on nodes with services (T3).
+    /// Where it is injected: on this machine alone (T0), with private servers (T1), on separate
+    /// nodes (T2), on nodes with services (T3).
     tiers: &'static str,
-    /// Tests of this fault that are named otherwise.
+    /// Tests of this fault with other names.
     also: &'static [&'static str],
-    /// What the tests leave open.
+    /// What the tests do not cover.
     open: &'static str,
 }
 
@@ -83,14 +83,14 @@ fn chapter() -> String {
     out
 }
 
-/// The tests that inject a fault: by their names, and the ones that are named otherwise.
+/// The tests that inject a fault, including those with other names.
 fn tests_of_row<'a>(row: &Fault, known: &'a BTreeSet<String>) -> Vec<&'a str> {
     let prefix = format!("{}_", row.id.to_lowercase());
     let of_row = |test: &&String| test.starts_with(&prefix) || row.also.contains(&test.as_str());
     known.iter().filter(of_row).map(String::as_str).collect()
 }
 
-/// What the recorded run said of the tests of a row; a test that was not in it is not passed over.
+/// The recorded results of a row's tests; a test without a result is reported.
 fn verdict(tests: &[&str], suite: Option<&Suite>) -> String {
     let passed = |test: &&&str| suite.and_then(|suite| suite.passed.get(**test));
     let count = |wanted| tests.iter().filter(|test| passed(test) == wanted).count();
@@ -104,7 +104,7 @@ fn verdict(tests: &[&str], suite: Option<&Suite>) -> String {
     }
 }
 
-/// The random loop, as far as it was recorded.
+/// The recorded random loop, if any.
 fn loops() -> String {
     let loops: Vec<Loop> = ["loop-local", "loop-ssh"]
         .into_iter()
@@ -145,7 +145,7 @@ A random procedure (scripts, transcripts, deliveries, captures, variables that l
 |---|---|---|---|---|---|---|---|
 ";
 
-/// The names of all functions that are tests.
+/// The names of all test functions.
 fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -182,7 +182,7 @@ fn known() -> BTreeSet<String> {
     known
 }
 
-/// `f99_…` would make F99 happen.
+/// A test `f99_…` requires a row F99.
 #[test]
 fn each_test_of_a_fault_has_its_row() {
     let homeless = |test: &&String| {

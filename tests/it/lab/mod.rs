@@ -1,6 +1,6 @@
-//! Nodes that are machines of their own as far as a test can tell: processes, disk, link,
-//! host name, boot id, a user `ops` whose `sudo` asks for a password. Needs root. Made by
-//! `node.sh` with `unshare`, `mount` and `ip`; gone, with everything, when dropped.
+//! Nodes that look like separate machines to a test: processes, disk, link, host name, boot id, a
+//! user `ops` whose `sudo` asks for a password. Needs root. `node.sh` makes them with `unshare`,
+//! `mount` and `ip`; dropping one removes everything.
 
 mod slot;
 
@@ -16,10 +16,10 @@ use slot::Slot;
 use crate::sshd::{self, Skip};
 use crate::tier;
 
-/// Of the user `ops`. Odd enough to be found wherever it leaks, and to break bad quoting.
+/// The password of `ops`: odd enough to be found wherever it leaks, and to break wrong quoting.
 pub const PASSWORD: &str = "Wo5-canary'9 x";
 const PASSWORD_HASH: &str = "$6$opsbook$z1oVwsUbMbS3zNJwV9.VmlyVRMnYRIMqZmxmMZXvKcR8zjJy2OkMJ/B6DI/UMHOuPdP6WBfGtJjcW6dmDvWbz.";
-/// For everything that a node does by itself; ten times what a busy machine takes.
+/// The time limit for a node's own actions; ten times what a busy machine takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running node.
@@ -32,22 +32,22 @@ pub struct Node {
 /// A network of nodes that reach each other. Must be dropped after its nodes.
 pub struct Network(Slot);
 
-/// What a node is to be like.
+/// The properties of a node.
 #[derive(Clone, Debug)]
 pub struct Kind {
     pub systemd: bool,
-    /// Size of the home directory's own file system, as for `mount`.
+    /// The size of a separate file system for the home directory, as for `mount`.
     pub home: Option<&'static str>,
-    /// Lines about `ops` for sudo.
+    /// Lines for sudo about `ops`.
     pub sudoers: &'static str,
     /// Lines for its `sshd_config`; the first of a kind counts.
     pub sshd: &'static str,
-    /// Login shell of `ops`.
+    /// The login shell of `ops`.
     pub shell: &'static str,
 }
 
 impl Kind {
-    /// Whose `ops` may do everything by sudo, without a password.
+    /// `ops` may do everything with sudo, without a password.
     pub const FREE: Kind = Kind {
         systemd: false,
         home: None,
@@ -75,7 +75,7 @@ impl Node {
         Self::of(&Kind::default())
     }
 
-    /// A node whose process 1 is systemd: it has services, and can restart itself.
+    /// A node whose process 1 is systemd: it has services, and can restart.
     pub fn with_systemd() -> Result<Self, Skip> {
         Self::of(&Kind {
             systemd: true,
@@ -117,7 +117,7 @@ impl Node {
         self.slot.address(2)
     }
 
-    /// How `ops` gets there, strictly: the host key is known.
+    /// How to reach it as `ops`, with a known host key.
     pub fn ssh(&self) -> Ssh {
         let known = self.dir.path().join("known_hosts");
         Ssh {
@@ -132,7 +132,7 @@ impl Node {
                 "GlobalKnownHostsFile=/dev/null".to_owned(),
                 "StrictHostKeyChecking=yes".to_owned(),
                 "KexAlgorithms=curve25519-sha256".to_owned(),
-                // A cut is noticed in three seconds in place of fifteen.
+                // A cut is noticed in 3 seconds instead of 15.
                 "ServerAliveInterval=1".to_owned(),
             ],
         }
@@ -142,17 +142,17 @@ impl Node {
         Target::Ssh(self.ssh())
     }
 
-    /// A path of the node, seen from here.
+    /// The path of a node's file on this machine.
     pub fn path(&self, on_node: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{on_node}", self.process_1()))
     }
 
-    /// The home directory of `ops`, seen from here.
+    /// The path of the home directory of `ops` on this machine.
     pub fn home(&self) -> PathBuf {
         self.path("/home/ops")
     }
 
-    /// Runs a command as root on the node, past ssh and the network.
+    /// Runs a command as root on the node, without ssh and the network.
     pub fn root(&self, script: &str) -> String {
         let out = Command::new("nsenter")
             .arg("-t")
@@ -166,12 +166,12 @@ impl Node {
         String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
     }
 
-    /// Takes the cable out.
+    /// Disconnects the cable.
     pub fn cut(&self) {
         self.in_network("ip link set eth0 down");
     }
 
-    /// Puts it in again, and waits for the network to know it.
+    /// Connects it again, and waits for the network.
     pub fn heal(&self) {
         let gateway = self.slot.address(1);
         self.in_network(&format!(
@@ -181,7 +181,7 @@ impl Node {
         assert!(answers.is_ok(), "{answers:?}");
     }
 
-    /// Loses that many of a hundred packets that come in; 0 for none.
+    /// Drops this percentage of incoming packets; 0 for none.
     pub fn lose(&self, percent: u32) {
         self.in_network("nft delete table inet lab 2>/dev/null || :");
         if percent > 0 {
@@ -195,7 +195,7 @@ impl Node {
         }
     }
 
-    /// Stops everything on it, as a machine that swaps or is suspended.
+    /// Stops all its processes, like a machine that swaps or is suspended.
     pub fn freeze(&self) {
         for pid in self.processes() {
             sshd::kill(pid, "STOP");
@@ -208,7 +208,7 @@ impl Node {
         }
     }
 
-    /// Power fails. What is on disk stays.
+    /// A power failure. Data on disk stays.
     pub fn power_off(&self) {
         fs::write(self.dir.path().join("restart"), "").unwrap();
         fs::write(self.dir.path().join("hold"), "").unwrap();
@@ -228,7 +228,7 @@ impl Node {
         self.await_answer().unwrap();
     }
 
-    /// Of every process on the node.
+    /// All processes on the node.
     pub fn processes(&self) -> Vec<u32> {
         let Some(first) = self.find_process_1() else {
             return Vec::new();
@@ -239,7 +239,7 @@ impl Node {
             .collect()
     }
 
-    /// Process 1 of the node, as this machine counts it.
+    /// Process 1 of the node, by its id on this machine.
     pub fn process_1(&self) -> u32 {
         let begin = Instant::now();
         loop {
@@ -329,12 +329,12 @@ impl Network {
         Ok(Self(slot))
     }
 
-    /// This machine's address in it.
+    /// This machine's address in the network.
     pub fn gateway(&self) -> String {
         self.0.gateway()
     }
 
-    /// A node in it.
+    /// A node in the network.
     pub fn node(&self, kind: &Kind) -> Result<Node, Skip> {
         Node::made(kind, Some(self))
     }
@@ -351,7 +351,7 @@ impl Drop for Network {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // Frozen processes are killed all the same. The end of standard input is the signal.
+        // Frozen processes are also killed. The end of standard input is the signal.
         let pids = self.processes();
         drop(self.outer.stdin.take());
         let begin = Instant::now();
@@ -385,7 +385,7 @@ impl Drop for Node {
     }
 }
 
-/// Waits for something that happens by itself.
+/// Waits for a condition.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
@@ -422,7 +422,7 @@ fn start(dir: &Path, slot: &Slot, kind: &Kind) -> Child {
         .unwrap()
 }
 
-/// What differs from this machine, below `etc/`.
+/// Writes the files below `etc/` that differ from this machine.
 fn write(dir: &Path, slot: &Slot, kind: &Kind) {
     let put = |path: &str, text: String| {
         let path = dir.join("etc").join(path);
@@ -431,7 +431,7 @@ fn write(dir: &Path, slot: &Slot, kind: &Kind) {
     };
     let with = |file: &str, line: String| {
         let text = fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default();
-        // This machine may have an `ops` of its own.
+        // This machine may have its own user `ops`.
         let others = text.lines().filter(|line| !line.starts_with("ops:"));
         let lines: Vec<_> = others.chain([line.as_str()]).collect();
         put(file, lines.join("\n") + "\n");

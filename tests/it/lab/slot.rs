@@ -1,5 +1,5 @@
-//! A number that no other test has at this moment, and the names that go with it. Held by a
-//! file lock, so that it is free again however the test ends; its next holder cleans up.
+//! A number that no other test uses at the moment, and the names derived from it. A file lock holds
+//! it, so that it becomes free however the test ends; its next holder cleans up.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub struct Slot {
     /// This machine's end of the cable.
     pub link: String,
     number: u8,
-    /// The number of the network that it shares with others; none for a cable to this machine.
+    /// The number of the shared network; `None` for a cable to this machine.
     network: Option<u8>,
     _lock: File,
 }
@@ -40,14 +40,14 @@ impl Slot {
         panic!("250 nodes are there already");
     }
 
-    /// A slot whose node is in the network of another slot.
+    /// A slot for a node in the network of another slot.
     pub fn take_in(network: &Slot) -> Self {
         let mut slot = Self::take();
         slot.network = Some(network.number);
         slot
     }
 
-    /// 1 is this machine, 2 the node.
+    /// End 1 is this machine, 2 the node.
     pub fn address(&self, end: u8) -> String {
         match self.network {
             None => format!("10.213.{}.{end}", self.number),
@@ -56,12 +56,12 @@ impl Slot {
         }
     }
 
-    /// How many bits of an address name its network.
+    /// The prefix length of the network.
     pub fn prefix(&self) -> u8 {
         if self.network.is_some() { 24 } else { 30 }
     }
 
-    /// This machine's address in the network that the slot stands for.
+    /// This machine's address in the slot's network.
     pub fn gateway(&self) -> String {
         format!("10.214.{}.254", self.number)
     }
@@ -73,7 +73,7 @@ impl Slot {
         }
     }
 
-    /// Removes what can be left of a node, and says what cannot be removed.
+    /// Removes leftovers of a node, and returns what cannot be removed.
     pub fn clean(&self) -> Vec<String> {
         let begin = Instant::now();
         loop {
@@ -103,13 +103,13 @@ impl Slot {
     }
 }
 
-/// `/sys/fs/cgroup` itself is one where there is version 2 alone.
+/// With cgroup version 2 only, `/sys/fs/cgroup` itself is a hierarchy.
 fn is_hierarchy(path: &Path) -> bool {
     path.parent()
         .is_some_and(|parent| parent.join("cgroup.procs").exists())
 }
 
-/// Empty cgroups, the inner ones first.
+/// Removes empty cgroups, the inner ones first.
 fn remove(path: &Path) {
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -1,5 +1,5 @@
-//! Every code that packages have: each made by a small input, told with its place, its excerpt
-//! and one hint at most, and named in the manual.
+//! Every error code of packages: caused by a small input, reported with its place, its excerpt and
+//! at most one hint, and listed in the manual.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,8 +32,8 @@ fn book(manifest: &str) -> Project {
 
 const A: &str = "[packages]\na = {path = \"home/a\"}\n";
 
-/// One mistake: its code, the place of the first problem, what the book's manifest says, and
-/// what is changed in the files: a path, a text there, and another one.
+/// One error: its code, the place of the first problem, the book's manifest, and a change to a
+/// file: path, old text, new text.
 struct Mistake(
     &'static str,
     &'static str,
@@ -240,7 +240,7 @@ fn each_mistake_in_a_book_of_packages_is_told_by_its_code_and_place() {
             wrong.push(format!("{code}: not told: {}{}", said.out, said.err));
             continue;
         };
-        // What a person sees: the place first, the line, at most one hint.
+        // The output for people: the place first, the line, at most one hint.
         let human = project.opsbook(&["lint"]).said();
         let drawn = format!("{}{}", human.out, human.err);
         let message = problem["message"].as_str().unwrap_or_default();
@@ -380,7 +380,7 @@ fn what_lies_beside_a_package_in_its_repository_is_packed_with_it() {
         let words = [&["-C", shop, "pack", "-o", "shop.opsbook"][..], more].concat();
         project.opsbook(&words)
     };
-    // What is changed beside it is a change of the archive, too.
+    // A change to the neighbour also changes the archive.
     let page = repository.0.join("base/manual/p.md");
     let good = fs::read_to_string(&page).unwrap();
     fs::write(&page, good.replace("base >>", "other >>")).unwrap();
@@ -413,7 +413,7 @@ fn what_lies_beside_a_package_in_its_repository_is_packed_with_it() {
             .said()
     };
     check(&project).has("nothing differs");
-    // Packed twice: the same bytes. From the archive it runs where the repository is not.
+    // Packing twice gives the same bytes. The archive runs where the repository does not exist.
     let bytes = fs::read(project.path("shop.opsbook")).unwrap();
     pack(&[]).ends(0);
     assert_eq!(fs::read(project.path("shop.opsbook")).unwrap(), bytes);
@@ -425,7 +425,7 @@ fn what_lies_beside_a_package_in_its_repository_is_packed_with_it() {
     from(&["run", "shop.go", "here", "--yes"]).ends(0);
     assert_eq!(project.text("done"), "base\nshop\n");
     fs::rename(repository.0.with_extension("away"), &repository.0).unwrap();
-    // Another state beside it is found by who compares.
+    // A comparison finds another state of the neighbour.
     fs::write(&page, good.replace("base >>", "other >>")).unwrap();
     repository.release("v1.4.2");
     let differs = check(&project);
@@ -438,7 +438,7 @@ fn what_lies_beside_a_package_in_its_repository_is_packed_with_it() {
     pack(&[]).ends(2).has(
         "opsbook.toml:6:1: error: `base` is a folder on this machine, which no archive can name",
     );
-    // A book that has the archive names the neighbour itself.
+    // A book that uses the archive names the neighbour itself.
     project.write(
         "opsbook.toml",
         "[packages]\nshop = {archive = \"shop.opsbook\"}\n",
@@ -449,7 +449,7 @@ fn what_lies_beside_a_package_in_its_repository_is_packed_with_it() {
     assert!(!project.path("opsbook.lock").exists());
 }
 
-/// Codes as the manual's table has them.
+/// The codes in the manual's table.
 fn in_the_manual(root: &Path) -> BTreeSet<String> {
     let page = fs::read_to_string(root.join("manual/packages.md")).unwrap();
     let table = page.split("## What is refused").nth(1).unwrap();
@@ -474,7 +474,7 @@ fn the_manual_names_each_code_of_packages_and_no_other() {
         .unwrap();
     let found = String::from_utf8(found.stdout).unwrap();
     let codes = found.lines().filter_map(|line| line.split('"').nth(1));
-    // Words of git, and of manifests, that stand on lines of their own.
+    // Exclude words of git and of manifests that are on lines of their own.
     let codes = codes.filter(|code| code.len() > 5 && !["usage", "ssh-keygen"].contains(code));
     let in_code: BTreeSet<String> = codes.map(str::to_owned).collect();
     let in_manual = in_the_manual(root);

@@ -1,4 +1,4 @@
-//! How packages come, and go: over ssh, killed in the middle, compared, and removed from the cache.
+//! Fetching packages over ssh, killed in the middle, verified, and removed from the cache.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,7 +42,7 @@ fn a_package_comes_over_ssh_with_the_key_of_who_asks() {
         ("as scp writes it", format!("packages:{path}")),
     ] {
         let add = ["packages", "add", "base", "--git", &url, "--tag", "v2.1.0"];
-        // Without the key nobody gets in, and nothing is left.
+        // Without the key the login fails, and nothing is left.
         let refused = project
             .opsbook(&add)
             .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes");
@@ -65,7 +65,7 @@ fn a_package_comes_over_ssh_with_the_key_of_who_asks() {
     }
 }
 
-/// A `git` that kills who has called it, at one of the calls: before it does anything, or after.
+/// A `git` that kills its caller at one of the calls, before or after its work.
 fn deadly_git(project: &Project, when: &str, call: usize) -> String {
     let path = std::env::var("PATH").unwrap();
     let folder = project.home("bin");
@@ -122,14 +122,14 @@ fn who_fetches_or_updates_and_is_killed_leaves_nothing_half_done() {
                     .env("PATH", path)
                     .output()
                     .unwrap();
-                // No call of that number any more: it went through.
+                // There is no call with that number: the command succeeded.
                 ended = done.status.success();
                 if ended {
                     break;
                 }
                 killed += 1;
                 assert_eq!(done.status.code(), None, "{done:?}");
-                // The lock is the old one, and whoever tries again gets all of it.
+                // The lock is unchanged, and another try succeeds completely.
                 let now = fs::read_to_string(project.path("opsbook.lock")).unwrap();
                 assert_eq!(now, lock, "{words:?} killed {when} call {call}");
                 project.opsbook(&words).ends(0);
@@ -146,12 +146,12 @@ fn who_fetches_or_updates_and_is_killed_leaves_nothing_half_done() {
 #[test]
 fn what_is_different_is_told_and_what_is_used_stays_in_the_cache() {
     let (place, base, _shop, project) = book();
-    // As it is locked.
+    // As locked.
     project
         .opsbook(&["packages", "diff", "base"])
         .out("the next release is patch\n")
         .check();
-    // Beside the folder on which somebody works.
+    // Next to the folder under development.
     base.write(
         "manual/prepare.md",
         &BASE.replace("id=there", "id=is-there"),
@@ -174,7 +174,7 @@ fn what_is_different_is_told_and_what_is_used_stays_in_the_cache() {
     let against = project.opsbook(&["packages", "diff", "base", folder]);
     against.ends(0).has("major: value base_new is gone\n");
 
-    // What was used lately stays, however long ago it was fetched; what nobody uses goes.
+    // Recently used entries stay, however old; unused ones are removed.
     let cache = project.home(".cache/opsbook/packages");
     let old = |path: &Path| {
         run_in(

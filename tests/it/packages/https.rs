@@ -1,4 +1,4 @@
-//! Packages over https: from a server with an authority of its own, and a password.
+//! Packages over https, from a server with its own authority and a password.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -11,7 +11,7 @@ use crate::tier;
 
 const BACKEND: &str = "/usr/lib/git-core/git-http-backend";
 
-/// A server of the repository `base`, as git's own server and as files.
+/// A server of the repository `base`, through git's own server and as plain files.
 struct Server {
     child: Child,
     port: String,
@@ -123,7 +123,7 @@ fn a_package_comes_over_https_where_certificate_and_credentials_are_right() {
     project.write("home/.gitconfig", &trusts);
     let asked = project.opsbook(&["packages", "outdated"]).ends(2);
     asked.has("opsbook.toml:2:1: error: `base`: could not read Username");
-    // What serves files alone gives no part of a history; it is taken whole.
+    // A plain file server cannot serve part of a history; the whole history is fetched.
     let manifest = fs::read_to_string(project.path("opsbook.toml")).unwrap();
     project.write("opsbook.toml", &manifest.replace("/smart/", "/dumb/"));
     project.opsbook(&["packages", "update", "base"]).ends(0);

@@ -1,5 +1,5 @@
-//! A book of two packages, each in a repository of its own: named, locked, run without a network,
-//! moved, replaced, packed.
+//! A book with two packages, each in its own repository: added, locked, run without a network,
+//! updated, replaced, packed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub(super) fn run_in(folder: &Path, words: &[&str]) {
     assert!(done.status.success(), "{words:?}: {done:?}");
 }
 
-/// A repository with files, committed and tagged.
+/// A repository with committed and tagged files.
 pub(super) struct Repository(pub PathBuf);
 
 impl Repository {
@@ -124,7 +124,7 @@ fn a_book_of_two_repositories_is_run_tested_built_and_packed_without_a_route() {
         "{lock}"
     );
     assert!(lock.contains("by = [\"book\", \"shop\"]"), "{lock}");
-    // Nothing can be reached from here, and the repositories are gone.
+    // The network is unreachable, and the repositories are gone.
     fs::rename(&base.0, base.0.with_extension("away")).unwrap();
     fs::rename(&shop.0, shop.0.with_extension("away")).unwrap();
     let apart = |words: &[&str]| project.through(&["unshare", "-n"], words);
@@ -172,7 +172,7 @@ fn a_book_of_two_repositories_is_run_tested_built_and_packed_without_a_route() {
         page.contains("../../base/manual/prepare.html#prepare"),
         "{page}"
     );
-    // Below its title a page says what it is part of, and who answers for it.
+    // Below its title, a page names its package and the owners.
     assert!(
         page.contains("<em>shop 1.4.2 · shop-ops@example.net · source at <code>"),
         "{page}"
@@ -181,7 +181,7 @@ fn a_book_of_two_repositories_is_run_tested_built_and_packed_without_a_route() {
     assert!(!own.contains("shop-ops"), "{own}");
     assert!(own.contains("packages/shop/manual/release.html"));
 
-    // One file with all of it.
+    // One file with everything.
     let (name, version) = ("--name", "--version");
     apart(&["pack", name, "ops", version, "2026.11.29", "--dirty"])
         .ends(0)
@@ -190,7 +190,7 @@ fn a_book_of_two_repositories_is_run_tested_built_and_packed_without_a_route() {
         .ends(0)
         .has("nothing differs");
     let _ = fs::remove_dir_all(project.home("done"));
-    // On a machine that knows nothing of the packages.
+    // On a machine without the packages.
     let other = tempfile::tempdir().unwrap();
     let run = [
         "--book",
@@ -206,7 +206,7 @@ fn a_book_of_two_repositories_is_run_tested_built_and_packed_without_a_route() {
     let done = fs::read_to_string(other.path().join("done")).unwrap();
     assert_eq!(done, "port 8000\n");
 
-    // Beside the book, each file compared with the lock.
+    // In the book's folder, each file compared with the lock.
     apart(&["packages", "vendor"])
         .out("base 2.1.0\nshop 1.4.2\n")
         .check();
@@ -242,7 +242,7 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
         .ends(0)
         .lacks("cp -p");
     let before = fs::read_to_string(project.path("opsbook.lock")).unwrap();
-    // Who went on with the old one is told.
+    // A run that began with the old one is reported.
     project.page("# Own\n\n```yaml procedure\nid: own\n```\n\n```sh step\ntest -e ~/none\n```\n");
     project.opsbook(&["run", "own", "here", "--yes"]).ends(1);
     let taken = project.opsbook(&["packages", "update", "base"]).ends(0);
@@ -257,7 +257,7 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
         .ends(0)
         .has("cp -p");
 
-    // Newer ones are seen, and taken where somebody says so.
+    // Newer ones are shown, and used on request.
     base.write(
         "opsbook.toml",
         "[package]\nname = \"base\"\nversion = \"2.2.0\"\nowners = [\"x\"]\n[values]\nbase_port = {default = 80}\nbase_extra = {}\n",
@@ -272,7 +272,7 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
         .out("base 2.1.0 -> 2.2.0\n  minor: value base_extra is new\n")
         .check();
 
-    // A lock that somebody has edited is not believed.
+    // An edited lock is not trusted.
     let good = fs::read_to_string(project.path("opsbook.lock")).unwrap();
     for (from, to, why) in [
         (
@@ -311,7 +311,7 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
     differs.has("hint: `opsbook packages update base` writes it");
     project.write("opsbook.toml", &manifest);
 
-    // Without the cache it is not here; `fetch` brings exactly what is locked.
+    // Without the cache it is missing; `fetch` gets exactly the locked one.
     run_in(&project.root(), &["chmod", "-R", "u+w", "home/.cache"]);
     fs::remove_dir_all(project.home(".cache")).unwrap();
     let missing = project.opsbook(&["list"]).ends(2);
@@ -324,7 +324,7 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
     project.opsbook(&["list"]).ends(0);
     project.opsbook(&["packages", "fetch"]).out("").check();
 
-    // What it is called, and what is not there.
+    // Wrong names, and missing packages.
     let wrong = [
         "packages",
         "add",
@@ -394,7 +394,7 @@ fn a_book_has_templates_and_checks_otherwise_and_a_folder_for_a_package() {
         .has("error: `base` has no check `nothing`");
     project.write("opsbook.toml", &format!("{manifest}{overrides}"));
 
-    // The package changes what the book replaces.
+    // The package changes a file that the book replaces.
     base.write("templates/site.conf", "listen {{ base_port }} ssl;\n");
     base.release("v2.1.0");
     let work = place.path().join("base");
@@ -457,7 +457,7 @@ fn a_release_number_says_what_is_different() {
     assert!(said.contains("1 package: base 2.1.0"), "{said}");
 }
 
-/// The chapter's commands, as a reader types them.
+/// The chapter's commands, typed by a reader.
 #[test]
 fn the_chapter_can_be_typed() {
     let text = include_str!("../../../manual/packages.md");
@@ -505,7 +505,7 @@ fn the_chapter_can_be_typed() {
     assert_eq!(released, "release 2, port 8080\n");
 }
 
-/// mdBook reads the list before it asks opsbook, which gives it the pages of the packages then.
+/// mdBook reads the list before it calls opsbook, which then provides the packages' pages.
 #[test]
 fn plain_mdbook_builds_a_book_of_packages() {
     let (_place, _base, _shop, project) = book();
@@ -546,7 +546,7 @@ fn plain_mdbook_builds_a_book_of_packages() {
         "{page}"
     );
     assert!(page.contains("shop-ops@example.net"), "{page}");
-    // A package that is not here is said by name.
+    // The message about a missing package names it.
     project.write("opsbook.lock", "version = 9\n");
     assert!(plain.build().is_err());
 }

@@ -1,5 +1,4 @@
-//! What keeps packages from being one book: each error with its place, excerpt and hint, and
-//! nothing half done.
+//! Conflicts between packages: each error with its place, excerpt and hint, and no partial result.
 
 use std::fs;
 use std::path::Path;
@@ -47,13 +46,13 @@ fn what_two_packages_claim_is_said_with_both_places() {
         .ends(2)
         .has("b:opsbook.toml:5:19: error: `a` is claimed by `a` and by `b`\n  |\n5 | namespace = [\"b\", \"a\"]\n  |                   ^^^")
         .has("a:opsbook.toml:2:8: it is claimed here, too");
-    // Nested prefixes are two packages; an id is that of the longest.
+    // Nested prefixes are two packages; an id belongs to the longest.
     package(&project, "b", "namespace = [\"b\", \"a.db\"]\n", "a.db.go");
     project.opsbook(&["lint"]).ends(0);
     package(&project, "a", "", "a.db.mine");
     let lint = project.opsbook(&["lint"]).ends(2);
     lint.has("home/a/manual/p.md:4:5: error: `a.db.mine` belongs to `b`");
-    // The same id twice is an error of the one book.
+    // The same id twice is an error of the book.
     package(&project, "a", "", "b.go");
     project
         .opsbook(&["lint"])
@@ -168,7 +167,7 @@ fn an_archive_is_a_package_where_it_is_whole_and_signed_by_who_counts() {
         .opsbook(&["packages"])
         .ends(0)
         .has("archive:a.opsbook  release@example.net");
-    // What the lock says of a signature is verified each time: the signer may not count any more.
+    // The lock's signature is verified each time: the signer may no longer be trusted.
     project.write("signers", "");
     project
         .opsbook(&["list"])
@@ -194,7 +193,7 @@ fn an_archive_is_a_package_where_it_is_whole_and_signed_by_who_counts() {
     }
     project.write("opsbook.lock", &lock);
     project.opsbook(&["list"]).ends(0);
-    // A damaged one is nothing, and the lock stays what it was.
+    // A damaged archive is refused, and the lock stays unchanged.
     let bytes = fs::read(project.path("a.opsbook")).unwrap();
     fs::write(project.path("a.opsbook"), &bytes[..bytes.len() - 40]).unwrap();
     update()
@@ -204,7 +203,7 @@ fn an_archive_is_a_package_where_it_is_whole_and_signed_by_who_counts() {
         fs::read_to_string(project.path("opsbook.lock")).unwrap(),
         lock
     );
-    // Who writes another hash into the lock gets nothing else.
+    // A changed hash in the lock is refused.
     let other = lock.replace("sha256:", "sha256:0000").replace("0000", "");
     assert_eq!(other, lock);
     let wrong: String = lock

@@ -1,4 +1,4 @@
-//! Archives in a registry of containers: a real one, of Debian, on this machine.
+//! Archives in a real container registry of Debian, on this machine.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -111,7 +111,7 @@ fn an_archive_goes_into_a_registry_and_is_a_package_from_there() {
     book.opsbook(&["run", "shop.go", "here", "--yes"]).ends(0);
     assert_eq!(book.text("done"), "one\n");
 
-    // A tag that moves is refused, until somebody takes it.
+    // A tag that moves is refused until somebody accepts it.
     release(&shop, "1.4.2", "two");
     shop.opsbook(&["pack", "--push", &place]).ends(0);
     let refused = book.opsbook(&["packages", "update"]).ends(2);
@@ -119,7 +119,7 @@ fn an_archive_goes_into_a_registry_and_is_a_package_from_there() {
         .has("opsbook.toml:2:1: error: tag `1.4.2` is now ")
         .has(": refused\n");
     assert_eq!(fs::read_to_string(book.path("opsbook.lock")).unwrap(), lock);
-    // What is locked can be had all the same, by its digest.
+    // The locked one is still available, by its digest.
     run_in(&book.root(), &["chmod", "-R", "u+w", "home/.cache"]);
     fs::remove_dir_all(book.home(".cache")).unwrap();
     book.opsbook(&["list"])
@@ -131,7 +131,7 @@ fn an_archive_goes_into_a_registry_and_is_a_package_from_there() {
     book.opsbook(&["run", "shop.go", "here", "--yes"]).ends(0);
     assert_eq!(book.text("done"), "one\n");
 
-    // A newer one is seen, and taken where somebody says so.
+    // A newer one is shown, and used on request.
     release(&shop, "1.5.0", "three");
     shop.opsbook(&["pack", "--push", &place]).ends(0);
     book.opsbook(&["packages", "outdated"])
@@ -143,7 +143,7 @@ fn an_archive_goes_into_a_registry_and_is_a_package_from_there() {
     book.opsbook(&["run", "shop.go", "here", "--yes"]).ends(0);
     assert_eq!(book.text("done"), "three\n");
 
-    // What is no archive of ours, or is not there.
+    // Missing artifacts, and artifacts that are not opsbook archives.
     let none = ["packages", "add", "none", "--oci", &place, "--tag", "9"];
     book.opsbook(&none).ends(2).has("error: `none`: ");
     let manifest = fs::read_to_string(book.path("opsbook.toml")).unwrap();

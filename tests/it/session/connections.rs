@@ -1,4 +1,4 @@
-//! Who is reached, and each reason why nobody is.
+//! Successful connections, and each reason for a failed one.
 
 use std::fs;
 use std::path::Path;
@@ -140,7 +140,7 @@ async fn an_unknown_and_a_changed_host_key_are_told_with_fingerprints() {
     assert_eq!(error.cause, expected);
 }
 
-/// To accept a revoked key is no way out, and is not named as one.
+/// Accepting a revoked key is no solution, and is not suggested.
 #[tokio::test]
 async fn a_revoked_host_key_is_not_called_unknown() {
     let Some(server) = or_skip("host keys", Sshd::start()) else {

@@ -1,4 +1,4 @@
-//! Files and folders: whole, or told why not.
+//! Files and folders: delivered completely, or with a reason why not.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! However a script or a session ends, nothing of it is left.
+//! However a script or a session ends, nothing of it remains.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -114,11 +114,11 @@ async fn what_is_called_ends_where_nobody_is_left_to_be_told() {
         .await
         .unwrap();
     let hello = session.hello().clone();
-    // Ends after the shipper, and before the directory is gone.
+    // Ends after the shipper, and before the directory is removed.
     let text = format!("sleep 0.5{}", std::process::id());
     let cut = async {
         until("it runs", || running(&text)).await;
-        // As if the shell had been killed before it wrote down what it had started.
+        // As if the shell had been killed before it recorded its children.
         for file in fs::read_dir(&hello.dir).unwrap().flatten() {
             let name = file.file_name().to_string_lossy().into_owned();
             if name.starts_with('c') && name.ends_with(".p") {
@@ -144,8 +144,8 @@ async fn what_is_called_ends_where_nobody_is_left_to_be_told() {
     .await;
 }
 
-/// Workers wait for jobs, and one that is spare for the watchdog's word: each ends with who could
-/// give it one, also where nobody is left to end it.
+/// Idle workers wait for jobs, and a spare one for the watchdog's request: each ends with the
+/// process that could send one, even if nobody is left to end it.
 #[tokio::test]
 async fn what_waits_for_jobs_ends_where_nobody_can_give_it_one() {
     let Some(server) = or_skip("ssh", Sshd::start()) else {
@@ -156,7 +156,7 @@ async fn what_waits_for_jobs_ends_where_nobody_can_give_it_one() {
         .unwrap();
     let hello = session.hello().clone();
     let marker = format!("{} ", hello.dir);
-    // Long enough for the watchdog, and with it for a worker that is spare.
+    // Long enough for the watchdog and its spare worker to start.
     sh(&session, "sleep 2").await;
     assert!(running(&marker));
     let (workers, rest): (Vec<u32>, Vec<u32>) = sshd::tree(hello.pid)
@@ -173,7 +173,7 @@ async fn what_waits_for_jobs_ends_where_nobody_can_give_it_one() {
     until("nothing waits any more", || !running(&marker)).await;
 }
 
-/// Puts a program before the node's own that does something first.
+/// Puts a program before the node's own that first runs `first`.
 fn slow(server: &Sshd, program: &str, first: &str) {
     let path = server.dir.path().join("bin").join(program);
     let text = format!("#!/bin/sh\n{first}\nPATH=${{PATH#*:}} exec {program} \"$@\"\n");
@@ -235,12 +235,12 @@ async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
         text.split_whitespace().next()?.parse().ok()
     };
     let names = ["t.p", "s.p", "pid"];
-    // A process says who it is a moment after the session has greeted.
+    // A process records itself a moment after the session's greeting.
     until("all have said who they are", || {
         names.iter().all(|name| noted(name).is_some())
     })
     .await;
-    // All at once, so that nobody is left who cleans up.
+    // Kill all at once, so that nobody is left to clean up.
     let all: [u32; 3] = names.map(|name| noted(name).unwrap());
     for pid in all {
         sshd::kill(pid, "STOP");
@@ -258,7 +258,7 @@ async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
     next.close().await;
 }
 
-/// Not a test of its own: what the next one kills.
+/// The process that the next test kills; not a test of its own.
 #[tokio::test]
 async fn stays_until_it_is_killed() {
     let Ok(target) = std::env::var("OPSBOOK_TEST_STAY") else {

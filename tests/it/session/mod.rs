@@ -27,7 +27,7 @@ async fn bounded<T>(work: impl Future<Output = T>) -> T {
         .expect("still at it after 90 s")
 }
 
-/// A local shell of each kind that this machine has, in which `sh` is that shell.
+/// A local shell of each kind on this machine, with `sh` as that shell.
 struct Shells {
     dirs: Vec<(String, tempfile::TempDir)>,
 }
@@ -92,13 +92,13 @@ fn err(done: &Done) -> &str {
     std::str::from_utf8(&done.err).unwrap()
 }
 
-/// Of what nobody stops.
+/// For work that nobody cancels.
 fn never() -> &'static Cancel {
     static NEVER: LazyLock<Cancel> = LazyLock::new(Cancel::new);
     &NEVER
 }
 
-/// Waits for a condition about the machine.
+/// Waits for a condition.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
@@ -111,7 +111,7 @@ fn running(marker: &str) -> bool {
     sshd::processes().any(|pid| has(pid, marker))
 }
 
-/// Whether a process has been called with this.
+/// Whether a process's command line contains this.
 fn has(pid: u32, marker: &str) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
         String::from_utf8_lossy(&line)

@@ -1,4 +1,4 @@
-//! Scripts on every shell that this machine has: what arrives, and that none touches another.
+//! Scripts in every shell of this machine: they arrive unchanged and do not affect each other.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn a_script_cannot_harm_the_next_one() {
             ("kill -9 0", 137),
         ] {
             let done = sh(&session, text).await;
-            // Which status a broken redirection has is the shell's own choice.
+            // The status of a failed redirection depends on the shell.
             assert!(
                 done.status == status || (status == 2 && done.status == 1),
                 "{text}: {done:?}"
@@ -216,7 +216,7 @@ async fn calls_share_what_the_main_shell_holds_and_workers_do_not() {
 async fn nothing_of_a_script_stands_in_an_argument_list() {
     Shells::each(async |session| {
         let mut values = Values::new();
-        // No other test's processes have it.
+        // Processes of other tests do not have it.
         let own = std::process::id();
         values.insert("secret", format!("canary-{own}-value")).unwrap();
         for interpreter in ["sh", "bash"] {

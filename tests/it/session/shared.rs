@@ -1,4 +1,4 @@
-//! Connections that several commands share: one that is kept, and the user's own.
+//! Connections that several commands share: a kept one, and the user's own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,13 +11,13 @@ use crate::sshd::{Sshd, kill, or_skip, user};
 const PAGE: &str = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\necho ran >> \"$HOME/ran\"\n```\n\n```text file as=f\nx\n```\n";
 const RUN: [&str; 3] = ["run", "p", "far"];
 
-/// How often somebody has logged in there.
+/// The number of logins there.
 fn logins(server: &Sshd) -> usize {
     let log = fs::read_to_string(server.dir.path().join("log")).unwrap();
     log.matches("Accepted publickey").count()
 }
 
-/// A short path: a socket's may not be long.
+/// A short path, because socket paths are limited.
 pub fn folder() -> tempfile::TempDir {
     tempfile::Builder::new()
         .prefix("ob")
@@ -25,7 +25,7 @@ pub fn folder() -> tempfile::TempDir {
         .unwrap()
 }
 
-/// The process that listens at a socket.
+/// The process that listens on a socket.
 pub fn master(socket: &Path) -> u32 {
     let mut check = Command::new("ssh");
     check.arg("-S").arg(socket).args(["-O", "check", "any"]);
@@ -37,7 +37,7 @@ pub fn master(socket: &Path) -> u32 {
     pid.split(')').next().unwrap().parse().unwrap()
 }
 
-/// The user's own connection, at a path that may hold `ssh`'s tokens.
+/// The user's own connection, at a path with `ssh`'s tokens.
 pub fn own(server: &Sshd, path: &str) {
     let ssh = server.ssh();
     let mut own = Command::new("ssh");
@@ -90,7 +90,7 @@ fn a_connection_is_kept_where_the_node_says_so() {
     let [socket] = sockets.as_slice() else {
         panic!("{sockets:?}");
     };
-    // One that nobody answers at any more is given up.
+    // A connection that does not answer is replaced.
     let old = master(socket);
     kill(old, "STOP");
     run();
@@ -123,7 +123,7 @@ fn the_users_own_connection_is_used_where_it_is_open() {
     own(&server, &apart);
     assert_eq!(logins(&server), 2);
     assert_eq!(run(&apart), 2);
-    // It goes on after us. One that does not answer is left alone.
+    // It outlives us. One that does not answer is left alone.
     let process = master(&sockets(place.path())[0]);
     kill(process, "STOP");
     assert_eq!(run(&apart), 3);

@@ -1,4 +1,4 @@
-//! `sudo` in its moods, and the password that it is told.
+//! Different behaviours of `sudo`, and its password.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use opsbook::session::{Content, End, Limits, Secret, Session, SudoError, Target,
 use super::{bounded, find, never, out, running, sh, sh_with, until};
 use crate::sshd::{self, Special, Sshd, options, or_skip};
 
-/// A node whose `sudo` behaves as told, and writes down how often it was started.
+/// A node whose `sudo` behaves as given, and records how often it was started.
 fn node_with_sudo(behaviour: &str) -> Option<Sshd> {
     let sudo = format!(
         "#!/bin/sh\n[ \"$2\" != -l ] || {{ echo 'a password is required' >&2; exit 1; }}\necho x >>\"$HOME/started\"\nprompt=$3; shift 7\n\

@@ -1,5 +1,5 @@
-//! Machines that cost nothing: home directories of this one, each behind a shell of its own.
-//! Their steps leave lines in one file, so that their order over all machines can be seen.
+//! Cheap nodes: home directories of this machine, each with its own shell. Their steps append lines
+//! to one file, which shows their order over all nodes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -11,8 +11,8 @@ use opsbook::files::Files;
 use opsbook::plan::Request;
 use opsbook::project::{Manner, Project, Run, Start, Who};
 
-/// A page with all that a run over several machines can have: roles of one machine and of two,
-/// a value that is captured on one and used on another, steps side by side, a section.
+/// A page with all features of a run over several nodes: roles with one node and with two, a value
+/// captured on one and used on another, parallel steps, a section.
 pub const PAGE: &str = r#"# Cheap
 
 ```yaml procedure
@@ -74,10 +74,10 @@ echo "end $node" >>"$ran"
 ```
 "#;
 
-/// Who plays which role.
+/// The nodes of each role.
 pub const WORDS: [&str; 4] = ["old=a", "new=b", "lb=c,d", "web=e,f"];
 
-/// What is done, in order; what stands in one list is done side by side.
+/// The expected work in order; entries of one list run in parallel.
 pub const DONE: [&[&str]; 8] = [
     &["find a"],
     &["take b 42 of a"],
@@ -107,14 +107,14 @@ pub fn opsbook(root: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// How it ended, and all that it said.
+/// The exit status, and all output.
 pub fn ended(output: Output) -> (Option<i32>, String) {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     (output.status.code(), said)
 }
 
-/// Runs the procedure `p` of the manual in a folder, in this process.
+/// Runs the manual's procedure `p`, in this process.
 pub async fn run_here(root: &Path, words: &[&str], start: Start, watcher: Watcher) -> Status {
     let project = Project::open_to_run(Files::of(root)).map_err(drop).unwrap();
     let words: Vec<String> = words.iter().map(ToString::to_string).collect();
@@ -138,7 +138,7 @@ pub async fn run_here(root: &Path, words: &[&str], start: Start, watcher: Watche
     done.await.unwrap()
 }
 
-/// The machines' folders.
+/// The nodes' folders.
 pub struct Cheap(tempfile::TempDir);
 
 impl Cheap {
@@ -159,7 +159,7 @@ impl Cheap {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Is every step done, once, and in order?
+    /// Whether every step ran once, and in order.
     pub fn all_is_done(&self) -> bool {
         let ran = self.ran();
         let mut rest = ran.as_slice();
@@ -177,7 +177,7 @@ impl Cheap {
         rest.is_empty()
     }
 
-    /// What is left of runs on the machines: none of it where all of them have ended.
+    /// Leftovers of runs on the nodes: none if all runs have ended.
     pub fn held(&self) -> Vec<PathBuf> {
         let mut held = Vec::new();
         for name in NAMES {

@@ -1,8 +1,8 @@
-//! The controller of a run over six machines dies at every single write of its journal, and is
-//! gone on with: where it was, and from a folder that has no journal. No step is done twice, none
-//! is left out, and nothing is held afterwards.
+//! The controller of a run over six nodes dies at every single write of its journal, and the run is
+//! continued: in the same place, and from a folder without a journal. No step runs twice, none is
+//! left out, and nothing is locked afterwards.
 //!
-//! The controller is this test binary, which aborts once the line is on the disk.
+//! The controller is this test binary, which aborts once the line is on disk.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ use super::cheap::{Cheap, PAGE, WORDS, ended, opsbook, run_here};
 
 const RUN: &str = "20260101-000000-0002";
 
-/// Not a test of its own: the controller of the one below.
+/// The controller of the test below; not a test of its own.
 #[test]
 fn controller_that_dies() {
     let Ok(at) = std::env::var("OPSBOOK_TEST_DIES_AT") else {
@@ -70,7 +70,7 @@ fn killed_at_every_write_of_the_journal_a_run_over_six_machines_ends_right() {
             .len()
     };
     assert!(writes > 60, "only {writes} writes");
-    // Each write is tried, here and elsewhere in turns; with more time, both for each.
+    // Each write is tested, alternating between the two ways; with more time, with both.
     let both = std::env::var_os("OPSBOOK_SOAK_MINUTES").is_some();
     let next = AtomicUsize::new(1);
     std::thread::scope(|scope| {
@@ -93,7 +93,7 @@ fn killed_at_every_write_of_the_journal_a_run_over_six_machines_ends_right() {
     });
 }
 
-/// Who goes on.
+/// Who continues the run.
 #[derive(Clone, Copy, Debug)]
 enum Survivor {
     Here,
@@ -115,7 +115,7 @@ fn survive(at: usize, who: Survivor) {
         Survivor::Elsewhere if begun => {
             opsbook(other.path(), &["resume", RUN, "--catch-up", "--yes"])
         }
-        // There is nothing on any machine that could be gone on with.
+        // No node has anything that could be continued.
         Survivor::Elsewhere => {
             let run = [&["run", "p"], &WORDS[..], &["--yes"]].concat();
             opsbook(other.path(), &run)
@@ -123,8 +123,8 @@ fn survive(at: usize, who: Survivor) {
     };
     let (mut status, mut said) = ended(call.output().unwrap());
     if status == Some(5) && cheap.ran().is_empty() {
-        // It died while it opened one bundle after the other: a person must say that there is
-        // nothing on the others, or go on where the journal is.
+        // It died while opening the bundles: a person must confirm that the other nodes have
+        // nothing, or continue where the journal is.
         assert!(said.contains("there is nothing of it on"), "{at}: {said}");
         let here = opsbook(folder.path(), &["resume", RUN, "--yes"]).output();
         (status, said) = ended(here.unwrap());

@@ -1,4 +1,4 @@
-//! A member of a cluster of etcd is lost, and another machine takes its place.
+//! A member of an etcd cluster is lost, and another node replaces it.
 
 use super::site::{Site, begins, ends, killed, resumed_elsewhere, script};
 use crate::lab::{Kind, until};
@@ -29,7 +29,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Of the first three; the fourth machine is empty.
+    /// A cluster of the first three; the fourth node is empty.
     fn start() -> Result<Cluster, Skip> {
         tier::t3()?;
         tier::program("/usr/bin/etcd")?;
@@ -61,7 +61,7 @@ impl Cluster {
         self.site.folder_of(PAGE, GROUPS)
     }
 
-    /// Who is started and votes, as one of them sees it.
+    /// The started and voting members, according to one of them.
     fn members(&self, by: &str) -> Vec<String> {
         let endpoint = format!("http://{}:2379", self.site.address(by));
         let list = format!("etcdctl --endpoints {endpoint} member list || :");
@@ -87,7 +87,7 @@ fn a_lost_member_of_etcd_is_replaced_and_never_reached() {
         return;
     };
     let (folder, other) = (cluster.folder(), cluster.folder());
-    // By way of the one that does not answer: nothing is touched.
+    // Through the member that does not answer: nothing is changed.
     cluster.site.node("e3").root("systemctl stop etcd");
     let said = folder
         .opsbook(&words("via=e3", "new=e4", "dead=e2"))
@@ -95,8 +95,8 @@ fn a_lost_member_of_etcd_is_replaced_and_never_reached() {
     said.has("BLOCKED").has("etcd.healthy::answers");
     assert!(NAMES.iter().all(|name| cluster.site.untouched(name)));
 
-    // The machine is lost. It is named, and never reached: the controller dies when the new one
-    // has been announced, and another goes on.
+    // The node is lost. It is only named and never reached: the controller dies after announcing
+    // the new one, and another continues.
     cluster.site.node("e3").power_off();
     let run = words("via=e1", "new=e4", "dead=e3");
     let run = killed(&folder, &run, "e4 is announced", ends("e1", 3));
@@ -104,8 +104,8 @@ fn a_lost_member_of_etcd_is_replaced_and_never_reached() {
     assert_eq!(cluster.members("e2"), ["e1", "e2", "e4"]);
     assert_eq!(cluster.site.held(), Vec::<&str>::new());
 
-    // It is back, empty, in the place of another one. etcd lets no member go before it has
-    // seen the others for a while: the step fails, and is run again until it is OK.
+    // It is back, empty, instead of another one. etcd lets no member go before it has seen the
+    // others for a while: the step fails, and runs again until it is OK.
     cluster.site.node("e3").power_on();
     assert!(cluster.site.untouched("e3"));
     cluster
@@ -123,7 +123,7 @@ fn a_lost_member_of_etcd_is_replaced_and_never_reached() {
         folder.opsbook(&resume).said().status == 5
     });
 
-    // The member by way of which that is done loses its power when the new one starts.
+    // The member that is used for this loses its power when the new one starts.
     let mut running = folder.opsbook(&["resume", "--yes"]).start();
     running.until("e3 is started", begins("e3", 4));
     cluster.site.node("e1").power_off();

@@ -1,6 +1,6 @@
-//! Procedures over several machines: the chapter of our own manual and one more page, run as
-//! they stand against the real services, on machines that are killed, cut off and restarted on
-//! the way; and cheap machines for what has to be tried hundreds of times.
+//! Procedures over several nodes: our manual's chapter and one more page, run unchanged with the
+//! real services, on nodes that are killed, cut off and restarted meanwhile; and cheap nodes for
+//! tests with hundreds of repetitions.
 
 mod cheap;
 mod died;

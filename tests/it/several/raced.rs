@@ -1,5 +1,5 @@
-//! Two runs for the same machines at the same moment, two hundred times; and what others do to
-//! the locks of a run that is under way.
+//! Two runs for the same nodes at the same moment, two hundred times; and what others do to the
+//! locks of a running run.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +13,7 @@ use crate::lab::until;
 
 const RACES: usize = 200;
 
-/// Its first step waits until the test says so, so that no run is over before the other has
-/// asked for its locks.
+/// Its first step waits for the test, so that no run ends before the other has requested its locks.
 const HELD: &str = r#"# Held
 
 ```yaml procedure
@@ -47,7 +46,7 @@ echo "$node" >>"$ran"
 ```
 "#;
 
-/// The same machines in other roles: which of them is asked first must not depend on that.
+/// The same nodes in other roles: the order of requests must not depend on the roles.
 const BINDINGS: [[&str; 3]; 3] = [
     ["one=a", "two=b", "three=c"],
     ["one=c", "two=b", "three=a"],
@@ -66,7 +65,7 @@ async fn race(number: usize) {
     let one = run(folders[0].path(), bindings[0]);
     let two = run(folders[1].path(), bindings[1]);
     tokio::pin!(one, two);
-    // Who ends first has not got the locks: who has them waits.
+    // The one that ends first did not get the locks: the one that has them waits.
     let (first, rest) = tokio::select! {
         first = &mut one => (first, two),
         first = &mut two => (first, one),
@@ -103,8 +102,8 @@ fn of_two_runs_for_the_same_machines_one_gets_them_two_hundred_times() {
     });
 }
 
-/// While the first step runs, somebody gives the lock of another machine up: nothing more is
-/// done, whether the next step is on that machine or not.
+/// During the first step, somebody releases the lock of another node: no further step runs, on
+/// whichever node it would be.
 #[test]
 fn a_lock_given_up_in_between_ends_the_run_before_its_next_step() {
     given_up_in_between("c", 4);
@@ -130,7 +129,7 @@ fn given_up_in_between(given_up: &str, expected: i32) {
         .any(|line| line.starts_with(&cause) && line.contains("gone"));
     assert!(gone, "{said}");
     assert_eq!(cheap.ran(), Vec::<String>::new(), "{said}");
-    // A person goes on with it where nothing had begun on the machine that was given up.
+    // A person continues it if nothing had begun on the released node.
     let resume = ["resume", &run, "--yes"];
     let (status, said) = ended(opsbook(folder.path(), &resume).output().unwrap());
     if given_up == "c" {

@@ -1,5 +1,5 @@
-//! Machines in one network, and folders with our own manual in which they have the names of
-//! the chapter.
+//! Nodes in one network, and folders with our own manual in which they have the names of the
+//! chapter.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use crate::sshd::Skip;
 
 pub struct Site {
     nodes: Vec<(&'static str, Node)>,
-    /// Lives longer than the nodes.
+    /// Must be dropped after the nodes.
     network: Network,
 }
 
 impl Site {
-    /// Starts them side by side.
+    /// Starts them in parallel.
     pub fn start(names: &[(&'static str, Kind)]) -> Result<Site, Skip> {
         let network = Network::start()?;
         let mut started: Vec<Result<Node, Skip>> = Vec::new();
@@ -56,7 +56,7 @@ impl Site {
         project
     }
 
-    /// A folder with one page and its nodes, of which the groups are given.
+    /// A folder with one page and its nodes, with the given groups.
     pub fn folder_of(&self, page: &str, groups: &str) -> Project {
         let project = Project::new(page);
         std::fs::remove_file(project.path("nodes.yaml")).unwrap();
@@ -74,7 +74,7 @@ impl Site {
         project.write("nodes/20-laboratory.yaml", &text);
     }
 
-    /// Machines that hold a bundle, of the run or of a turn. Those without power are left out.
+    /// Nodes with a bundle of a run or a turn. Those without power are left out.
     pub fn held(&self) -> Vec<&'static str> {
         let nodes = self.nodes.iter().filter(|(_, node)| !node.is_off());
         let held = nodes.filter(|(_, node)| {
@@ -86,13 +86,13 @@ impl Site {
         held.map(|(name, _)| *name).collect()
     }
 
-    /// Has anything of ours ever been on the machine?
+    /// Whether opsbook never wrote to the node.
     pub fn untouched(&self, name: &str) -> bool {
         !self.node(name).home().join(".opsbook").exists()
     }
 }
 
-/// Kills the controller once its journal has such an event. Gives the run's name.
+/// Kills the controller once its journal has such an event. Returns the run's name.
 #[track_caller]
 pub fn killed(
     project: &Project,
@@ -107,7 +107,7 @@ pub fn killed(
     project.events().remove(0).run
 }
 
-/// Holds a machine as somebody else would. Gives the name of the lock.
+/// Locks a node like another person would. Returns the name of the lock.
 #[track_caller]
 pub fn acquired(project: &Project, name: &str) -> String {
     let acquire = ["lock", "acquire", name, "--message", "a disk is changed"];
@@ -119,31 +119,31 @@ pub fn acquired(project: &Project, name: &str) -> String {
     lock.as_str().to_owned()
 }
 
-/// Goes on in another folder, which has no journal.
+/// Resumes in another folder, without a journal.
 #[track_caller]
 pub fn resumed_elsewhere(project: &Project, run: &str, status: i32) -> Said {
     let resume = ["resume", run, "--catch-up", "--yes"];
     project.opsbook(&resume).ends(status)
 }
 
-/// That step begins on that machine, from now on.
+/// Matches the beginning of this step on this node, from now on.
 pub fn begins(node: &'static str, step: usize) -> impl Fn(&Event) -> bool {
     let now = now();
     move |event| is_at(event, node, step, &now) && matches!(event.what, What::StepStarted { .. })
 }
 
-/// That step comes to its end on that machine, from now on.
+/// Matches the end of this step on this node, from now on.
 pub fn ends(node: &'static str, step: usize) -> impl Fn(&Event) -> bool {
     let now = now();
     move |event| is_at(event, node, step, &now) && matches!(event.what, What::StepEnded(_))
 }
 
-/// Journals of earlier runs are in the same folder, and say the same of the same steps.
+/// Journals of earlier runs in the same folder contain the same steps.
 fn is_at(event: &Event, node: &str, step: usize, since: &str) -> bool {
     event.node.as_deref() == Some(node) && event.step == Some(step) && event.at.as_str() >= since
 }
 
-/// As events have it.
+/// In the format of events.
 fn now() -> String {
     let now = jiff::Timestamp::now();
     now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()

@@ -1,5 +1,4 @@
-//! The chapter's switchover on three machines with PostgreSQL, there and back, while somebody
-//! writes.
+//! The chapter's switchover on three nodes with PostgreSQL, there and back, while a client writes.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
@@ -19,7 +18,7 @@ struct Databases {
     site: Site,
 }
 
-/// Who writes all the while, to whichever of the three takes it, and notes what was taken.
+/// Writes continuously to whichever of the three accepts it, and notes what was accepted.
 struct Writer {
     process: Child,
     dir: tempfile::TempDir,
@@ -64,8 +63,8 @@ impl Databases {
         });
     }
 
-    /// One primary, two standbys of it, everything that was taken is on all three, and nobody
-    /// holds anything.
+    /// Checks that there is one primary and two standbys of it, that everything accepted is on all
+    /// three, and that nothing is locked.
     #[track_caller]
     fn are_right(&self, primary: &str) {
         assert_eq!(self.site.held(), Vec::<&str>::new());
@@ -89,7 +88,7 @@ impl Databases {
     }
 }
 
-/// The command line of a switchover; db3 follows whoever is the primary.
+/// The command line of a switchover; db3 follows the primary.
 fn words(old: &str, new: &str) -> [String; 6] {
     [
         "run".to_owned(),
@@ -121,7 +120,7 @@ impl Writer {
         writer
     }
 
-    /// What the database has said yes to; a line that is being written is not among them.
+    /// The accepted writes, without a line that is being written.
     fn taken(&self) -> BTreeSet<String> {
         let text = std::fs::read_to_string(self.dir.path().join("taken")).unwrap_or_default();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -147,7 +146,7 @@ fn a_standby_takes_over_and_back_whatever_dies_on_the_way() {
     bound_the_wrong_way_round(&databases, &folder);
     one_is_held(&databases, &folder);
 
-    // There, and back, by itself.
+    // There and back, without a fault.
     databases.run(&folder, "db1", "db2", 0);
     databases.are_right("db2");
     databases.run(&folder, "db2", "db1", 0);
@@ -174,7 +173,7 @@ fn one_is_held(databases: &Databases, folder: &Project) {
     folder
         .opsbook(&["lock", "release", "db2", "--run", &lock])
         .ends(0);
-    // A machine that has its turn late is not held before, but is looked at before the start.
+    // A node with a later turn is not locked before, but is examined before the start.
     let lock = acquired(folder, "db3");
     databases
         .run(folder, "db1", "db2", 4)
@@ -187,17 +186,17 @@ fn one_is_held(databases: &Databases, folder: &Project) {
     databases.are_right("db1");
 }
 
-/// After the fence, when there is no primary, and gone on with from a folder without a journal;
-/// then while the old primary comes back, and gone on with by name of a machine.
+/// After the fence, when there is no primary, continued from a folder without a journal; then while
+/// the old primary comes back, continued by the name of a node.
 fn the_controller_dies(databases: &Databases, folder: &Project, other: &Project) {
     let words = words("db1", "db2");
     let run = words.each_ref().map(String::as_str);
     let run = killed(folder, &run, "the fence is up", ends("db1", 1));
     assert_eq!(databases.site.held(), ["db1", "db2"]);
-    // Needs are not asked again: the old primary is none any more.
+    // Needs are not evaluated again: the old primary no longer is one.
     resumed_elsewhere(other, &run, 0);
     databases.are_right("db2");
-    // Who was killed sees that it has been gone on with.
+    // The killed controller sees that the run was continued.
     folder
         .opsbook(&["resume", &run, "--catch-up", "--yes"])
         .ends(0);
@@ -209,7 +208,7 @@ fn the_controller_dies(databases: &Databases, folder: &Project, other: &Project)
     databases.are_right("db1");
 }
 
-/// The old primary loses its power when it is fenced: the new one serves all the same.
+/// The old primary loses its power during the fence: the new one still takes over.
 fn a_machine_dies(databases: &Databases, folder: &Project) {
     let words = words("db1", "db2");
     let run = [
@@ -225,14 +224,14 @@ fn a_machine_dies(databases: &Databases, folder: &Project) {
     said.has("db1");
     assert_eq!(databases.asked("db2", "select pg_is_in_recovery()"), "f");
     databases.site.node("db1").power_on();
-    // Debian's own start makes it.
+    // Debian's own start script creates it.
     let boot = "install -d -o postgres -g postgres /run/postgresql";
     databases.site.node("db1").root(boot);
     folder.opsbook(&["resume", "--yes"]).ends(0);
     databases.are_right("db2");
 }
 
-/// The new primary is cut off while it is promoted, and is back before the run gives up.
+/// The new primary is cut off during its promotion, and is back before the run gives up.
 fn a_link_is_cut(databases: &Databases, folder: &Project) {
     let words = words("db2", "db1");
     let run = words.each_ref().map(String::as_str);

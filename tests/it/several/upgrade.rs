@@ -1,5 +1,5 @@
-//! The chapter's upgrade of four web machines behind two HAProxys, while a visitor asks all the
-//! time and never gets anything but an answer.
+//! The chapter's upgrade of four web nodes behind two HAProxys, while a visitor sends requests
+//! continuously and always gets an answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ struct Shop {
     site: Site,
 }
 
-/// Asks each load balancer in turn.
+/// Sends requests to each load balancer, alternating.
 struct Visitor {
     ends: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -63,7 +63,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// What a load balancer says of each web machine.
+    /// A load balancer's view of each web node.
     fn states(&self, balancer: &str) -> String {
         let ask = "echo 'show stat' | socat - /run/haproxy/admin.sock | \
                    awk -F, '$2 ~ /^web/ { printf \"%s%s\", sep, $18; sep = \" \" }'";
@@ -78,8 +78,8 @@ impl Shop {
         Visitor::start(BALANCERS.map(|name| self.site.address(name)))
     }
 
-    /// Every web machine has the release, every load balancer sends visitors to all of them, and
-    /// nobody holds anything.
+    /// Every web node has the release, every load balancer sends visitors to all of them, and
+    /// nothing is locked.
     #[track_caller]
     fn is_right(&self, version: &str) {
         assert_eq!(self.site.held(), Vec::<&str>::new());
@@ -134,7 +134,7 @@ impl Visitor {
         }
     }
 
-    /// Got an answer each time.
+    /// Checks that each request got an answer.
     #[track_caller]
     fn got_answers(mut self) {
         self.ends.store(true, Ordering::SeqCst);
@@ -175,7 +175,7 @@ fn web_machines_are_upgraded_and_no_visitor_notices() {
         return;
     };
     let (folder, other) = (shop.site.folder(), shop.site.folder());
-    // The wait between batches is for people who look on.
+    // The pause between batches is for people.
     for project in [&folder, &other] {
         let page = "manual/several/upgrade.md";
         let text = std::fs::read_to_string(project.path(page)).unwrap();
@@ -200,8 +200,8 @@ fn one_balancer_is_held(shop: &Shop, folder: &Project) {
     assert_eq!(get(&shop.site.address("web1"), 8080).unwrap(), "1.0");
 }
 
-/// The third machine's: it stays without visitors, the fourth is not begun. Repaired, and gone on
-/// with from a folder without a journal.
+/// The installation on the third node fails: it stays without visitors, the fourth does not begin.
+/// Repaired, and continued from a folder without a journal.
 fn an_installation_fails(shop: &Shop, folder: &Project, other: &Project) {
     let visitor = shop.visitor();
     shop.site.node("web3").root("touch /srv/web/broken");
@@ -215,18 +215,18 @@ fn an_installation_fails(shop: &Shop, folder: &Project, other: &Project) {
     let versions = WEB.map(|name| get(&shop.site.address(name), 8080).unwrap());
     assert_eq!(versions, ["1.1", "1.1", "1.0", "1.0"]);
 
-    // Nobody else gets in between.
+    // Nobody else can run meanwhile.
     run(other, "1.2", 4).has("BLOCKED");
     shop.site.node("web3").root("rm /srv/web/broken");
     let halted = folder.events().remove(0).run;
-    // What the machine has recorded is that the step failed; the next one runs it again.
+    // The node has recorded that the step failed; the next controller runs it again.
     resumed_elsewhere(other, &halted, 1).has("web3: FAILED");
     other.opsbook(&["resume", &halted, "--yes"]).ends(0);
     visitor.got_answers();
     shop.is_right("1.1");
 }
 
-/// While a machine is drained on both, and when it is being installed.
+/// While a node is drained on both balancers, and during its installation.
 fn the_controller_dies_in_a_turn(shop: &Shop, folder: &Project, other: &Project) {
     let visitor = shop.visitor();
     let words = words("1.2");
@@ -246,7 +246,7 @@ fn the_controller_dies_in_a_turn(shop: &Shop, folder: &Project, other: &Project)
     shop.is_right("1.3");
 }
 
-/// Done on one load balancer, not on the other; that is said, and nothing after it begins.
+/// Done on one load balancer, not on the other; that is reported, and nothing after it begins.
 fn a_balancer_is_cut_off(shop: &Shop, folder: &Project) {
     let words = words("1.4");
     let words = [
@@ -266,7 +266,7 @@ fn a_balancer_is_cut_off(shop: &Shop, folder: &Project) {
     shop.is_right("1.4");
 }
 
-/// In the middle of its own turn: its service is back with it, and the run goes on.
+/// In the middle of its own turn: its service comes back with it, and the run continues.
 fn a_web_machine_restarts(shop: &Shop, folder: &Project) {
     let visitor = shop.visitor();
     let words = words("1.5");
@@ -277,10 +277,10 @@ fn a_web_machine_restarts(shop: &Shop, folder: &Project) {
     shop.site.node("web2").power_on();
     let said = running.wait();
     if said.status != 0 {
-        // The machine ended the step on its way down, or nobody knows how it ended.
+        // The node ended the step while shutting down, or its end is unknown.
         assert!([1, 3].contains(&said.status), "{said:?}");
         said.has("web2");
-        // Once more for this machine: the ones after it are drained first all the same.
+        // Again for this node: the later nodes are still drained first.
         let again = ["resume", "--yes", "--start-at", "install"];
         let said = folder.opsbook(&again).ends(0);
         said.has("not begun, and so from the first step: web3, web4\n");

@@ -1,4 +1,4 @@
-//! What goes wrong while a controller runs, and when.
+//! The faults while a controller runs, and their times.
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -7,28 +7,27 @@ use std::time::{Duration, Instant};
 use super::Chance;
 use crate::sshd::{Sshd, kill, tree};
 
-/// One thing that goes wrong, so long after the controller was started.
+/// A fault, with the time after the start of the controller.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     None,
     /// The controller is killed.
     Kill(Duration),
-    /// It is told to end, so many times.
+    /// It gets a signal, several times.
     Interrupt(Duration, &'static str, usize),
     /// One of its processes, or of the node's, is killed.
     Strike(Duration),
     /// One of these is frozen for a while.
     Freeze(Duration, Duration),
-    /// A disk is full from then on: the node's, or the controller's.
+    /// A disk becomes full: the node's, or the controller's.
     Fill(Duration, Disk),
-    /// A second controller wants to go on with the same run.
+    /// A second controller tries to continue the same run.
     Rival(Duration),
     /// This machine is busy: the controller and its children get a tenth of the time, for a while.
     Stutter(Duration, Duration),
-    /// Something in the bundle cannot be removed any more.
+    /// Something in the bundle can no longer be removed.
     Hold(Duration),
-    /// The journal is an older copy, without so many of its last lines, as another machine may
-    /// have it.
+    /// The journal is an older copy, without this many of its last lines, as on another machine.
     Lag(usize),
 }
 
@@ -57,12 +56,12 @@ impl Fault {
         }
     }
 
-    /// It may destroy the record that a step leaves on the node, so that nothing can be known.
+    /// Whether it may destroy a step's record on the node, so that nothing can be known.
     pub fn blinds(&self) -> bool {
         matches!(self, Fault::Strike(_) | Fault::Fill(..))
     }
 
-    /// Lets it happen; true where the controller did not end by itself.
+    /// Injects it; returns true if the controller did not end by itself.
     pub fn strike(
         &self,
         controller: &mut Child,
@@ -134,7 +133,7 @@ fn ended_within(controller: &mut Child, time: Duration) -> bool {
     }
 }
 
-/// Any process below the controller or the node's server; the controller where there is none.
+/// A random process of the controller or of the node's server; the controller if there is none.
 fn victim(controller: &Child, node: Option<&Sshd>, chance: &mut Chance) -> u32 {
     let mut all: Vec<u32> = tree(controller.id()).into_iter().skip(1).collect();
     if let Some(node) = node {
@@ -147,7 +146,7 @@ fn victim(controller: &Child, node: Option<&Sshd>, chance: &mut Chance) -> u32 {
     }
 }
 
-/// Stops the controller and all that it has started, in turns.
+/// Repeatedly stops the controller and its children.
 fn stutter(controller: &mut Child, time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time && controller.try_wait().unwrap().is_none() {
@@ -163,7 +162,7 @@ fn stutter(controller: &mut Child, time: Duration) {
     }
 }
 
-/// Something is mounted within the bundle: not even root can remove it.
+/// Mounts something within the bundle: not even root can remove it.
 fn hold(bundle: &Path) {
     if bundle.is_dir() && rustix::process::getuid().is_root() {
         let held = bundle.join("held");
@@ -175,7 +174,7 @@ fn hold(bundle: &Path) {
     }
 }
 
-/// To the last byte, though something may be freed and written again in between.
+/// To the last byte, even if something is freed and written again meanwhile.
 fn fill(disk: &Path) {
     let _ = Command::new("dd")
         .args(["if=/dev/zero", "bs=64k"])

@@ -1,5 +1,5 @@
-//! Another user of the node, who lays out in the common places what a session would take for
-//! its own left-over: the numbers of somebody's process, a link to somebody's file.
+//! Another user of the node, who creates files that a session could take for its own leftovers:
+//! process ids of others, links to other people's files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-/// Nobody's: neither root nor the user of the tests.
+/// Neither root nor the user of the tests.
 const STRANGER: u32 = 65534;
 
 pub struct Neighbour {
@@ -17,7 +17,7 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    /// Only root can make files that belong to somebody else.
+    /// Only root can create files that belong to somebody else.
     pub fn moves_in(folder: &Path, seed: u64) -> Option<Neighbour> {
         if !rustix::process::getuid().is_root() {
             return None;
@@ -30,7 +30,7 @@ impl Neighbour {
         let (pid, began) = (decoy.id(), began(decoy.id())?);
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let space = fs::read_link("/proc/self/ns/pid").ok()?;
-        // Of a session that is no more: number 1 began at another time.
+        // Of a session that has ended: process 1 began at another time.
         let id = format!("1 1 {} {} .\n", boot.trim(), space.display());
         let mut traps = Vec::new();
         for place in ["/dev/shm", "/tmp"] {
@@ -55,7 +55,7 @@ impl Neighbour {
         })
     }
 
-    /// What was done to what is the neighbour's, or somebody else's.
+    /// Damage to the neighbour's or other people's files and processes.
     pub fn moves_out(mut self) -> Vec<String> {
         let mut wrong = Vec::new();
         if self.decoy.try_wait().unwrap().is_some() {

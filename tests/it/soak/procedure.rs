@@ -1,17 +1,17 @@
-//! A made-up procedure whose steps each append lines of their own to one file.
+//! A generated procedure whose steps append lines to one file.
 
 use std::fmt::Write as _;
 
 use super::Chance;
 
-/// The page, and what its steps write.
+/// The page, and the lines that its steps write.
 #[derive(Debug)]
 pub struct Made {
     pub page: String,
     pub steps: Vec<MadeStep>,
 }
 
-/// A step: the lines that it writes, in order.
+/// A step: its lines, in order.
 #[derive(Debug, Default)]
 pub struct MadeStep {
     pub lines: Vec<String>,
@@ -74,7 +74,7 @@ fn plain(
     step(page, number, shell, words, &body)
 }
 
-/// A step with what earlier ones captured or set.
+/// A step with values that earlier ones captured or set.
 fn uses(
     page: &mut String,
     number: usize,
@@ -161,7 +161,7 @@ fn step(page: &mut String, number: usize, language: &str, words: &str, body: &st
     }
 }
 
-/// Says something, and writes the line at some moment.
+/// Prints something, and writes the line at some point.
 fn write_line(number: usize, tail: &str, chance: &mut Chance) -> String {
     let loud = chance.of(&["", "echo begins\n", "seq 3000\n"]);
     let before = chance.of(&["", "", "sleep 0.1\n", "sleep 0.5\n"]);

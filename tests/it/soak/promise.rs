@@ -8,12 +8,12 @@ use opsbook::journal::Record;
 
 use super::procedure::Made;
 
-/// What was found, against what the journal says.
+/// The findings, compared with the journal.
 pub struct Seen<'a> {
     pub made: &'a Made,
     pub ran: &'a [String],
     pub record: &'a Record,
-    /// What the journal knew once, before an older copy took its place.
+    /// Events that the journal knew before an older copy replaced it.
     pub lost: &'a [Event],
     /// Something may have destroyed a step's record on the node.
     pub blinded: bool,
@@ -21,7 +21,7 @@ pub struct Seen<'a> {
     pub resumes: usize,
 }
 
-/// What is wrong, in sentences.
+/// The errors, in sentences.
 pub fn check(seen: &Seen<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (at, event) in seen.record.events.iter().enumerate() {
@@ -65,7 +65,7 @@ pub fn check(seen: &Seen<'_>) -> Vec<String> {
     wrong
 }
 
-/// First appearances are in the order of the procedure.
+/// The first occurrences are in the order of the procedure.
 pub fn in_order(made: &Made, ran: &[String]) -> Vec<String> {
     let place: BTreeMap<&str, usize> = ran
         .iter()
@@ -82,7 +82,8 @@ pub fn in_order(made: &Made, ran: &[String]) -> Vec<String> {
     }
 }
 
-/// After OK nothing is left: no bundle, no half-made one. What cannot be removed may be set aside.
+/// After OK nothing is left: no bundle, not even an incomplete one. What cannot be removed may be
+/// moved aside.
 pub fn nothing_left(parents: &[&Path], held: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     for parent in parents {
@@ -118,13 +119,13 @@ fn history(events: &[Event], number: usize) -> (usize, Vec<&StepEnded>) {
     (starts, ends)
 }
 
-/// After such an end a person may have it run again: it said no, it was stopped, or nobody
-/// can know.
+/// After such an end a person may let it run again: it failed, it was stopped, or its result is
+/// unknown.
 fn may_repeat(ended: &StepEnded, blinded: bool) -> bool {
     match ended.status {
         Status::Failed | Status::TimedOut => true,
         Status::Stopped => !ended.outcome_unknown,
-        // What it set is lost with its record, which the run says.
+        // Its variables are lost with its record, which the run reports.
         Status::Error if blinded => {
             let full = |cause: &opsbook::outside::Outside| cause.exact().contains("disk is full");
             ended.outcome_unknown || ended.cause.as_ref().is_some_and(full)

@@ -1,5 +1,5 @@
-//! One round: a project, a run with faults, resumes until it is OK, the promise asked after
-//! each of them.
+//! One round: a project, a run with faults, and resumes until it is OK; the promise is checked
+//! after each of them.
 
 use std::fmt;
 use std::fs;
@@ -18,7 +18,7 @@ use super::promise::{Seen, check, in_order, nothing_left};
 use crate::record::{Loop, Origin};
 use crate::sshd::{Sshd, kill, processes};
 
-/// Controllers that a run may take when nothing goes wrong any more.
+/// The most controllers of a run without further faults.
 const CALM: usize = 14;
 /// A controller that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(200);
@@ -68,11 +68,11 @@ pub struct Round<'a> {
     chance: Chance,
     made: Made,
     folder: tempfile::TempDir,
-    /// Small disks of their own for the bundle and the project.
+    /// Separate small disks for the bundle and the project.
     disks: bool,
     run: Option<String>,
     faults: Vec<Fault>,
-    /// What the journal knew before an older copy took its place.
+    /// Events that the journal knew before an older copy replaced it.
     lost: Vec<Event>,
     said: String,
     neighbour: Option<Neighbour>,
@@ -110,7 +110,7 @@ impl<'a> Round<'a> {
         round
     }
 
-    /// Plays it; an error is the whole story.
+    /// Plays it; an error contains the whole history.
     pub fn play(mut self, tally: &mut Tally) -> Result<(), String> {
         tally.rounds += 1;
         let mut wrong = Vec::new();
@@ -236,7 +236,7 @@ impl<'a> Round<'a> {
         command
     }
 
-    /// Goes on with an older copy of the journal: where the node knows more, that is said before
+    /// Continues with an older copy of the journal: if the node knows more, that is reported before
     /// anything runs, and `--catch-up` reads it.
     fn lagging(&mut self, lines: usize, wrong: &mut Vec<String>) -> Option<i32> {
         let Some(run) = self.run.clone() else {
@@ -245,7 +245,7 @@ impl<'a> Round<'a> {
         let path = self.root().join(format!(".opsbook/runs/{run}.jsonl"));
         let text = fs::read_to_string(&path).unwrap_or_default();
         let all: Vec<&str> = text.split_inclusive('\n').collect();
-        // A journal without its first line is no journal.
+        // A journal needs its first line.
         let kept = all.len().saturating_sub(lines).max(1).min(all.len());
         let known = journal::read(&self.state(), &run).map_or(Vec::new(), |record| record.events);
         fs::write(&path, all[..kept].concat()).unwrap();
@@ -260,7 +260,7 @@ impl<'a> Round<'a> {
         code
     }
 
-    /// What has run of steps that nobody had started. A step in flight may have run on.
+    /// Steps that ran without having been started. A running step may have continued.
     fn unstarted(&self, known: &[Event]) -> Vec<String> {
         let begun = |number: usize| known.iter().any(|event| event.step == Some(number));
         let steps = self.made.steps.iter().enumerate();
@@ -274,8 +274,8 @@ impl<'a> Round<'a> {
             .collect()
     }
 
-    /// Starts a controller, lets the fault happen, and waits for its end. Its exit status, or
-    /// nothing where it was killed.
+    /// Starts a controller, injects the fault, and waits for its end. Returns its exit status, or
+    /// `None` if it was killed.
     fn controller(&mut self, fault: &Fault, catch_up: bool) -> Option<i32> {
         let run = self.run.clone();
         let mut arguments: Vec<&str> = match &run {
@@ -334,7 +334,7 @@ impl<'a> Round<'a> {
         code
     }
 
-    /// A second controller, at the same time: it goes on, or it is told why not.
+    /// A second controller at the same time: it continues, or is told why not.
     fn rival(&self) -> Output {
         let begun = journal::runs(&self.state());
         let arguments: Vec<&str> = match begun.last() {
@@ -358,8 +358,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The run that has begun; one that was killed before it had is no run, and a rival that
-    /// began one of its own in the same moment has less to tell.
+    /// The run that has begun. A controller that was killed earlier has no run, and a rival that
+    /// began its own run at the same moment has less to report.
     fn find_run(&mut self) {
         let state = self.state();
         let events = |run: &String| {
@@ -374,7 +374,7 @@ impl<'a> Round<'a> {
         });
     }
 
-    /// Do the journal and the node agree after this controller?
+    /// Checks that the journal and the node agree after this controller.
     fn agree(&self, attempt: usize, code: Option<i32>) -> Vec<String> {
         if self.said.contains("the controller hangs") {
             return vec!["the controller hangs".to_owned()];
@@ -412,7 +412,7 @@ impl<'a> Round<'a> {
         wrong
     }
 
-    /// What must be so after OK.
+    /// The conditions after OK.
     fn complete(&self) -> Vec<String> {
         let ran = self.ran();
         let mut wrong = in_order(&self.made, &ran);
@@ -449,7 +449,7 @@ impl<'a> Round<'a> {
             .count()
     }
 
-    /// Whatever has this round's folder in its environment must go by itself.
+    /// Processes with this round's folder in their environment: all must end by themselves.
     fn processes_left(&self) -> Vec<String> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -517,7 +517,7 @@ impl<'a> Round<'a> {
     }
 
     fn clear(&self) {
-        // What was mounted within bundles, wherever they were set aside.
+        // Mounts within bundles, wherever they were moved.
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let folder = self.folder.path().to_string_lossy().into_owned();
         let places = mounts.lines().filter(|line| line.starts_with("soak-held "));

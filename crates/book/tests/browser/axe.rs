@@ -1,5 +1,5 @@
-//! Everybody can read the book: axe, which knows the rules, finds nothing to say about our own
-//! manual in light and dark, at a desk and on a phone.
+//! ! The book is accessible: axe, which checks the accessibility rules, finds no violation in this
+//! project's manual, in light and dark, on desktop and phone screens.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::copy::{built, own_root};
 use super::drive::{Browser, Screen};
 use super::skip::{Skip, or_skip};
 
-/// Brought by `tests/all.sh`.
+/// `tests/all.sh` downloads it.
 const AXE: &str = "target/tools/axe.min.js";
 
 pub fn rules() -> Result<String, Skip> {
@@ -15,7 +15,7 @@ pub fn rules() -> Result<String, Skip> {
     std::fs::read_to_string(path).map_err(|_| Skip(format!("there is no `{AXE}`")))
 }
 
-/// What is wrong on the page at hand: rule, how often, and the first place.
+/// The violations on the current page: rule, count, and the first place.
 pub fn violations(browser: &Browser, rules: &str) -> Vec<String> {
     browser.ask(rules, &[]);
     let found = browser.promised("axe.run(document, {resultTypes: ['violations']})", &[]);

@@ -1,7 +1,7 @@
-//! What is copied from the book does what opsbook would do. Every block of our own manual is
-//! copied with real clicks and run in a clean shell, beside the script that opsbook's plan makes
-//! of it with the values that the plan binds: both must call the same programs with the same
-//! words in the same order.
+//! ! A copied block does the same as opsbook. The test copies every block of this project's manual
+//! with real clicks and runs it in a clean shell, next to the script that opsbook's plan makes of
+//! it with the values that the plan binds. Both must call the same programs with the same arguments
+//! in the same order.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -16,14 +16,15 @@ use opsbook_project::Project;
 use super::drive::{Browser, Screen};
 use super::skip::or_skip;
 
-/// Given for whatever has no value before a run, by name. Nothing about it is plain.
+/// The value of every name that has none before a run. It contains every character that needs
+/// quoting.
 const CAPTURED: &str = "it's \"a\" $b `c` \\ #d";
 
 pub fn own_root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// A folder with the packages that its book is made of.
+/// Returns the manual's folder with its packages merged in.
 pub fn place_of(root: &Path) -> opsbook_project::Place {
     opsbook_project::merge::place(root).unwrap()
 }
@@ -41,7 +42,7 @@ pub fn built(root: &Path) -> (tempfile::TempDir, PathBuf) {
     (folder, dest)
 }
 
-/// A place where programs only say how they were called.
+/// A place where programs only print how they were called.
 struct Sandbox(tempfile::TempDir);
 
 impl Sandbox {
@@ -50,7 +51,8 @@ impl Sandbox {
         let folder = sandbox.0.path();
         let programs = folder.join("bin");
         std::fs::create_dir(&programs).unwrap();
-        // What the copied text itself needs works; all else only says its words.
+        // Programs that the copied text itself needs are real; all others only print their
+        // arguments.
         let told = format!(
             "#!/bin/sh\nname=${{0##*/}}\nif [ \"$name\" = cat ] && [ $# = 0 ]; then exec /bin/cat; fi\n\
              if [ \"$name\" = env ] || [ \"$name\" = sudo ]; then\n\
@@ -81,8 +83,8 @@ impl Sandbox {
         sandbox
     }
 
-    /// What a text calls in a clean shell, and its output. Nobody's rights are more than those
-    /// of an ordinary user: redirections are real.
+    /// Runs a text in a clean shell and returns its calls and its output. It runs with an ordinary
+    /// user's rights, because redirections are real.
     fn run(&self, shell: &[&str], text: &str) -> (Vec<String>, String) {
         let trace = self.0.path().join("trace");
         std::fs::write(&trace, "").unwrap();
@@ -113,7 +115,7 @@ impl Sandbox {
         (calls.lines().map(str::to_owned).collect(), said)
     }
 
-    /// A script as the plan has it: its values in the environment, its text as it is.
+    /// Runs a script as the plan has it: its values in the environment, its text unchanged.
     fn planned(&self, script: &Script, bundle: &str) -> Vec<String> {
         let mut text = String::new();
         for binding in script.bindings() {
@@ -131,7 +133,7 @@ impl Sandbox {
     }
 }
 
-/// Without what a loop that waits has said again; the ends of a pipe are called in any order.
+/// Removes the repetitions of a waiting loop. The ends of a pipe are called in any order.
 fn once(calls: &[String]) -> BTreeSet<&str> {
     let calls = calls.iter().map(String::as_str);
     calls.filter(|call| !call.starts_with("sleep ")).collect()
@@ -152,7 +154,7 @@ fn plan(project: &Project, procedure: &str, node: &str) -> Option<NodePlan> {
     Some(project.plan(&request).ok()?.nodes.remove(0))
 }
 
-/// Says what the reader would type: captured values, and the parameters without a default.
+/// Types the values that the reader supplies: captured values, and parameters without a default.
 fn type_values(browser: &Browser, project: &Project, bundle: &str) {
     let put =
         "sessionStorage.setItem(`opsbook-value:${arguments[0]}:${arguments[1]}`, arguments[2])";
@@ -198,7 +200,8 @@ fn every_block_of_the_manual_does_what_its_plan_does() {
             for (number, name) in names.as_array().unwrap().iter().enumerate() {
                 let name = name.as_str().unwrap();
                 let copied = browser.text("return opsbook.copied(arguments[0]).text", &[name]);
-                // Each click takes a while: one a page shows that it copies this text.
+                // Each click takes a while, so one block per page shows that the button copies this
+                // text.
                 if number == 0 {
                     browser.click(&format!(
                         "main [data-name='{name}'] > .ops-caption > .ops-copy"
@@ -213,7 +216,7 @@ fn every_block_of_the_manual_does_what_its_plan_does() {
     assert!(compared > 30, "{compared}");
 }
 
-/// Compares one copied text with the plan; says whether there was anything to compare.
+/// Compares one copied text with the plan; returns whether there was anything to compare.
 fn same(
     project: &Project,
     sandbox: &Sandbox,
@@ -222,7 +225,7 @@ fn same(
     copied: &str,
     bundle: &str,
 ) -> bool {
-    // A run over several machines has no plan for one node.
+    // A run over several nodes has no plan for one node.
     let owner = project
         .manual
         .procedures
@@ -274,7 +277,7 @@ fn same(
     for shell in shells {
         let (calls, said) = sandbox.run(&[shell], copied);
         let (calls, expected) = (once(&calls), once(&expected));
-        // Where a stand-in makes a step fail, what comes after it is not run.
+        // A step that fails because of a stand-in ends the sequence.
         let first = sandbox.planned(&scripts[0], bundle);
         assert!(
             calls.is_superset(&once(&first)) && expected.is_superset(&calls),
@@ -300,7 +303,7 @@ fn check_of_a_step(project: &Project, node: &str, name: &str) -> Option<Script> 
     script_of(&cases.find(|case| case.name == wanted)?.ask)
 }
 
-/// Where the plan refuses, the copied text runs nothing, too.
+/// Where the plan refuses, the copied text runs nothing either.
 fn refuses(copied: &str, name: &str) -> bool {
     let nothing = copied
         .lines()
@@ -309,21 +312,21 @@ fn refuses(copied: &str, name: &str) -> bool {
     nothing
 }
 
-/// A group that only procedures ask is no case of a suite.
+/// A group that only procedures require is not a case of a suite.
 fn needed_only(project: &Project, name: &str) -> bool {
     let groups = project.manual.groups.values();
     let mut groups = groups.filter(|group| group.when == opsbook_manual::When::Needed);
     groups.any(|group| group.checks.iter().any(|check| check.name == name))
 }
 
-/// What a person or opsbook does runs nothing where it is pasted.
+/// A block for a person or for opsbook itself runs nothing when pasted.
 fn says_only(sandbox: &Sandbox, copied: &str) -> bool {
     let (calls, said) = sandbox.run(&["dash"], copied);
     assert!(calls.is_empty() && said.is_empty(), "{copied}\n{said}");
     true
 }
 
-/// Before a node is chosen, the book names what the plan will bind.
+/// Before the reader chooses a node, the book names the values that the plan will bind.
 #[test]
 fn what_a_block_is_said_to_use_is_what_its_plan_binds() {
     let root = own_root();
@@ -363,7 +366,7 @@ fn what_a_block_is_said_to_use_is_what_its_plan_binds() {
     }
 }
 
-/// The whole tour by hand, in one shell, with what the book puts on the clipboard.
+/// The whole tour, block by block, in one shell, from the clipboard.
 #[test]
 fn the_tour_copied_block_by_block_releases_a_site() {
     let Some(browser) = or_skip("browser tour", Browser::open(Screen::Desk)) else {
@@ -411,7 +414,7 @@ fn the_tour_copied_block_by_block_releases_a_site() {
             read("RELEASED")
         );
     }
-    // Without a node nothing is deleted from a place that is not meant.
+    // Without a node, nothing is deleted from a wrong place.
     browser.page(&book, "tour.html?node=");
     let text = copied("tour.release/unpack");
     let done = Command::new("/bin/sh")

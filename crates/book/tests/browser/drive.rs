@@ -1,4 +1,4 @@
-//! One browser for a test: a chromedriver on a port of its own, and what tests ask of it.
+//! ! One browser per test: a chromedriver on its own port, and the operations of the tests.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use super::skip::{self, Skip};
 
 const DRIVER: &str = "/usr/bin/chromedriver";
 const CHROMIUM: &str = "/usr/bin/chromium";
-/// For what takes less than a second on a calm machine.
+/// The limit for an operation that takes less than a second on a calm machine.
 const BOUND: Duration = Duration::from_secs(30);
 
 pub struct Browser {
@@ -23,11 +23,11 @@ pub struct Browser {
     client: Client,
     port: u16,
     driver: Child,
-    /// Settings of the browser, and nothing else.
+    /// Holds only settings of the browser.
     _home: tempfile::TempDir,
 }
 
-/// What the reader has before them.
+/// The reader's screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Screen {
     Desk,
@@ -68,18 +68,18 @@ impl Browser {
         })
     }
 
-    /// Opens a page of a book and waits until its scripts have done their part.
+    /// Opens a page of a book and waits until its scripts have run.
     pub fn page(&self, book: &Path, page: &str) {
         self.go(&format!("file://{}/{page}", book.display()));
         self.until("return document.documentElement.dataset.opsbook === 'ready' || !document.querySelector('script[src$=\"opsbook/node.js\"]')");
     }
 
-    /// Opens an address, as a person who types it.
+    /// Opens an address, as if typed.
     pub fn go(&self, url: &str) {
         self.runtime.block_on(self.client.goto(url)).unwrap();
     }
 
-    /// Pages look as they do in print from here on.
+    /// Shows all following pages as in print.
     pub fn on_paper(&self) {
         let id = self
             .runtime
@@ -101,14 +101,14 @@ impl Browser {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
-    /// The value of a script's `return`.
+    /// Runs a script and returns the value of its `return`.
     pub fn ask(&self, script: &str, arguments: &[&str]) -> Value {
         let arguments = arguments.iter().map(|text| json!(text)).collect();
         let asked = self.client.execute(script, arguments);
         self.runtime.block_on(asked).unwrap()
     }
 
-    /// What a promise comes to: `script` is an expression.
+    /// Awaits the promise of `script`, which is an expression, and returns its value.
     pub fn promised(&self, script: &str, arguments: &[&str]) -> Value {
         let arguments = arguments.iter().map(|text| json!(text)).collect();
         let script = format!(
@@ -125,7 +125,7 @@ impl Browser {
         }
     }
 
-    /// Waits until a script returns something true.
+    /// Waits until a script returns a truthy value.
     pub fn until(&self, script: &str) {
         let begin = Instant::now();
         while self.ask(script, &[]) != json!(true) {
@@ -135,9 +135,9 @@ impl Browser {
         }
     }
 
-    /// As a person clicks.
+    /// Clicks an element, as a person does.
     pub fn click(&self, selector: &str) {
-        // Not below the bar that stays at the top.
+        // The element must not be below the bar at the top.
         let middle = "const part = document.querySelector(arguments[0]); if (part) part.scrollIntoView({block: 'center', behavior: 'instant'});";
         self.ask(middle, &[selector]);
         self.runtime.block_on(async {
@@ -148,7 +148,7 @@ impl Browser {
         });
     }
 
-    /// To whatever has the focus.
+    /// Sends keys to the focused element.
     pub fn press(&self, keys: &str) {
         self.runtime.block_on(async {
             let found = self.client.active_element().await.unwrap();
@@ -163,7 +163,7 @@ impl Browser {
         });
     }
 
-    /// What is on the clipboard, pasted into a field as a person would.
+    /// Returns the clipboard by pasting it into a field.
     pub fn clipboard(&self) -> String {
         self.ask(
             "const area = document.createElement('textarea'); area.id = 'pasted'; document.body.append(area); area.focus();",
@@ -175,7 +175,7 @@ impl Browser {
         pasted
     }
 
-    /// Kept for people to look at, where the environment names a folder.
+    /// Saves a picture for people to look at, if the environment names a folder.
     pub fn picture(&self, name: &str) {
         if let Some(folder) = std::env::var_os("OPSBOOK_PICTURES") {
             let png = self.runtime.block_on(self.client.screenshot()).unwrap();
@@ -193,7 +193,7 @@ impl Drop for Browser {
     }
 }
 
-/// It says where it listens.
+/// Reads the port from the driver's output.
 fn port(driver: &mut Child) -> u16 {
     let out = driver.stdout.take().unwrap();
     for line in BufReader::new(out).lines() {
@@ -220,7 +220,7 @@ fn capabilities(screen: Screen, home: &Path) -> Map<String, Value> {
     }
     let mut all = Map::new();
     all.insert("goog:chromeOptions".into(), options);
-    // axe reads a whole book in one file: half a minute is short where others work, too.
+    // axe reads a whole book in one file: half a minute is too short on a busy machine.
     let script = 1000 * 150;
     all.insert("timeouts".into(), json!({ "script": script }));
     all

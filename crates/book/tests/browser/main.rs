@@ -1,5 +1,5 @@
-//! The book as a reader has it: pages opened from the disk in a headless Chromium, keys pressed,
-//! the clipboard read. Without a Chromium and its driver these tests are skipped by name.
+//! ! The book as a reader sees it: pages opened from disk in a headless Chromium, keys pressed, the
+//! clipboard read. Without a Chromium and its driver these tests are skipped by name.
 
 #![allow(
     clippy::pedantic,

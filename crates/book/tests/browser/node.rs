@@ -1,5 +1,5 @@
-//! The picker: the node stays from page to page, its values stand on the page, and nothing that
-//! `nodes.yaml` says does any harm.
+//! ! The node picker: the choice persists across pages, the node's values appear on the page, and
+//! no value of `nodes.yaml` can inject markup or code.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -44,7 +44,7 @@ params:
 
 const NEXT: &str = "# Next\n\n```yaml checks\nid: web\nnodes: \"@web\"\nport:\n  \"tcp:${port}\": {listening: true}\n```\n\n```sh check id=web.up\necho \"$greeting\"\n```\n";
 
-/// What somebody may write to get out of a script, a page or a shell word.
+/// Attempts to break out of a script, a page or a shell word.
 const HOSTILE: &str = "'\"`$(touch owned)</script><img src=x onerror=\"document.title='owned'\">\nsecond line\u{2028}\\ ${HOME} !x \u{1b}[201~\t\u{202e}end";
 
 fn project(nodes: &str) -> tempfile::TempDir {
@@ -66,7 +66,7 @@ fn project(nodes: &str) -> tempfile::TempDir {
 }
 
 fn nodes(greeting: &str) -> String {
-    // A dollar sign that is none of ours.
+    // A dollar sign that opsbook does not expand.
     let greeting = greeting.replace("${", "$${");
     let greeting = serde_json::to_string(&greeting).unwrap();
     format!(
@@ -90,7 +90,7 @@ fn a_node_is_chosen_and_kept_over_pages() {
         text.contains("Needs greeting, place, token, version"),
         "{text}"
     );
-    // By keyboard alone.
+    // With the keyboard alone.
     browser.ask("document.querySelector('.ops-opener').focus()", &[]);
     browser.press("\u{e007}");
     browser.until("return document.querySelector('dialog[open] .ops-nodes button') !== null");
@@ -125,7 +125,7 @@ fn a_node_is_chosen_and_kept_over_pages() {
     );
     let text = main();
     assert!(text.contains("tcp:8080"), "{text}");
-    // Kept without the address, too, and gone when it is put away.
+    // The choice persists without the address, too, and ends when the reader removes it.
     browser.page(&book, "next.html");
     browser.until("return document.querySelector('.ops-opener').textContent === 'web2'");
     browser.page(&book, "deploy.html?node=db1");
@@ -169,7 +169,7 @@ fn a_hostile_value_is_text_on_the_page_and_one_word_in_the_shell() {
             .unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert_eq!(said, "", "{copied}");
-        // `echo` of some shells reads backslashes.
+        // `echo` of some shells interprets backslashes.
         let out = String::from_utf8_lossy(&done.stdout);
         assert_eq!(out.trim_end().replace("\\\\", "\\"), HOSTILE, "{shell}");
     }
@@ -209,7 +209,7 @@ fn gather(folder: &Path, all: &mut String) {
     }
 }
 
-/// A page asks for the values of a few nodes, however many there are.
+/// A page requests the values of only a few nodes, however many exist.
 #[test]
 fn five_thousand_nodes_are_chosen_from_in_no_time() {
     let Some(browser) = or_skip("browser many nodes", Browser::open(Screen::Desk)) else {
@@ -240,7 +240,7 @@ fn five_thousand_nodes_are_chosen_from_in_no_time() {
     assert!(size("all.js") < 200_000 && size("0.js") < 200_000);
 }
 
-/// A page says when it was changed last, and says so first where that is too long ago.
+/// A page shows its last change, and shows it at the top if that is too long ago.
 #[test]
 fn a_page_that_nobody_has_changed_for_long_says_so() {
     let Some(browser) = or_skip("browser age", Browser::open(Screen::Desk)) else {

@@ -1,11 +1,11 @@
-//! A procedure over several machines: its blocks say where they run, who plays a role is said by
-//! the reader and never guessed, and what is copied is for one machine.
+//! ! A procedure over several nodes: its blocks show where they run, the reader names the nodes of
+//! each role (the book never guesses), and each copied text is for one node.
 
 use super::copy::{built, own_root};
 use super::drive::{Browser, Screen};
 use super::skip::or_skip;
 
-/// What is on the clipboard after the copy button of a block.
+/// Returns the clipboard after a click on a block's copy button.
 fn copied(browser: &Browser, name: &str) -> String {
     copied_and_told(browser, name, name)
 }
@@ -26,7 +26,7 @@ fn has(text: &str, all: &[&str]) {
     }
 }
 
-/// The reader says who plays a role.
+/// Enters the nodes of a role.
 fn bind(browser: &Browser, role: &str, nodes: &str) {
     let set = "const [role, nodes] = arguments;
         const label = [...document.querySelectorAll('.ops-fields label')].find((one) => one.querySelector('code').textContent === role);
@@ -46,7 +46,7 @@ fn a_procedure_with_roles_says_where_and_guesses_nobody() {
         return;
     };
     let (_folder, book) = built(own_root());
-    // A node is chosen, and it is nobody's role.
+    // The chosen node has no role.
     browser.page(&book, "several/switchover.html?node=db1");
     let main = || browser.text("return document.querySelector('main').innerText", &[]);
     let text = main();
@@ -107,7 +107,7 @@ fn a_procedure_with_roles_says_where_and_guesses_nobody() {
             "old='db2'",
         ],
     );
-    // One machine plays one role, and only one that may.
+    // One node plays one role, and only a permitted one.
     for (node, why) in [
         ("db2", "db2 plays old already"),
         ("web1", "web1 may not play new: that is one of @db"),
@@ -145,7 +145,7 @@ fn a_turn_and_every_load_balancer_are_one_machine_at_a_time() {
         "return document.querySelector('main').innerText.includes('web=web1,web2 lb=lb1,lb2')",
     );
     browser.picture("roles-phone");
-    // lb2 is my node, and one of those that were named; whose turn it is, is open.
+    // lb2 is the chosen node and one of the named ones; the book cannot know whose round it is.
     let drain = copied(&browser, "web.upgrade/drain");
     has(
         &drain,

@@ -1,5 +1,5 @@
-//! What people type leads to the right place within the first three hits, from the disk, in our
-//! own manual and in one of 2,000 pages; and it is found while they are still looking.
+//! ! Typical queries find the right place within the first three hits, from disk, in this project's
+//! manual and in one of 2,000 pages, and fast enough while the reader types.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn hits(browser: &Browser, typed: &str) -> Vec<String> {
     found.iter().take(3).map(address).collect()
 }
 
-/// Each query with an address that one of the first three hits must be.
+/// Checks for each query that one of the first three hits is the given address.
 fn lead(browser: &Browser, queries: &[(&str, &str)]) {
     let mut wrong = String::new();
     for (typed, wanted) in queries {
@@ -90,7 +90,7 @@ fn queries_lead_to_the_right_place_in_our_own_manual() {
             ("@staging", "opsbook-groups.html#group-staging"),
         ],
     );
-    // By keyboard: typed, found, opened.
+    // With the keyboard: type, find, open.
     browser.press("/");
     browser.until("return document.activeElement.id === 'mdbook-searchbar'");
     browser.press("tour.rollback/find");
@@ -131,7 +131,7 @@ pg_ctl promote -D /var/lib/postgresql/15/main --no-wait
 ```
 "#;
 
-/// Pages of words that rival what is looked for.
+/// A manual of many pages whose words compete with the query.
 fn large(pages: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let manual = folder.path().join("manual");
@@ -202,7 +202,7 @@ fn queries_lead_to_the_right_place_among_two_thousand_pages() {
             ("lastverteilre", "edge.html#"),
         ],
     );
-    // From a page that was never searched on: the first hit of a rare and of a common word.
+    // On a page without an earlier search: the first hit of a rare and of a common word.
     let mut slow = Vec::new();
     for typed in ["edge.failover", "restart", "upstream timed out", "failovr"] {
         let mut best = f64::MAX;
@@ -215,7 +215,7 @@ fn queries_lead_to_the_right_place_among_two_thousand_pages() {
             best = best.min(took.as_f64().unwrap());
         }
         super::skip::say(&format!("searched {typed}: {best:.0} ms"));
-        // Ten times what it takes in peace.
+        // Ten times the calm value.
         if best > 3000.0 {
             slow.push(format!("{typed}: {best:.0} ms"));
         }
@@ -224,7 +224,7 @@ fn queries_lead_to_the_right_place_among_two_thousand_pages() {
     contents_by_parts(&browser, &book);
 }
 
-/// The contents of many pages are not all put into each of them.
+/// A large book does not put its whole table of contents into each page.
 fn contents_by_parts(browser: &Browser, book: &Path) {
     browser.page(book, "page-1500.html");
     let count = "return document.querySelectorAll('#mdbook-sidebar a[href*=\"page-\"]').length";

@@ -1,14 +1,14 @@
-//! What a test needs of this machine. A test that cannot run is named with the reason; in CI as
-//! root it fails, because there everything can be had.
+//! ! The requirements of a test on this machine. A test that cannot run prints its name and the
+//! reason. In CI as root it fails, because there every requirement can be met.
 
 use std::io::Write;
 use std::path::Path;
 
-/// Why a test cannot run on this machine.
+/// The reason why a test cannot run on this machine.
 #[derive(Debug)]
 pub struct Skip(pub String);
 
-/// Runs a test, or says why it cannot be run.
+/// Returns the result, or prints why the test cannot run.
 pub fn or_skip<T>(name: &str, result: Result<T, Skip>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
@@ -21,7 +21,7 @@ pub fn or_skip<T>(name: &str, result: Result<T, Skip>) -> Option<T> {
     }
 }
 
-/// A program that a test needs.
+/// Requires a program.
 pub fn program(path: &str) -> Result<(), Skip> {
     match Path::new(path).exists() {
         true => Ok(()),
@@ -29,8 +29,7 @@ pub fn program(path: &str) -> Result<(), Skip> {
     }
 }
 
-/// Goes past the capture of test output: a test that did not run must not look like one that
-/// did.
+/// Bypasses the capture of test output: a skipped test must not look like a passed one.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

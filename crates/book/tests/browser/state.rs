@@ -1,5 +1,5 @@
-//! The page of the state and the chapters that are made of the manual: what they say, what they
-//! lead to, and that a secret and what no page uses are not in them.
+//! ! The state page and the generated chapters: their content, their links, and the absence of
+//! secrets and of values that no page uses.
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ true
 ```
 "#;
 
-/// Twelve web nodes, two of them otherwise, three databases and one that is down.
+/// Twelve web nodes, two of them different, three databases and one that is down.
 fn project() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
@@ -93,8 +93,8 @@ fn project() -> tempfile::TempDir {
     folder
 }
 
-/// Two suites: in the newer one a file is nowhere there, two nodes greet otherwise, and one node
-/// is down.
+/// Two suites: in the newer one a file is missing everywhere, two nodes greet differently, and one
+/// node is down.
 fn record(root: &Path) {
     let state = opsbook_journal::State::beside(root);
     let project = Project::read(Files::of(root));
@@ -211,9 +211,9 @@ fn the_state_is_a_picture_a_table_and_numbers() {
             "db9\tcannot be reached\t2026-11-28 09:14 UTC",
         ],
     );
-    // A node that is down is explained once.
+    // The page explains an unreachable node once.
     assert_eq!(text.matches("cannot be reached").count(), 1, "{text}");
-    // What stands alike is told together, and of many names some.
+    // Equal results are shown together, and of many names only some.
     has(&text, &["web8 and", "4 more nodes"]);
     let pictures = browser.ask(
         "const svg = document.querySelector('svg.ops-matrix'); return [svg.getAttribute('role'), svg.getAttribute('aria-label'), svg.querySelectorAll('rect').length, svg.querySelector('.ops-failed title').textContent, document.querySelectorAll('svg.ops-bars g').length]",
@@ -272,7 +272,7 @@ fn a_node_has_a_page_and_so_has_what_it_is_made_of() {
             "None is recorded here.",
         ],
     );
-    // Beside another node: which values and which lines of its files differ.
+    // The comparison with another node shows the different values and lines of its files.
     browser.ask("const input = document.querySelector('.ops-sift input'); input.value = 'web1'; input.dispatchEvent(new Event('change'))", &[]);
     browser.until("return document.querySelector('.ops-node-page').dataset.node === 'web3 web1'");
     browser.picture("node-page");

@@ -1,4 +1,4 @@
-//! What is taken along: the book in one file, and on paper.
+//! ! The portable forms of the book: one file, and print.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use super::copy::{built, own_root};
 use super::drive::{Browser, Screen};
 use super::skip::{or_skip, program};
 
-/// A file alone in a folder.
+/// Writes the book as one file into a new folder.
 fn alone(book: &Path) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     single(book, &folder.path().join("manual.html")).unwrap();
@@ -37,7 +37,7 @@ fn the_book_in_one_file_has_its_nodes_and_loads_nothing() {
     browser.picture("single");
     let main = || browser.text("return document.body.innerText", &[]);
     assert!(main().contains("No node is chosen"), "{}", main());
-    // The picker, by its button.
+    // The picker, opened with its button.
     browser.click(".ops-opener");
     browser.until("return document.querySelector('dialog[open] .ops-nodes button') !== null");
     browser.keys(".ops-picker input", "here\u{e007}");
@@ -47,7 +47,7 @@ fn the_book_in_one_file_has_its_nodes_and_loads_nothing() {
     let copied = browser.clipboard();
     assert!(copied.contains("tour.release/switch on here"), "{copied}");
     assert!(copied.contains("tour_root='opsbook-tour'"), "{copied}");
-    // All links lead to something in the file, to a page elsewhere, or to a file of the book.
+    // Every link has a target in the file, on a page elsewhere, or in a file of the book.
     let dead = browser.ask("return [...document.querySelectorAll('a[href^=\"#\"]')].map((link) => decodeURIComponent(link.getAttribute('href').slice(1))).filter((id) => id && !document.getElementById(id))", &[]);
     assert_eq!(dead, serde_json::json!([]));
     // The page of a node.
@@ -61,9 +61,9 @@ fn the_book_in_one_file_has_its_nodes_and_loads_nothing() {
     let Some(rules) = or_skip("browser axe", rules()) else {
         return;
     };
-    // axe is put into the page by the driver, past its policy.
+    // The driver puts axe into the page past the page's content security policy.
     let mut wrong = violations(&browser, &rules);
-    // Titles of many pages are on this one.
+    // This page has the titles of many pages.
     wrong.retain(|said| !said.starts_with("\"heading-order\"") && !said.starts_with("\"landmark-"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -112,7 +112,7 @@ fn the_book_on_paper_has_an_outline_numbers_and_its_revision() {
         assert!(second.starts_with("revision "), "{second}");
     }
     assert!(text.contains("PostgreSQL switchover"));
-    // Where there is nothing to print, that is said.
+    // Without a source file the error says so.
     let why = pdf(&book.join("no.html"), &file).unwrap_err().to_string();
     assert!(why.contains("there is no `no.html` to print"), "{why}");
 }

@@ -1,5 +1,5 @@
-//! What stands at the edge: tickets, chats and inventories, each by a program and by a webhook; and
-//! secrets, each of the places where they may be.
+//! ! The adapters: tickets, chats and inventories, each by a program and by a webhook; and secrets,
+//! from each of their sources.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ use crate::served::{Answer, On, Request, Served};
 
 const BOUND: Duration = Duration::from_mins(1);
 
-/// A tool of somebody else, over HTTP: what it has heard, and what it answers.
+/// Another team's tool over HTTP: the requests it received, and its answers.
 struct Tool {
     url: String,
     heard: Arc<Mutex<Vec<Value>>>,
@@ -81,7 +81,7 @@ async fn request(stream: &mut tokio::net::TcpStream) -> (String, String) {
     }
 }
 
-/// A program that keeps what it hears in `heard`, a line each, and prints `answer`.
+/// A program that appends its input to `heard`, one line each, and prints `answer`.
 fn program(folder: &Path, answer: &str) -> String {
     std::fs::write(folder.join("answer"), answer).unwrap();
     format!(
@@ -105,7 +105,7 @@ async fn ask(served: &Served, ticket: Option<&str>) -> Answer {
 const OPEN: &str = r#"{"ok": true}"#;
 const CLOSED: &str = r#"{"ok": false, "detail": "it is closed"}"#;
 
-/// The same story, whoever knows the tickets.
+/// The same story for a program and for a webhook.
 async fn tickets(served: &Served, answers: impl Fn(&str), heard: impl Fn() -> Vec<Value>) {
     let without = ask(served, None).await;
     assert_eq!(without.status, 403, "{without:?}");
@@ -126,7 +126,7 @@ async fn tickets(served: &Served, answers: impl Fn(&str), heard: impl Fn() -> Ve
         (&json!("check"), &json!("OPS-2"))
     );
     assert_eq!(question["nodes"], json!(["web1"]));
-    // What becomes of it is told, once.
+    // The outcome is reported once.
     served
         .post(
             &format!("/v1/runs/{run}/stop"),
@@ -198,7 +198,7 @@ crate::on_both!(
     a_ticket_is_asked_and_told_by_a_webhook,
 );
 
-/// Nodes come and go with what the tool says; what is wrong changes nothing.
+/// The tool's answer adds and removes nodes; a wrong answer changes nothing.
 async fn inventory(served: &Served, answers: impl Fn(&str)) {
     let nodes = served.root.join("nodes");
     std::fs::create_dir(&nodes).unwrap();
@@ -224,7 +224,7 @@ async fn inventory(served: &Served, answers: impl Fn(&str)) {
             .status,
         201
     );
-    // JSON is as good; what was there and is said no more goes.
+    // JSON works too; a node that the answer no longer names disappears.
     answers(r#"{"opsbook": 1, "nodes": {"cloud2": {"groups": ["web"]}}}"#);
     until("cloud2", true).await;
     until("cloud1", false).await;
@@ -265,7 +265,7 @@ async fn nodes_are_those_that_a_webhook_knows() {
     inventory(&served, |answer| tool.answers(answer)).await;
 }
 
-/// A shell that is quiet.
+/// A shell without output.
 fn shell(script: &str, folder: &Path) -> bool {
     let mut shell = Command::new("sh");
     let shell = shell.args(["-ec", script]).current_dir(folder).output();

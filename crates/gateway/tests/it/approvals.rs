@@ -1,4 +1,5 @@
-//! A run that somebody has to approve: what is shown and signed, by whom, and for how long.
+//! ! A run that needs approval: what the approver sees and signs, who may approve, and for how
+//! long.
 
 use opsbook_package::sign::sign_for;
 use opsbook_wire as wire;
@@ -41,7 +42,7 @@ impl Approving {
         store.new_login(person, "token", 600).await.unwrap().0
     }
 
-    /// The same for somebody whom a provider says to be of groups.
+    /// As above, for a person whose groups come from a provider.
     async fn of_groups(&self, person: &str, groups: &[&str]) -> String {
         let store = &self.served.running.gateway.store;
         let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
@@ -69,7 +70,7 @@ impl Approving {
         asked.json()
     }
 
-    /// What somebody would send, had they signed this with this key.
+    /// Returns the body of an approval signed with this key.
     async fn signed(&self, run: &str, key: &str, end: &str, purpose: &str) -> Value {
         let plan = self.get(&format!("/v1/runs/{run}/plan")).await;
         let document = plan["documents"]["web2"].as_str().unwrap();
@@ -106,8 +107,8 @@ fn in_an_hour() -> String {
 
 const OURS: &str = "opsbook-approve@gw";
 
-/// A store may have forgotten a lease, and its runner then says so: nobody has a part by that
-/// whose run waits for people.
+/// A store that lost its lease hears of it from the runner. Nobody gets a part that way while its
+/// run waits for approval.
 async fn a_runners_word_is_no_approval(on: On) {
     let team = Approving::new(on).await;
     let run = team.ask(&["web2"]).await["run"].clone();
@@ -131,7 +132,7 @@ async fn nothing_begins_before_enough_people_have_signed_what_will_be_done(on: O
     assert_eq!(asked["state"], "waiting-approval");
     assert_eq!(asked["wants"], json!({"approvals": 2, "by": "bo, cy, dee"}));
     let run = asked["run"].as_str().unwrap();
-    // Nothing of it, not even on the node that needs no approval.
+    // No part of the run starts, not even on the node that needs no approval.
     assert_eq!(team.work(&hello("b", &[])).await.parts, []);
     let plan = team.get(&format!("/v1/runs/{run}/plan")).await;
     let documents = plan["documents"].as_object().unwrap();
@@ -190,7 +191,7 @@ async fn nothing_begins_before_enough_people_have_signed_what_will_be_done(on: O
     let first = team.approve(run, "bo", &good).await.json();
     assert_eq!(first["state"], "waiting-approval");
     assert_eq!(first["approvals"][0]["by"], "bo");
-    // The same person twice is one person.
+    // The same person twice counts once.
     team.approve(run, "bo", &good).await.json();
     assert_eq!(team.work(&hello("b", &[])).await.parts, []);
     let cys = team.signed(run, "cy", &end, OURS).await;
@@ -236,14 +237,15 @@ async fn an_approval_that_ends_before_the_beginning_is_waited_for_again(on: On) 
             .unwrap();
     };
     past("update consent set until = {now} - 1").await;
-    // Nobody gets it, also before anybody has looked at the time.
+    // Nobody gets the part, even before the sweep has checked the time.
     assert_eq!(team.work(&hello("b", &[])).await.parts, []);
     let swept = store.sweep(60_000).await.unwrap();
     assert!(swept.expired.contains(&run) || team.get(&path).await["state"] == "waiting-approval");
     let view = team.get(&path).await;
     assert_eq!(view["state"], "waiting-approval");
     assert_eq!(view["parts"][0]["state"], "waiting");
-    // Approved again, it goes on; once it has begun, the end of the approval is no end of it.
+    // After a new approval it continues; once the run has started, the end of the approval does not
+    // end it.
     let signed = team.signed(&run, "bo", &end, OURS).await;
     assert_eq!(
         team.approve(&run, "bo", &signed).await.json()["state"],
@@ -252,7 +254,7 @@ async fn an_approval_that_ends_before_the_beginning_is_waited_for_again(on: On) 
     let work = team.work(&hello("b", &[])).await.parts.remove(0);
     past("update consent set until = {now} - 1").await;
     assert_eq!(team.work(&hello("c", &[])).await.parts[0].epoch, 2);
-    // Long after it, a person decides.
+    // Long after that, a person decides.
     past("update consent set until = {now} - 8 * 24 * 3600000").await;
     assert_eq!(team.work(&hello("d", &[])).await.parts, []);
     store.sweep(60_000).await.unwrap();
@@ -300,11 +302,11 @@ async fn a_run_is_gone_on_with_at_another_step_once_that_is_signed(on: On) {
     };
     assert_eq!(approve().await, "queued");
     halted("b").await;
-    // Where it halted: that is what was approved.
+    // At the step where it halted: that is what was approved.
     let resume = async |body: Value| team.by("ana", &format!("{path}/resume"), &body).await;
     assert_eq!(resume(json!({})).await.json()["state"], "queued");
     halted("b").await;
-    // At another step, or only to one: nobody has approved that.
+    // At another step, or only up to one: nobody has approved that.
     for body in [json!({"start_at": 2}), json!({"stop_after": 1})] {
         assert_eq!(resume(body).await.json()["state"], "waiting-approval");
         assert_eq!(team.work(&hello("b", &[])).await.parts, []);

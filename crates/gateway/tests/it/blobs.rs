@@ -1,4 +1,5 @@
-//! Output in a bucket: a real server of S3, which verifies who asks, and a way to it that is cut.
+//! ! Output in a bucket: a real S3 server that verifies its clients, and a connection to it that
+//! the test cuts.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -48,7 +49,7 @@ impl S3 {
         drop(port);
         let server = Command::new(program)
             .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
-            // So many requests are nobody's: those below.
+            // The number of anonymous requests below.
             .env("INITIAL_NO_AUTH_ACTION_COUNT", "4")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -92,7 +93,7 @@ impl S3 {
         };
         (s3.id, s3.secret) = (between("AccessKeyId"), between("SecretAccessKey"));
         s3.ask("s3", "PUT", "/ops", "").await;
-        // From now on it wants to know who asks.
+        // From now on the server requires a signature.
         let refused = s3.ask("s3", "GET", "/ops/x", "").await;
         assert!(refused.contains("InvalidAccessKeyId"), "{refused}");
         Some(s3)
@@ -114,7 +115,7 @@ impl S3 {
     }
 }
 
-/// A way to a server that can be cut.
+/// A connection to a server that the test can cut.
 struct Way {
     address: SocketAddr,
     open: Arc<AtomicBool>,
@@ -146,7 +147,7 @@ impl Way {
     }
 }
 
-/// A file for this user alone.
+/// Writes a file that only this user can read.
 fn secret(path: &Path, text: &str) {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
@@ -214,8 +215,8 @@ async fn output_waits_for_a_bucket_that_is_away_and_nothing_is_lost(on: On) {
     assert_eq!(send(&journal, 0..3).await, 3);
     until_nothing_waits(&served).await;
     assert_eq!(printed().await.body, "first");
-    // The bucket is away. Events flow, and so does what is printed now; what is in the bucket is
-    // not there, and that is said.
+    // The bucket is unreachable. Events and new output still arrive. The output in the bucket is
+    // missing, and the answer says so.
     way.is(false);
     journal.output(1, " second");
     journal.line(1, r#""event":"warned","text":"two""#);
@@ -230,7 +231,8 @@ async fn output_waits_for_a_bucket_that_is_away_and_nothing_is_lost(on: On) {
     assert_eq!(away.status, 503, "{away:?}");
     assert_eq!(waiting(&served).await, 1);
     assert_eq!(served.unix(Request::get("/readyz")).await.status, 200);
-    // Not without bounds: then output waits on the runner, and with it what comes after it.
+    // There is a limit: beyond it the output waits on the runner, together with everything after
+    // it.
     let store = &served.running.gateway.store;
     let fill = "insert into spool (blob, at, bytes, body) values ('x/full', 1, 67108864, '')";
     sqlx::query(fill).execute(store.pool()).await.unwrap();
@@ -239,7 +241,7 @@ async fn output_waits_for_a_bucket_that_is_away_and_nothing_is_lost(on: On) {
     journal.line(1, r#""event":"warned","text":"four""#);
     assert_eq!(send(&journal, 5..8).await, 6);
     assert_eq!(send(&journal, 6..8).await, 6);
-    // It comes back: all that waited is there, and what the runner has kept, once.
+    // The bucket returns: all waiting output is there, and the runner's kept output once.
     way.is(true);
     until_nothing_waits(&served).await;
     assert_eq!(send(&journal, 6..8).await, 8);
@@ -253,7 +255,7 @@ async fn output_waits_for_a_bucket_that_is_away_and_nothing_is_lost(on: On) {
 
 crate::on_both!(output_waits_for_a_bucket_that_is_away_and_nothing_is_lost);
 
-/// A gateway that has not made an archive itself has it from the bucket.
+/// A gateway gets an archive that it has not made itself from the bucket.
 #[tokio::test(flavor = "multi_thread")]
 async fn gateways_share_archives_by_the_bucket() {
     let test = "gateways_share_archives_by_the_bucket";
@@ -281,7 +283,7 @@ async fn gateways_share_archives_by_the_bucket() {
     let wire::Source::Archive { sha256 } = &news.parts[0].source else {
         panic!("{news:?}");
     };
-    // The manual is another one by now: only the archive is what was asked for.
+    // The manual has changed by now: only the archive has the requested text.
     std::fs::write(one.root.join("web.md"), "# Nothing\n").unwrap();
     let path = format!("/v1/runner/manual/shop/{sha256}.tar");
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! Certificates with which runners log in at nodes: what the gateway signs, and what it does not.
+//! ! Certificates for runners' logins at nodes: what the gateway signs, and what it refuses.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ fn key(folder: &Path, name: &str) -> String {
     public.trim().to_owned()
 }
 
-/// What `ssh-keygen` reads in it.
+/// The certificate's content, as `ssh-keygen` reads it.
 fn read(certificate: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c");
@@ -37,14 +37,14 @@ fn read(certificate: &str) -> String {
 struct Lab {
     served: Served,
     folder: tempfile::TempDir,
-    /// Of a runner of the segment `dmz`, and of another one.
+    /// The secrets of a runner of the segment `dmz` and of another one.
     secrets: [String; 2],
     key: PartKey,
     public: String,
 }
 
 impl Lab {
-    /// A part that the first runner holds; what is said of the segment goes into `ssh`.
+    /// A part that the first runner holds; `ssh` gives the segment's settings.
     async fn new(on: On, ssh: impl Fn(&Path) -> String) -> Lab {
         let folder = tempfile::tempdir().unwrap();
         key(folder.path(), "ca");
@@ -105,7 +105,7 @@ async fn a_runner_gets_a_certificate_for_what_it_holds_and_nothing_else(on: On) 
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
-    // From a minute before now, for five.
+    // Valid from a minute ago, for five minutes.
     let times: Vec<jiff::civil::DateTime> = { text.lines() }
         .find_map(|line| line.trim().strip_prefix("Valid: from "))
         .unwrap()
@@ -114,7 +114,8 @@ async fn a_runner_gets_a_certificate_for_what_it_holds_and_nothing_else(on: On) 
         .collect();
     let seconds = times[1].since(times[0]).unwrap().total(jiff::Unit::Second);
     assert!((seconds.unwrap() - 360.0).abs() < 2.0, "{text}");
-    // Another runner of the segment, another lease, another part; who is let in is not asked for.
+    // Another runner of the segment, another lease, another part. The gateway takes the principals
+    // from its own settings.
     let with = |change: &dyn Fn(&mut Value)| {
         let mut body = lab.body();
         change(&mut body);
@@ -160,7 +161,7 @@ async fn a_runner_gets_a_certificate_for_what_it_holds_and_nothing_else(on: On) 
     }
     let nobody = Request::post("/v1/runner/certificate").json(&lab.body());
     assert_eq!(lab.served.tcp(nobody).await.status, 401);
-    // Its lease runs out: it asks again once it is renewed. Somebody else has it: never.
+    // The lease expires: the runner asks again after a renewal. Another runner holds it: never.
     let store = &lab.served.running.gateway.store;
     let late = "update part set lease_until = 1";
     sqlx::query(late).execute(store.pool()).await.unwrap();
@@ -181,7 +182,7 @@ async fn a_runner_gets_a_certificate_for_what_it_holds_and_nothing_else(on: On) 
 
 crate::on_both!(a_runner_gets_a_certificate_for_what_it_holds_and_nothing_else);
 
-/// Kills the agent with the value.
+/// Kills the agent when dropped.
 struct Agent(std::process::Child);
 
 impl Drop for Agent {
@@ -233,7 +234,7 @@ async fn the_key_that_signs_is_a_file_a_command_or_an_agents() {
         ))
     })
     .await;
-    // Where it cannot be had, that is said, and nothing is signed.
+    // If the agent is unreachable, the answer says so, and the gateway signs nothing.
     let away = by_agent.ask(0, &by_agent.body()).await;
     assert_eq!(away.status, 503, "{away:?}");
     let _agent = agent(by_agent.folder.path());
@@ -254,7 +255,7 @@ async fn the_key_that_signs_is_a_file_a_command_or_an_agents() {
         );
         assert!(!text.contains("permit-pty"), "{text}");
     }
-    // A key with a passphrase: nobody is asked for it.
+    // A key with a passphrase: the gateway prompts nobody.
     let ca = by_command.folder.path().join("ca");
     let changed = Command::new("ssh-keygen")
         .args(["-q", "-p", "-P", "", "-N", "hidden", "-f"])
@@ -264,7 +265,7 @@ async fn the_key_that_signs_is_a_file_a_command_or_an_agents() {
     let refused = by_command.ask(0, &by_command.body()).await;
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(!format!("{refused:?}").contains("PRIVATE"), "{refused:?}");
-    // A file that others can read is none.
+    // The gateway refuses a key file that others can read.
     let open = Lab::new(On::Sqlite, |folder| {
         with(format!("{{file = \"{}\"}}", folder.join("ca").display()))
     })
@@ -276,7 +277,7 @@ async fn the_key_that_signs_is_a_file_a_command_or_an_agents() {
     assert!(refused.body.contains("others can read"), "{refused:?}");
 }
 
-/// Where nothing is said of a segment, its runners log in with what they have.
+/// Without settings for a segment, its runners log in with their own keys.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_segment_without_certificates_signs_none() {
     let served = Served::new(On::Sqlite).await;

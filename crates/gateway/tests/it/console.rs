@@ -1,4 +1,4 @@
-//! The book as console, in a real browser: a person logs in, reads, runs, watches, answers.
+//! ! The book as console, in a real browser: a person logs in, reads, runs, watches, answers.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::lab::{Journal, hello};
 use crate::served::{On, Served};
 use crate::skip::or_skip;
 
-/// A runner whose every word the test says.
+/// A scripted runner.
 struct Runner {
     served: Arc<Served>,
     runtime: tokio::runtime::Runtime,
@@ -48,7 +48,7 @@ fn began_with(config: &str) -> Runner {
     Runner { served, runtime }
 }
 
-/// What a card of the page says, by its name.
+/// Returns the text of an element of the page by its id.
 const SAYS: &str = "return document.getElementById(arguments[0]).textContent";
 
 #[test]
@@ -71,7 +71,7 @@ fn a_person_runs_watches_and_answers_where_they_read() {
         "return location.pathname === '/' && document.documentElement.dataset.console === 'ready'",
     );
     browser.picture("console-1-read");
-    // What may be run where stands on the card; the button says what it will do.
+    // The card names the procedures and nodes that the person may run; the button names its action.
     let nodes =
         "return [...document.querySelectorAll('.opsc datalist option')].map((o) => o.value).join()";
     assert_eq!(browser.text(nodes, &[]), "web1,web2,far1");
@@ -145,7 +145,7 @@ fn a_person_runs_watches_and_answers_where_they_read() {
             .contains("web1: FAILED: exit status 1")
     );
     browser.picture("console-3-halted");
-    // Gone on with, to its end.
+    // Resumed, to its end.
     browser.ask("[...document.querySelectorAll('.opsc tr button')].find((b) => b.textContent === 'go on').click()", &[]);
     let news = runner.work(&[], Vec::new());
     assert_eq!(
@@ -154,7 +154,7 @@ fn a_person_runs_watches_and_answers_where_they_read() {
     );
     runner.work(&[], vec![end(2, EndState::Ended, Ended::Ok)]);
     browser.until("return document.querySelector('.opsc-state')?.dataset.state === 'ended'");
-    // The same page, opened again, finds the run; another text is not run by this page.
+    // The same page, opened again, finds the run; this page does not run another text.
     let page = runner.served.root.join("web.md");
     let text = std::fs::read_to_string(&page).unwrap();
     std::fs::write(&page, text.replace("going", "going faster")).unwrap();
@@ -284,7 +284,7 @@ fn what_runs_where_and_who_was_here_stand_on_one_page() {
     browser.go(&runtime.block_on(served.running.link()).unwrap().url);
     let ready = "return document.documentElement.dataset.console === 'ready'";
     browser.until(ready);
-    // With several manuals it stands before their books.
+    // With several manuals the console lists their books.
     let says = |id: &str| browser.text(SAYS, &[id]);
     let (applications, findings, runs) = (says("applications"), says("findings"), says("runs"));
     assert!(

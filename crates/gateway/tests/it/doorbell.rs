@@ -1,5 +1,5 @@
-//! Gateways that ring for each other by NATS: with a server, without one, and with one that says
-//! everything twice and nonsense beside it.
+//! ! Gateways that notify each other over NATS: with a server, without one, and with one that
+//! delivers everything twice and nonsense as well.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use crate::lab::hello;
 use crate::postgres::{database, skipped};
 use crate::served::{On, Served};
 
-/// What a waiter that hears nothing waits at the latest, and a busy machine.
+/// The longest wait of a waiter without a notification, on a busy machine.
 const DEAF: Duration = Duration::from_secs(8);
-/// Sooner than a waiter looks by itself.
+/// Shorter than a waiter's own polling interval.
 const RUNG: Duration = Duration::from_millis(3_500);
 const BOUND: Duration = Duration::from_mins(1);
 
@@ -59,7 +59,7 @@ impl Nats {
         TcpStream::connect(("127.0.0.1", self.port)).await.ok()
     }
 
-    /// Somebody else who knows the token says this, so often.
+    /// Publishes this payload this many times, as another client that knows the token.
     async fn says(&self, payload: &str, times: usize) {
         let mut stream = self.connected().await.unwrap();
         let mut text = "CONNECT {\"verbose\":false,\"auth_token\":\"hidden\"}\r\n".to_owned();
@@ -78,8 +78,8 @@ impl Nats {
     }
 }
 
-/// How long it takes until a runner at one gateway has what is asked for at another one; it is
-/// given up, so that the node is free.
+/// Returns the time until a runner at one gateway gets an order placed at another one. The runner
+/// gives the order up, so that the node is free.
 async fn takes(asked: &Served, works: &Served, boot: &str) -> Duration {
     let work = async {
         let news = works
@@ -88,7 +88,7 @@ async fn takes(asked: &Served, works: &Served, boot: &str) -> Duration {
         serde_json::from_value::<News>(news).unwrap()
     };
     let ask = async {
-        // It waits before that.
+        // The runner waits before the order.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let begun = Instant::now();
         (asked.ask(&["web1"]).await, begun)
@@ -123,7 +123,7 @@ async fn a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else() {
     );
     let one = Served::with(On::Postgres(url.clone()), &config).await;
     let two = one.another_with(&url, &config).await;
-    // Until both are connected, nobody hears anything.
+    // Until both are connected, nobody gets a notification.
     let begin = Instant::now();
     while takes(&one, &two, "a").await > RUNG {
         assert!(begin.elapsed() < BOUND, "nobody rings");
@@ -148,7 +148,7 @@ async fn a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else() {
     }
 }
 
-/// Two gateways on one store that were told to ring nowhere.
+/// Two gateways on one store, without a doorbell.
 #[tokio::test(flavor = "multi_thread")]
 async fn gateways_without_a_doorbell_hear_of_each_other_after_seconds() {
     let Some(url) = database("gateways_without_a_doorbell") else {

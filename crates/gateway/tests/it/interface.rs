@@ -1,4 +1,4 @@
-//! The interface as clients, runners, browsers and strangers meet it.
+//! ! The interface as clients, runners, browsers and strangers see it.
 
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ async fn another_user_of_this_machine_is_nobody(on: On) {
         return;
     }
     let served = Served::new(on).await;
-    // Wherever the socket stands: who connects is who the kernel says.
+    // On any path of the socket, the kernel names the connecting user.
     let open = |path: &std::path::Path, mode| {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -152,7 +152,7 @@ async fn a_browser_is_logged_in_by_an_address_once(on: On) {
         as_browser(Request::get("/console/console.js")).await.status,
         200
     );
-    // A browser's login makes no other, and ends.
+    // A browser's login cannot create another one, and it expires.
     let more = as_browser(Request::post("/v1/login/link").body("{}")).await;
     assert_eq!(more.kind(), "not-allowed");
     assert_eq!(as_browser(Request::post("/v1/logout")).await.status, 204);
@@ -210,7 +210,7 @@ async fn what_another_sites_page_can_send_is_refused(on: On) {
         .header("sec-fetch-site", "same-origin")
         .header("origin", &served.running.local.url);
     assert_eq!(served.tcp(own).await.status, 201);
-    // A link that leads to a page of the book.
+    // A link to a page of the book.
     let page = Request::get("/web.html")
         .bearer(&token)
         .header("sec-fetch-site", "cross-site");
@@ -253,7 +253,7 @@ async fn a_program_that_is_too_old_is_told_how_to_be_newer(on: On) {
         .unix(Request::get("/v1/runs").header("opsbook-api", "2"))
         .await;
     assert_eq!(other.kind(), "malformed");
-    // A runner that is too old gets nothing new, and may end what it has.
+    // A runner that is too old gets no new parts, and may finish the ones it has.
     served.ask(&["web1"]).await;
     let work = |version: &str| {
         let request = Request::post("/v1/runner/work").json(&hello("boot", &[]));
@@ -383,7 +383,7 @@ async fn a_file_outside_the_book_is_not_served(on: On) {
     }
 }
 
-/// What a runner of this machine says, and hears.
+/// Sends the request of a runner of this segment and returns the answer.
 async fn work(served: &Served, hello: &Hello, wait: u64) -> News {
     let news = served
         .post(&format!("/v1/runner/work?wait={wait}"), hello)
@@ -403,7 +403,7 @@ async fn send(served: &Served, journal: &Journal, key: &PartKey, range: std::ops
 async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with(on: On) {
     let served = Served::new(on).await;
     let waiting = hello("boot", &[]);
-    // Whoever waits for work has it at once.
+    // A waiting runner gets work at once.
     let begun = Instant::now();
     let (news, run) = tokio::join!(work(&served, &waiting, 20), served.ask(&["web1"]));
     assert!(
@@ -490,7 +490,7 @@ async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with(on: On
     let news = work(&served, &over, 20).await;
     assert_eq!(news.ended, std::slice::from_ref(&key));
     stream.until(r#""state":"halted""#).await;
-    // From any place on, the same lines.
+    // From any position, the same lines.
     let rest = Request::get(&format!("/v1/runs/{run}/events?after=web1:1:2"));
     let rest = served
         .unix(rest.header("accept", "application/x-ndjson"))
@@ -503,7 +503,7 @@ async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with(on: On
         )))
         .await;
     assert_eq!(output.body, "2\n");
-    // Another text than the one that was asked for does not go on.
+    // A text other than the ordered one does not resume.
     let page = served.root.join("web.md");
     let text = std::fs::read_to_string(&page).unwrap();
     std::fs::write(&page, text.replace("going", "going faster")).unwrap();
@@ -513,7 +513,7 @@ async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with(on: On
     let accepted = json!({"accept_changed": "0"});
     assert_eq!(served.unix(resume.json(&accepted)).await.kind(), "state");
     std::fs::write(&page, text).unwrap();
-    // Gone on with: another controller, which has the lines so far.
+    // Resumed: another controller, which has the lines so far.
     let resumed = served
         .post(&format!("/v1/runs/{run}/resume"), &json!({}))
         .await;
@@ -566,7 +566,7 @@ async fn a_runner_is_enrolled_once_and_has_the_work_of_its_segment(on: On) {
     let news: News = serde_json::from_value(served.tcp(work).await.json()).unwrap();
     let nodes: Vec<&str> = news.parts.iter().map(|part| part.node.as_str()).collect();
     assert_eq!(nodes, ["far1"]);
-    // A runner is no person, and a person's login is no runner.
+    // A runner is not a person, and a person's login is not a runner.
     let as_person = served.tcp(Request::get("/v1/runs").bearer(secret)).await;
     assert_eq!(as_person.kind(), "not-logged-in");
     let (login, _) = store.new_login("ana", "token", 60).await.unwrap();
@@ -574,7 +574,7 @@ async fn a_runner_is_enrolled_once_and_has_the_work_of_its_segment(on: On) {
         .bearer(&login)
         .json(&hello("b", &[]));
     assert_eq!(served.tcp(as_runner).await.kind(), "not-logged-in");
-    // Nobody has the rights of a schedule by being called so.
+    // A person gets no schedule's rights by taking its name.
     let (login, _) = store.new_login("schedule.night", "ssh", 60).await.unwrap();
     let as_schedule = served.tcp(Request::get("/v1/runs").bearer(&login)).await;
     assert_eq!(as_schedule.kind(), "not-logged-in");
@@ -633,7 +633,7 @@ async fn who_may_do_what_is_said_by_the_rules(on: On) {
         .as_str()
         .unwrap()
         .to_owned();
-    // Who may not read a run does not hear of it.
+    // A person without read access to a run gets no news of it.
     let get = |token: &str, path: &str| served.tcp(Request::get(path).bearer(token));
     assert_eq!(get(&cy, "/v1/runs").await.json()["runs"], json!([]));
     let runs = get(&ana, "/v1/runs").await.json();
@@ -657,7 +657,7 @@ async fn who_may_do_what_is_said_by_the_rules(on: On) {
         (&ana, &both, "resume", json!({}), "not-allowed"),
         (&ana, &both, "release", json!({}), "not-allowed"),
         (&cy, &both, "stop", json!({}), "not-allowed"),
-        // The rule is about web1 alone, and this run is about web2, too.
+        // The rule covers only web1, and this run covers web2, too.
         (&bo, &both, "answers", answer.clone(), "not-allowed"),
         (&bo, &one, "answers", answer, "not-found"),
         (&bo, &one, "resume", json!({}), "state"),
@@ -686,7 +686,7 @@ async fn who_may_do_what_is_said_by_the_rules(on: On) {
     assert_eq!(explained["rules"][1]["against"], json!(["nodes: web1"]));
     let path = "/v1/explain?person=bo&verb=resume&procedure=web.deploy&node=web1";
     assert_eq!(get(&ana, path).await.json()["by"], "access.yaml:5");
-    // Rules that cannot be read grant nothing, to nobody.
+    // Unreadable rules grant nothing to anyone.
     std::fs::write(
         served.root.join("access.yaml"),
         RULES.replace("may:", "my:"),
@@ -699,7 +699,7 @@ async fn who_may_do_what_is_said_by_the_rules(on: On) {
     }
 }
 
-/// What this key's holder signs in a namespace.
+/// Returns a signature of a text in a namespace with this key.
 fn signed(folder: &std::path::Path, key: &str, namespace: &str, text: &str) -> String {
     let message = folder.join("message");
     std::fs::write(&message, text).unwrap();

@@ -1,4 +1,4 @@
-//! What the tests begin with: a store on each database, runs and lines.
+//! ! Fixtures of the tests: a store on each database, runs and lines.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use opsbook_gateway::token::sha256;
 use opsbook_wire as wire;
 use wire::{Confirm, Hello, LinesOfPart, Origin, PartKey, Source};
 
-/// A store, and a folder that goes with it.
+/// A store and its folder.
 pub struct Lab {
     pub store: Store,
     pub blobs: Blobs,
@@ -19,7 +19,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Around a store of somebody else's.
+    /// Wraps an existing store.
     pub fn of(store: Store, blobs: Blobs) -> Lab {
         Lab {
             store,
@@ -29,7 +29,7 @@ impl Lab {
     }
 }
 
-/// Makes a key for each person, in a file of this name, and a file that says whose they are.
+/// Creates a key for each person, in a file of this name, and an allowed-signers file.
 pub fn signers(folder: &std::path::Path, people: &[(&str, &str)]) -> std::path::PathBuf {
     let mut allowed = String::new();
     for (person, key) in people {
@@ -47,7 +47,7 @@ pub fn signers(folder: &std::path::Path, people: &[(&str, &str)]) -> std::path::
     signers
 }
 
-/// The same test on SQLite and on PostgreSQL.
+/// Runs the same test on SQLite and on PostgreSQL.
 pub async fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(Arc<Lab>) -> F) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_file(&folder.path().join("gateway?%.db"))
@@ -74,7 +74,7 @@ pub async fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(Arc<Lab>)
     test(Arc::new(lab)).await;
 }
 
-/// A run of this name over these nodes, each in the batch that stands beside it.
+/// Returns a run of this name over these nodes, each with its batch.
 pub fn new_run(run: &str, nodes: &[(&str, usize)]) -> NewRun {
     let part = |(node, batch): &(&str, usize)| NewPart {
         node: (*node).to_owned(),
@@ -114,7 +114,7 @@ pub async fn runner(lab: &Lab, name: &str) -> Runner {
     lab.store.enroll("here", name).await.unwrap().0
 }
 
-/// What a runner with these parts says.
+/// The request of a runner with these parts.
 pub fn hello(boot: &str, parts: &[&PartKey]) -> Hello {
     Hello {
         boot: boot.into(),
@@ -126,7 +126,7 @@ pub fn hello(boot: &str, parts: &[&PartKey]) -> Hello {
     }
 }
 
-/// Lines of a journal, each after the one before: their events, as JSON without its frame.
+/// The lines of a journal, each chained to the one before: their events, as JSON without its frame.
 pub struct Journal {
     run: String,
     epoch: u64,
@@ -142,7 +142,7 @@ impl Journal {
         }
     }
 
-    /// A controller goes on.
+    /// Starts the next controller's epoch.
     pub fn next_epoch(&mut self) {
         self.epoch += 1;
     }
@@ -164,7 +164,7 @@ impl Journal {
         )
     }
 
-    /// Some of its lines as a request.
+    /// Returns some of the lines as a request.
     pub fn part(&self, key: &PartKey, range: std::ops::Range<usize>) -> LinesOfPart {
         LinesOfPart {
             run: key.run.clone(),

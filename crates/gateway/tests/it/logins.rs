@@ -1,5 +1,5 @@
-//! Who logs in at an identity provider, in a browser, without one, and as a program of a CI; and
-//! who does not.
+//! ! Logins with an identity provider: in a browser, without one, and as a CI program; and refused
+//! logins.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ async fn lab() -> Lab {
 }
 
 impl Lab {
-    /// What a browser that goes to the provider and back does: the cookie, and where it is sent.
+    /// Plays a browser's way to the provider and back. Returns the cookie and the final address.
     async fn to_the_provider_and_back(&self) -> (String, String) {
         let begun = self.served.tcp(Request::get(endpoint::LOGIN_OIDC)).await;
         assert_eq!(begun.status, 303, "{begun:?}");
@@ -62,7 +62,7 @@ impl Lab {
 
     async fn back(&self, cookie: &str, back: &str) -> Answer {
         let request = Request::get(back).header("cookie", cookie);
-        // So does a browser that comes from the provider's page.
+        // A browser that comes from the provider's page sends this header.
         let request = request.header("sec-fetch-site", "cross-site");
         self.served.tcp(request).await
     }
@@ -110,14 +110,14 @@ async fn a_browser_logs_in_at_the_provider_once() {
         .served
         .tcp(Request::get(endpoint::ME).header("cookie", login))
         .await;
-    // A group that is no name is none.
+    // Invalid group names are dropped.
     assert_eq!(
         me.json(),
         json!({"person": "ana", "groups": ["oncall"], "way": "oidc"})
     );
-    // The code was good once, also for who has the cookie.
+    // The code works once, even with the cookie.
     is_nobody(&lab.back(&cookie, &back).await, "invalid_grant");
-    // The secret of the gateway is in none of its files.
+    // The gateway's secret is in none of its files.
     let found = std::process::Command::new("grep")
         .args(["-rlF", SECRET])
         .arg(&lab.served.root)
@@ -166,7 +166,7 @@ async fn who_comes_back_has_begun_it_and_comes_from_the_provider() {
     let (cookie, back) = lab.to_the_provider_and_back().await;
     let (other, other_back) = lab.to_the_provider_and_back().await;
     let begun = "was not begun in this browser";
-    // Without the cookie, and with another attempt's, as a page elsewhere would have it.
+    // Without the cookie, and with another attempt's cookie, as an attacker's page would send it.
     is_nobody(&lab.served.tcp(Request::get(&back)).await, begun);
     is_nobody(&lab.back(&other, &back).await, begun);
     let (name, _) = cookie.split_once('=').unwrap();
@@ -174,7 +174,7 @@ async fn who_comes_back_has_begun_it_and_comes_from_the_provider() {
         is_nobody(&lab.back(&format!("{name}={made_up}"), &back).await, begun);
     }
     is_nobody(&lab.back(&cookie, "/login/oidc/callback").await, begun);
-    // Another provider's answer, and the provider's no.
+    // Another provider's answer, and the provider's refusal.
     let mixed = back.replace(&lab.provider.issuer, "https://evil.example");
     is_nobody(
         &lab.back(&cookie, &mixed).await,
@@ -189,11 +189,11 @@ async fn who_comes_back_has_begun_it_and_comes_from_the_provider() {
         .unwrap();
     let no = format!("/login/oidc/callback?state={state}&error=access_denied%1b");
     is_nobody(&lab.back(&other, &no).await, "access_denied");
-    // A code of somebody else's attempt does not fit the verifier of this one.
+    // Another attempt's code does not fit this attempt's verifier.
     let code = |back: &str| back.split(['=', '&']).nth(1).unwrap().to_owned();
     let swapped = back.replace(&code(&back), &code(&other_back));
     is_nobody(&lab.back(&cookie, &swapped).await, "invalid_grant");
-    // Nothing that is sent along leads a browser elsewhere.
+    // No parameter leads a browser to another address.
     let request =
         Request::get("/login/oidc?next=https://evil.example&redirect_uri=https://evil.example");
     let sent = lab.served.tcp(request).await;
@@ -202,7 +202,7 @@ async fn who_comes_back_has_begun_it_and_comes_from_the_provider() {
         place.starts_with(&lab.provider.issuer) && !place.contains("evil"),
         "{place}"
     );
-    // A provider that does not know the way back sends nobody.
+    // A provider that does not know the redirect address sends nobody there.
     let elsewhere = place.replace("callback", "elsewhere").parse().unwrap();
     assert_eq!(
         outbound(&elsewhere, Outbound::default())
@@ -284,7 +284,7 @@ async fn a_token_that_the_provider_has_not_signed_for_this_login_lets_nobody_in(
         lab.provider.twist(twist);
         is_nobody(&lab.through().await, why);
     }
-    // So it is not the form that is refused: this one is good, with either kind of key.
+    // The form is not the reason of the refusal: this token is good, with either kind of key.
     lab.provider.straight();
     assert_eq!(lab.through().await.status, 200);
     lab.provider.twist(|_, claims| es256(&claims));
@@ -345,7 +345,7 @@ async fn a_program_without_a_browser_waits_until_a_person_has_confirmed() {
     lab.provider.confirm(false);
     is_nobody(&poll(&refused["device_code"]).await, "access_denied");
     is_nobody(&poll(&json!("made up")).await, "expired_token");
-    // A page of another site begins nothing.
+    // A page of another site starts no login.
     let request = Request::post(endpoint::LOGIN_DEVICE).without("opsbook-api");
     assert_eq!(lab.served.tcp(request).await.status, 403);
 }
@@ -377,7 +377,7 @@ async fn a_program_of_a_ci_is_who_the_map_says() {
             json!({"sub": "repo:ops/db:main", "protected": ["true"]}),
             "no line of `map`",
         ),
-        // A person's token is none of a program.
+        // A person's token is not valid for a program.
         (json!({"aud": CLIENT}), "made for somebody else"),
         (json!({"exp": now() - 60}), "has ended"),
         (
@@ -402,7 +402,7 @@ async fn a_program_of_a_ci_is_who_the_map_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_calls_itself_otherwise_or_is_away_lets_nobody_in() {
     let provider = Provider::start().await;
-    // The same server under another name of this machine: its tokens would be of another issuer.
+    // The same server under another name: its tokens would have another issuer.
     let other = provider.issuer.replace("127.0.0.1", "localhost");
     for (issuer, why) in [
         (other.as_str(), "calls itself"),
@@ -416,7 +416,7 @@ async fn a_provider_that_calls_itself_otherwise_or_is_away_lets_nobody_in() {
     }
 }
 
-/// A page of another site, in a browser in which a person is logged in.
+/// A page of another site, in a browser with a logged-in person.
 #[test]
 fn a_page_of_another_site_asks_for_nothing_with_the_cookie_of_a_person() {
     let name = "a_page_of_another_site_asks_for_nothing_with_the_cookie_of_a_person";
@@ -462,7 +462,8 @@ fn a_page_of_another_site_asks_for_nothing_with_the_cookie_of_a_person() {
     assert!(!done.contains("read:"), "{done}");
     let runs = || runtime.block_on(lab.served.get(endpoint::RUNS))["runs"].clone();
     assert_eq!(runs(), json!([]), "{done}");
-    // It is the site that is refused: the same words from a page of the gateway make a run.
+    // The site is the reason of the refusal: the same request from a page of the gateway creates a
+    // run.
     browser.go(&url);
     let asked = browser.promised(
         "fetch('/v1/asks', {method: 'POST', body: arguments[0], headers: {'opsbook-api': '1', 'content-type': 'application/json'}}).then((r) => String(r.status))",
@@ -518,7 +519,7 @@ fn read(text: &str) -> Secret {
     toml::from_str::<One>(text).unwrap().secret
 }
 
-/// Version 2 of its store, version 1, and who may not.
+/// Version 2 of Vault's store, version 1, and refused readers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_looked_up_in_a_vault() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
-//! The gateway from outside: the store on both databases, and the interface.
+//! ! The gateway from outside: the store on both databases, and the interface.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-/// Each test on each store.
+/// Runs each test on each store.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {

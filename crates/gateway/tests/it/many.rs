@@ -1,4 +1,4 @@
-//! Several gateways on one store, several machines, and a store that moves.
+//! ! Several gateways on one store, several hosts, and a store that moves.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ async fn gateways_on_one_store_are_one() {
     let Some(url) = database(name) else { return };
     let one = Served::new(On::Postgres(url.clone())).await;
     let two = one.another(&url).await;
-    // Who waits at the second has at once what is asked for at the first.
+    // A waiter at the second gateway gets an order placed at the first one at once.
     let work = async {
         let news = two.post("/v1/runner/work?wait=20", &hello("b", &[])).await;
         serde_json::from_value::<News>(news).unwrap()
@@ -33,11 +33,11 @@ async fn gateways_on_one_store_are_one() {
     );
     let key = news.parts[0].key();
     assert_eq!(key.run, run);
-    // Runners of two gateways' machines are two: neither takes the other's part away.
+    // Two hosts' runners with the same name are two runners: neither takes the other's part.
     let other = one.post("/v1/runner/work", &hello("c", &[])).await;
     let other: News = serde_json::from_value(other).unwrap();
     assert_eq!(other, News::default());
-    // Lines that come to the second are seen at the first.
+    // The first gateway shows the lines that arrive at the second.
     let mut stream = one.stream(&format!("/v1/runs/{run}/events")).await;
     stream.until(r#""state":"leased""#).await;
     let mut journal = Journal::new(&run);
@@ -51,7 +51,7 @@ async fn gateways_on_one_store_are_one() {
         "{:?}",
         begun.elapsed()
     );
-    // One that ends takes nothing with it.
+    // A gateway that stops leaves the other one working.
     one.running.stop().await;
     let view = two.get(&format!("/v1/runs/{run}")).await;
     assert_eq!(view["parts"][0]["state"], "leased");
@@ -62,7 +62,7 @@ async fn a_runner_of_another_machine_has_the_manual_without_its_secrets() {
     let served = Served::new(On::Sqlite).await;
     let write = |name: &str, text: &str| std::fs::write(served.root.join(name), text).unwrap();
     write("key.txt", "hidden");
-    // Nobody has said that others may see these.
+    // No setting lets others see these files.
     for name in [".env", "tls.key", "id_ed25519"] {
         write(name, "of this machine alone");
     }
@@ -150,7 +150,7 @@ async fn a_store_moves_to_a_server_whole() {
     let all = From::default();
     let lines = new.lines(blobs, "r1", &all, 9).await.unwrap();
     assert_eq!(lines, old.lines(blobs, "r1", &all, 9).await.unwrap());
-    // It goes on there: the answer, the rest of the lines, the lease.
+    // The run continues there: the answer, the rest of the lines, the lease.
     let answer = AnswerIn {
         node: "web1".into(),
         epoch: 1,

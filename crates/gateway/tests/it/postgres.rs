@@ -1,5 +1,5 @@
-//! A PostgreSQL of the tests' own: one for all tests of this process, which ends with it. Each
-//! test has a database of its own in it.
+//! ! A PostgreSQL server of the tests: one for all tests of this process, which ends with it. Each
+//! test has its own database.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-/// The address of a new, empty database; where there is no PostgreSQL the test is skipped by
-/// name, and fails in CI as root.
+/// Returns the address of a new, empty database. Without PostgreSQL the test is skipped by name,
+/// and fails in CI as root.
 pub fn database(test: &str) -> Option<String> {
     let (folder, name) = new_database(test)?;
     let folder = folder.display();
@@ -20,11 +20,11 @@ pub fn database(test: &str) -> Option<String> {
     ))
 }
 
-/// A new, empty database that is reached over TLS alone.
+/// A new, empty database that accepts only TLS.
 pub struct OverTls {
-    /// Its address, without a word on TLS.
+    /// Its address, without TLS settings.
     pub url: String,
-    /// A file with the authority that vouches for the server.
+    /// The certificate of the authority that signed the server's certificate.
     pub authority: PathBuf,
 }
 
@@ -39,7 +39,7 @@ pub fn over_tls(test: &str) -> Option<OverTls> {
 
 const PORT: u16 = 15432;
 
-/// Of this process alone.
+/// A loopback address for this process alone.
 fn address() -> String {
     let [.., high, low] = std::process::id().to_be_bytes();
     format!("127.79.{high}.{low}")
@@ -62,7 +62,7 @@ fn new_database(test: &str) -> Option<(&'static Path, String)> {
     }
 }
 
-/// A test that cannot run here says so; in CI as root that is a failure.
+/// Reports that a test cannot run here; in CI as root that is a failure.
 pub fn skipped(test: &str, why: &str) {
     let in_ci = std::env::var("CI").as_deref() == Ok("true");
     assert!(
@@ -79,7 +79,7 @@ fn start() -> Result<PathBuf, String> {
     let program = programs()?;
     let folder = PathBuf::from(format!("/tmp/opsbook-postgres-{}", std::process::id()));
     let data = folder.join("data");
-    // The user that it belongs to can remove it in the end.
+    // The server's user can remove the folder at the end.
     let made = as_postgres("KILL")
         .args(["mkdir", "-m", "755"])
         .arg(&folder)
@@ -115,7 +115,7 @@ fn start() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Gives the server a certificate for its address, and lets nobody in over TCP without TLS.
+/// Gives the server a certificate for its address, and refuses TCP without TLS.
 fn vouch(folder: &Path, data: &Path) {
     let key = || KeyPair::generate().unwrap();
     let (own, servers) = (key(), key());

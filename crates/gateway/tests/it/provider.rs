@@ -1,5 +1,5 @@
-//! An identity provider on a loopback address: discovery, keys, code with PKCE, the device flow.
-//! It checks what a provider must check; what its tokens say can be twisted by a test.
+//! ! An identity provider on a loopback address: discovery, keys, code with PKCE, the device flow.
+//! It makes the checks that a provider must make; a test can falsify its tokens.
 
 use std::collections::{HashMap, HashSet};
 use std::process::Command;
@@ -35,13 +35,13 @@ pub struct Provider {
 #[derive(Default)]
 struct Seen {
     redirects: HashSet<String>,
-    /// What was asked for, by its code.
+    /// The requests, by their code.
     codes: HashMap<String, HashMap<String, String>>,
-    /// Whether a person has confirmed, by the device code.
+    /// The person's confirmation, by the device code.
     devices: HashMap<String, Option<bool>>,
-    /// Other keys are shown from now on.
+    /// Whether the provider has changed its keys.
     turned: bool,
-    /// How often the keys were asked for.
+    /// The number of requests for the keys.
     asked: usize,
 }
 
@@ -78,7 +78,7 @@ fn begun(header: &Value, claims: &Value) -> String {
     )
 }
 
-/// Signed with one of the two keys, of which the first one is shown.
+/// Returns a token signed with one of the two keys; the provider publishes the first one.
 pub fn rs256(number: usize, name: &str, claims: &Value) -> String {
     let text = begun(&json!({"alg": "RS256", "typ": "JWT", "kid": name}), claims);
     let key = rsa(number);
@@ -99,7 +99,7 @@ pub fn es256(claims: &Value) -> String {
     format!("{text}.{}", url64(signed))
 }
 
-/// Not signed, or with what everybody can read.
+/// Returns a token without a signature.
 pub fn none(algorithm: &str, claims: &Value) -> String {
     format!("{}.", begun(&json!({"alg": algorithm, "kid": "1"}), claims))
 }
@@ -110,7 +110,7 @@ pub fn hs256(secret: &[u8], claims: &Value) -> String {
     format!("{text}.{}", url64(ring::hmac::sign(&key, text.as_bytes())))
 }
 
-/// The public half of the key that is shown, as the key of the confused would be.
+/// The public half of the published key, as input of an algorithm-confusion attack.
 pub fn public() -> Vec<u8> {
     rsa(0).public().as_ref().to_vec()
 }
@@ -144,7 +144,7 @@ impl Provider {
         provider
     }
 
-    /// `[login.oidc]` of a gateway.
+    /// The section `[login.oidc]` of a gateway.
     pub fn config(&self, secret: &std::path::Path) -> String {
         format!(
             "[login.oidc]\nissuer = \"{}\"\nclient = \"{CLIENT}\"\nsecret = {{file = \"{}\"}}\n\
@@ -154,7 +154,7 @@ impl Provider {
         )
     }
 
-    /// A gateway may come back from here.
+    /// Registers a gateway's redirect address.
     pub fn knows(&self, gateway: &str) {
         let mut state = self.state.lock().unwrap();
         state
@@ -162,7 +162,7 @@ impl Provider {
             .insert(format!("{gateway}/login/oidc/callback"));
     }
 
-    /// What its tokens are from now on.
+    /// Changes all later tokens.
     pub fn twist(&self, twist: impl Fn(&Provider, Value) -> String + Send + Sync + 'static) {
         *self.twist.lock().unwrap() = Some(Box::new(twist));
     }
@@ -171,7 +171,7 @@ impl Provider {
         *self.twist.lock().unwrap() = None;
     }
 
-    /// A person has said yes or no.
+    /// Records the person's decision.
     pub fn confirm(&self, yes: bool) {
         let mut state = self.state.lock().unwrap();
         state
@@ -180,7 +180,7 @@ impl Provider {
             .for_each(|device| *device = Some(yes));
     }
 
-    /// Its first key is called otherwise from now on.
+    /// Gives its first key another name.
     pub fn turn(&self) {
         self.state.lock().unwrap().turned = true;
     }
@@ -243,7 +243,7 @@ async fn authorize(State(provider): At, Query(asked): Query<HashMap<String, Stri
     let mut state = provider.state.lock().unwrap();
     let is = |name: &str, value: &str| asked.get(name).is_some_and(|have| have == value);
     let redirect = asked.get("redirect_uri").cloned().unwrap_or_default();
-    // Where it does not know the place, it sends nobody there.
+    // The provider redirects nobody to an unknown address.
     if !is("client_id", CLIENT) || !state.redirects.contains(&redirect) {
         return (StatusCode::BAD_REQUEST, "who is that?").into_response();
     }
@@ -258,7 +258,7 @@ async fn authorize(State(provider): At, Query(asked): Query<HashMap<String, Stri
     (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
 }
 
-/// The client's name and secret, as RFC 6749 writes them.
+/// Checks the client's name and secret, in the form of RFC 6749.
 fn is_client(headers: &HeaderMap) -> bool {
     let sent = headers
         .get("authorization")
@@ -283,7 +283,7 @@ async fn token(
     }
     let more = match form["grant_type"].as_str() {
         "authorization_code" => {
-            // Good once.
+            // Each code works once.
             let asked = provider.state.lock().unwrap().codes.remove(&form["code"]);
             let Some(asked) = asked else {
                 return no("invalid_grant");

@@ -1,5 +1,4 @@
-//! The record: what ended is in a signed log, and whoever alters or drops something of it is
-//! found out.
+//! ! The record: a signed log of everything that ended. It exposes later changes and deletions.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ struct Team {
 }
 
 impl Team {
-    /// A run on web1 that has ended, of so many lines.
+    /// Creates a finished run on web1 with this many lines.
     async fn run(&self, lines: usize) -> String {
         let run = self.served.ask(&["web1"]).await;
         let news = self
@@ -53,7 +52,7 @@ impl Team {
         self.served.post("/v1/runner/events", &lines).await;
     }
 
-    /// The log, once it has so many leaves.
+    /// Waits until the log has this many leaves, and returns it.
     async fn log(&self, size: u64, from: u64) -> Log {
         let begin = Instant::now();
         loop {
@@ -135,13 +134,13 @@ async fn what_is_altered_or_dropped_is_found_out(on: On) {
         wrong[0].contains("number 7 follows 5: lines are missing"),
         "{wrong:?}"
     );
-    // Another key than the gateway's.
+    // A key other than the gateway's.
     let mut other = good.clone();
     other.checkpoint.as_mut().unwrap().size = 3;
     let wrong = team.verified(&other).wrong;
     assert!(wrong[0].contains("not signed by `gw`"), "{wrong:?}");
-    // A run is dropped: the others are not in the log that was signed any more, and the log does
-    // not go on from what was kept.
+    // Somebody drops a run: the others are no longer in the signed log, and the log does not
+    // continue the kept one.
     team.forge("delete from head where n = 0").await;
     let wrong = team.verified(&team.record(&second).await).wrong;
     assert!(
@@ -150,7 +149,7 @@ async fn what_is_altered_or_dropped_is_found_out(on: On) {
             .any(|why| why.contains("is not in the log that was signed")),
         "{wrong:?}"
     );
-    // All of it made anew, as who has the gateway's key could.
+    // A complete forgery, as the holder of the gateway's key could make it.
     team.forge("update head set n = 0 where n = 1").await;
     team.forge("delete from tree").await;
     team.forge("delete from checkpoint").await;
@@ -193,7 +192,8 @@ async fn a_part_that_is_under_way_is_in_the_log_already(on: On) {
     );
     let verified = team.verified(&record);
     assert_eq!((verified.wrong, verified.open), (Vec::new(), Vec::new()));
-    // Who has the store writes what had been recorded anew, with all that follows from it.
+    // Somebody with write access to the store rewrites a recorded entry and everything that follows
+    // from it.
     let mut forged = record.clone();
     let mut other = Journal::new(&run);
     for number in 0..4 {
@@ -209,7 +209,7 @@ async fn a_part_that_is_under_way_is_in_the_log_already(on: On) {
             .any(|why| why.contains("its line 3 is not the one that was recorded")),
         "{wrong:?}"
     );
-    // Lines that came since are said to be in no log yet.
+    // Newer lines are reported as not yet logged.
     let mut more = record.clone();
     journal.line(1, r#""event":"warned","text":"newest""#);
     more.threads[0].lines.clone_from(&journal.lines);
@@ -242,7 +242,7 @@ async fn the_log_is_for_those_who_may_read_something(on: On) {
     for (who, log, schedules) in [
         ("ana", 200, &["look"][..]),
         ("bo", 403, &[]),
-        // Nothing of it runs where they may read.
+        // No part of the run is on a node where they may read.
         ("cy", 200, &[]),
         ("dee", 200, &["drift"]),
         ("eve", 403, &[]),

@@ -1,4 +1,5 @@
-//! Schedules: one tick, one round or run; since when a check is what it is; and who is told.
+//! ! Schedules: one tick makes one round or run; the time since when a check has its result; and
+//! notifications.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use crate::served::{On, Request, Served};
 
 const BOUND: Duration = Duration::from_mins(2);
 
-/// A program that is told things, and says no to the first.
+/// A program that receives notifications and refuses the first one.
 struct Listener {
     url: String,
     heard: Arc<Mutex<Vec<(String, Value)>>>,
@@ -77,7 +78,7 @@ fn is_whole(text: &str) -> bool {
     body.len() >= length.map_or(0, |length| length.parse().unwrap())
 }
 
-/// The next round, as a runner gets it.
+/// Returns the next round, as a runner gets it.
 async fn round(served: &Served) -> Round {
     let begin = Instant::now();
     loop {
@@ -162,7 +163,7 @@ async fn a_check_is_known_since_when_and_told_to_whoever_wants_to_know(on: On) {
     assert_eq!(alert[0]["annotations"]["run_before"], json!(run));
     let end: jiff::Timestamp = alert[0]["endsAt"].as_str().unwrap().parse().unwrap();
     assert!(end > jiff::Timestamp::now());
-    // The hook said no at first.
+    // The hook refused at first.
     let told = listener
         .until("a notice", |path, body| {
             path == "/hook" && body["outcome"] == "failed"
@@ -175,8 +176,8 @@ async fn a_check_is_known_since_when_and_told_to_whoever_wants_to_know(on: On) {
     let metrics = served.unix(Request::get("/metrics")).await.body;
     let series = "opsbook_gateway_check_not_held{manual=\"shop\",node=\"web1\",group=\"machine\",check=\"machine::disk\",outcome=\"failed\"} 1";
     assert!(metrics.contains(series), "{metrics}");
-    // Something else is seen: it fails since the same time. Then nobody can look, which is no
-    // failure, and no end of one that anybody has seen.
+    // Another observation: the check fails since the same time. Then nobody can observe the node,
+    // which is neither a failure nor the end of an observed one.
     let third = round(&served).await;
     assert!(
         says(
@@ -196,7 +197,7 @@ async fn a_check_is_known_since_when_and_told_to_whoever_wants_to_know(on: On) {
     assert!(says(&served, &fourth, &[], unknown).await);
     assert_eq!(served.get("/v1/checks?outcome=failed").await, json!([]));
     let all = served.get("/v1/checks").await;
-    // What is not asked any more is neither so nor otherwise.
+    // A removed check has no result.
     assert_eq!(all.as_array().unwrap().len(), 1, "{all}");
     assert_eq!(all[0]["outcome"], "unknown");
     let fifth = round(&served).await;
@@ -232,7 +233,7 @@ async fn a_check_is_known_since_when_and_told_to_whoever_wants_to_know(on: On) {
         (&schedules[0]["name"], &schedules[0]["what"]),
         (&json!("drift"), &json!("checks machine::*"))
     );
-    // A round that a runner has lost is offered again at once.
+    // The gateway offers a round that a runner lost again at once.
     let lost = round(&served).await;
     assert_eq!(
         round(&served).await.id.rsplit_once('.').unwrap().0,
@@ -289,7 +290,7 @@ async fn a_schedule_runs_a_procedure_when_the_rules_let_it(on: On) {
             .await
             .contains("no rule of `access.yaml` lets `schedule.other` run")
     );
-    // The next one waits for the end of this one.
+    // The next run waits for the end of this one.
     assert!(error("look").await.contains("has not ended"));
     assert_eq!(runs().await.len(), 1);
     store
@@ -325,7 +326,7 @@ async fn three_gateways_do_each_tick_once() {
     let begin = Instant::now();
     let mut seen = std::collections::BTreeMap::new();
     let mut killed = Some(third);
-    // Each run ends at once, so that the next tick has one of its own.
+    // Each run ends at once, so that the next tick makes a new one.
     let ticks = |seen: &std::collections::BTreeMap<(String, String), String>| {
         (0..20)
             .map(|number| {
@@ -368,7 +369,7 @@ async fn three_gateways_do_each_tick_once() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // Of each tick of the checks, all rounds were written, or none.
+    // Each tick of the checks wrote all rounds or none.
     let rows: Vec<(String, i64, i64)> =
         sqlx::query_as("select schedule, due, count(*) from round group by schedule, due")
             .fetch_all(store.pool())

@@ -1,4 +1,4 @@
-//! A gateway that serves a small manual, and a client that says exactly what it is told to.
+//! ! A gateway that serves a small manual, and a client that sends exactly the given requests.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Served {
         Served::with(on, "").await
     }
 
-    /// With this configuration beside its store.
+    /// Starts a gateway with this configuration in addition to its store.
     pub async fn with(on: On, config: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("shop");
@@ -68,19 +68,19 @@ impl Served {
         }
     }
 
-    /// Another gateway of the same manual on the same store, as on another machine.
+    /// Starts another gateway of the same manual on the same store, as on another host.
     pub async fn another(&self, url: &str) -> Served {
         self.another_with(url, "").await
     }
 
-    /// With this configuration beside its store.
+    /// As [`Self::another`], with this additional configuration.
     pub async fn another_with(&self, url: &str, more: &str) -> Served {
         let blobs = self.state().join("blobs");
         let blobs = format!("[blobs]\nfolder = \"{}\"\n", blobs.display());
         self.another_in(url, &format!("{more}{blobs}")).await
     }
 
-    /// With this configuration beside its store, which says where output is, too.
+    /// As [`Self::another_with`]; the configuration also gives the place of output.
     pub async fn another_in(&self, url: &str, more: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
@@ -118,13 +118,13 @@ impl Served {
         format!("127.0.0.1:{}", self.port())
     }
 
-    /// Over the loopback address, as nobody in particular.
+    /// Sends a request over the loopback address, without a login.
     pub async fn tcp(&self, request: Request) -> Answer {
         let stream = TcpStream::connect(self.host()).await.unwrap();
         request.send(stream, &self.host()).await
     }
 
-    /// Over the socket, as the user of these tests.
+    /// Sends a request over the socket, as the user of these tests.
     pub async fn unix(&self, request: Request) -> Answer {
         let stream = UnixStream::connect(&self.running.local.socket)
             .await
@@ -132,7 +132,7 @@ impl Served {
         request.send(stream, "gateway").await
     }
 
-    /// As a program does: a JSON body that has to be taken.
+    /// Sends a JSON body as a program does, and expects success.
     pub async fn post(&self, path: &str, body: &impl serde::Serialize) -> Value {
         let answer = self.unix(Request::post(path).json(body)).await;
         assert!(answer.status < 300, "{path}: {answer:?}");
@@ -145,7 +145,7 @@ impl Served {
         answer.json()
     }
 
-    /// A run of the procedure on these nodes.
+    /// Orders a run of the procedure on these nodes.
     pub async fn ask(&self, nodes: &[&str]) -> String {
         let mut ask = serde_json::json!({"procedure": "web.deploy", "nodes": nodes});
         if self.running.gateway.manuals.alone().is_none() {
@@ -155,7 +155,7 @@ impl Served {
         asked["run"].as_str().unwrap().to_owned()
     }
 
-    /// Opened for reading on: a stream of events.
+    /// Opens a stream of events.
     pub async fn stream(&self, path: &str) -> Stream {
         let mut stream = UnixStream::connect(&self.running.local.socket)
             .await
@@ -188,7 +188,7 @@ impl Request {
         }
     }
 
-    /// With the header that says which interface is meant.
+    /// A POST with the header that names the interface.
     pub fn post(path: &str) -> Request {
         Request {
             method: "POST",
@@ -236,7 +236,7 @@ impl Request {
             head += &format!("{name}: {value}\r\n");
         }
         head += "\r\n";
-        // A body that is too large may be refused before it is read.
+        // The server may refuse a body that is too large before reading it.
         let _ = stream.write_all((head + &self.body).as_bytes()).await;
         let mut bytes = Vec::new();
         let read = stream.read_to_end(&mut bytes);
@@ -252,7 +252,7 @@ impl Request {
 pub struct Answer {
     pub status: u16,
     pub head: String,
-    /// As it was sent.
+    /// The answer's bytes as sent.
     pub exact: String,
     pub body: String,
 }
@@ -276,7 +276,7 @@ impl Answer {
         }
     }
 
-    /// A header's value as it was sent.
+    /// A header's value as sent.
     pub fn exact(&self, name: &str) -> Option<&str> {
         let lines = self.exact.lines().filter_map(|line| line.split_once(": "));
         let mut values = lines.filter(|(have, _)| have.eq_ignore_ascii_case(name));
@@ -317,14 +317,14 @@ fn unchunked(mut body: &str) -> String {
     text
 }
 
-/// Events as they come.
+/// Events as they arrive.
 pub struct Stream {
     stream: UnixStream,
     text: String,
 }
 
 impl Stream {
-    /// Reads until the stream has said this.
+    /// Reads until the stream contains these words.
     pub async fn until(&mut self, words: &str) -> &str {
         let read = async {
             let mut bytes = [0; 4096];
@@ -344,7 +344,7 @@ impl Stream {
     }
 }
 
-/// A file of a folder, by its mode.
+/// The mode of a file or folder.
 pub fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777

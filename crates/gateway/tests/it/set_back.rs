@@ -1,4 +1,5 @@
-//! A store that is an older one, after a loss: what runners hold, and it has forgotten.
+//! ! A store restored from an older state: the parts that runners hold and the store no longer
+//! knows.
 
 use opsbook_gateway::store::queue::Heard;
 use opsbook_wire as wire;
@@ -33,18 +34,18 @@ async fn a_runner_keeps_what_the_store_has_forgotten() {
             let heard = lab.store.hear(runner, &hello, Heard::InOrder).await;
             heard.unwrap().lost
         };
-        // It cannot be: another segment's, or a number that no store has given out.
+        // Impossible claims: a part of another segment, or a number that no store has issued.
         assert_eq!(lost(&far, &key("r1", 1)).await, [key("r1", 1)]);
         assert_eq!(lost(&a, &key("r1", 65)).await, [key("r1", 65)]);
         assert_eq!(lost(&a, &key("r1", u64::MAX)).await, [key("r1", u64::MAX)]);
         assert_eq!(part(&lab, "r1").await, (PartState::Queued, 0));
         assert_eq!(lost(&a, &key("r1", 2)).await, []);
         assert_eq!(part(&lab, "r1").await, (PartState::Leased, 2));
-        // The node has a part that the store knows of; and the run may be asked for once more.
+        // The store knows a part for the node; and the run may be ordered again.
         assert_eq!(lost(&b, &key("r2", 1)).await, []);
         assert_eq!(part(&lab, "r2").await, (PartState::Queued, 0));
         assert_eq!(lost(&b, &key("r3", 1)).await, []);
-        // It is the first one's from now on, and nobody else's.
+        // From now on the part belongs to the first runner, and to nobody else.
         assert_eq!(lost(&b, &key("r1", 2)).await, [key("r1", 2)]);
         assert_eq!(lab.store.claim(&b, "b1", 8).await.unwrap(), []);
         let mut ended = hello("b1", &[]);
@@ -75,7 +76,7 @@ async fn lines_are_taken_under_a_lease_that_was_forgotten() {
             let taken = lab.store.take_lines(&lab.blobs, runner, &lines, &mut acked);
             (taken.await.unwrap(), acked)
         };
-        // The run is not there: the lines are to be tried later, and are not refused.
+        // The run does not exist: the runner must send the lines again later; they are not refused.
         let (taken, acked) = take(&a).await;
         assert!(!taken && acked.refused.is_empty() && acked.acked.is_empty());
         assert_eq!(acked.unknown, ["r1:web1:1"]);

@@ -1,5 +1,5 @@
-//! Several manuals in one gateway, each with its own rules, book and runs; and what runs where, in
-//! which version.
+//! ! Several manuals in one gateway, each with its own rules, book and runs; and which version runs
+//! where.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,7 @@ fn git(folder: &Path, words: &[&str]) {
 
 const DUMP: &str = "# Dump\n\n```yaml procedure\nid: db.dump\n```\n\nDump it.\n\n```sh step\ntrue\n```\n\n# Deploy\n\n```yaml procedure\nid: web.deploy\n```\n\nAlso here.\n\n```sh step\ntrue\n```\n";
 
-/// A repository with a manual for databases.
+/// Creates a repository with a manual for databases.
 fn repository() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -83,7 +83,7 @@ async fn each_manual_has_its_own_runs_rules_and_book(on: On) {
     );
     let hosts = served.get("/v1/hosts?manual=shop&select=@web").await;
     assert_eq!(hosts.as_array().unwrap().len(), 3);
-    // A procedure that one manual alone has needs no name of it; one that both have does.
+    // A procedure that only one manual has needs no manual's name; one that both have does.
     let ask = |body: Value| Request::post("/v1/asks").json(&body);
     let both = ask(json!({"procedure": "web.deploy", "nodes": ["db1"]}));
     let both = served.unix(both).await;
@@ -95,7 +95,7 @@ async fn each_manual_has_its_own_runs_rules_and_book(on: On) {
     let shop = served.unix(ask(deploy)).await.json()["run"].clone();
     let dump = json!({"procedure": "db.dump", "nodes": ["db1"]});
     let db = served.unix(ask(dump.clone())).await.json()["run"].clone();
-    // Each by the rules of its own manual.
+    // Each manual applies its own rules.
     assert_eq!(by(&served, "ana", ask(dump)).await.kind(), "not-allowed");
     let runs = by(&served, "ana", Request::get("/v1/runs")).await.json();
     let seen: Vec<&Value> = { runs["runs"].as_array().unwrap().iter() }
@@ -119,7 +119,7 @@ async fn each_manual_has_its_own_runs_rules_and_book(on: On) {
     let schedules = by(&served, "ana", Request::get("/v1/schedules")).await;
     assert_eq!(schedules.json(), json!([]));
     assert_eq!(served.get("/v1/schedules").await[0]["name"], "dump");
-    // A runner of this machine reads a folder, and gets an archive of a clone.
+    // A runner on this host reads a folder; for a clone it gets an archive.
     let news = served
         .post("/v1/runner/work?wait=0", &hello("b", &[]))
         .await;
@@ -136,7 +136,7 @@ async fn each_manual_has_its_own_runs_rules_and_book(on: On) {
     }
     assert_eq!(news.parts.len(), 2);
     books(&served).await;
-    // The branch goes on.
+    // The branch gets a new commit.
     let text = DUMP.replace("Dump it.", "Dump all of it.");
     std::fs::write(databases.path().join("dump.md"), text).unwrap();
     git(databases.path(), &["commit", "--quiet", "-am", "more"]);
@@ -144,7 +144,7 @@ async fn each_manual_has_its_own_runs_rules_and_book(on: On) {
     manual.bring().unwrap();
     let page = served.unix(Request::get("/manuals/db/dump.html")).await;
     assert!(page.body.contains("Dump all of it."), "{page:?}");
-    // What cannot be brought is said, and the revision before is served on.
+    // A failed fetch is reported, and the gateway keeps serving the previous revision.
     let gone = databases.path().with_extension("gone");
     std::fs::rename(databases.path(), &gone).unwrap();
     let why = manual.bring().unwrap_err();
@@ -189,7 +189,7 @@ async fn books(served: &Served) {
     }
 }
 
-/// A run of the shop that captures this version on web1, and ends so.
+/// Finishes a run of the shop that captures this version on web1 with this status.
 pub async fn deployed(served: &Served, version: &str, status: wire::Ended) -> String {
     let run = served.ask(&["web1"]).await;
     let mut free = hello("b", &[]);
@@ -224,7 +224,7 @@ pub const APPLICATIONS: &str = "[book]\ntitle = \"Shop\"\nsrc = \".\"\n[applicat
 async fn what_runs_where_is_what_the_last_run_that_ended_ok_has_captured(on: On) {
     let served = Served::new(on).await;
     std::fs::write(served.root.join("book.toml"), APPLICATIONS).unwrap();
-    // The book has the table of ours as well.
+    // The book has the table of this manual as well.
     assert_eq!(served.unix(Request::get("/web.html")).await.status, 200);
     let host = async || {
         let all = served.get("/v1/applications").await;
@@ -244,7 +244,7 @@ async fn what_runs_where_is_what_the_last_run_that_ended_ok_has_captured(on: On)
         (&json!("1.1"), &json!(second))
     );
     assert!(now["seen"].is_string() && now["since"].is_null(), "{now}");
-    // One that failed has not brought its version; what it has done, nobody knows.
+    // A failed run has not deployed its version; the state of its node is unknown.
     let third = deployed(&served, "1.2", wire::Ended::Failed).await;
     let now = host().await;
     assert_eq!(
@@ -255,7 +255,7 @@ async fn what_runs_where_is_what_the_last_run_that_ended_ok_has_captured(on: On)
     assert_eq!(served.get("/v1/applications/web").await["id"], "web");
     let none = served.unix(Request::get("/v1/applications/none")).await;
     assert_eq!(none.kind(), "not-found");
-    // Who may read nothing of it does not see it.
+    // A person without any read access does not see it.
     std::fs::write(
         served.root.join("access.yaml"),
         "opsbook: 1\nrules:\n  - {who: bo, may: [read], procedures: 'web.*', nodes: web2}\n",

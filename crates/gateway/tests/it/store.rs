@@ -1,4 +1,4 @@
-//! The queue, the lines and the questions, on both databases.
+//! ! The queue, the lines and the questions, on both databases.
 
 use opsbook_gateway::store::Store;
 use opsbook_gateway::store::events::From;
@@ -147,9 +147,9 @@ async fn a_lease_that_runs_out_is_unseen_then_offered_and_never_failed() {
         assert_eq!(swept.unseen, ["r1"]);
         assert_eq!(part(&lab, "r1", "web1").await, (PartState::Unseen, None, 1));
         assert_eq!(state(&lab, "r1").await, (RunState::Running, None));
-        // The only other runner was never heard: nobody could take it.
+        // The gateway never heard of the only other runner: nobody could take the part.
         assert_eq!(lab.store.sweep(0).await.unwrap(), Swept::default());
-        // Its own runner comes back: it is leased again.
+        // Its own runner returns: it gets the lease again.
         lab.store
             .hear(&a, &hello("boot", &[&key]), Heard::Beside)
             .await
@@ -162,7 +162,7 @@ async fn a_lease_that_runs_out_is_unseen_then_offered_and_never_failed() {
             .unwrap();
         let swept = lab.store.sweep(0).await.unwrap();
         assert_eq!(swept.offered, [("r1".to_owned(), "here".to_owned())]);
-        // Nobody has taken it yet, and its own runner comes back: it goes on as it was.
+        // Nobody has taken the part yet, and its own runner returns: it continues.
         let heard = lab
             .store
             .hear(&a, &hello("boot", &[&key]), Heard::Beside)
@@ -178,7 +178,7 @@ async fn a_lease_that_runs_out_is_unseen_then_offered_and_never_failed() {
             (adopted.epoch, lab.store.work(&adopted).await.unwrap().mode),
             (2, Mode::Adopt)
         );
-        // The first one comes back too late: it has lost the part, and its end changes nothing.
+        // The first runner returns too late: it has lost the part, and its end changes nothing.
         let mut late = hello("boot", &[&key]);
         let heard = lab.store.hear(&a, &late, Heard::Beside).await.unwrap();
         assert_eq!(heard.lost, std::slice::from_ref(&key));
@@ -191,7 +191,7 @@ async fn a_lease_that_runs_out_is_unseen_then_offered_and_never_failed() {
     .await;
 }
 
-/// All leases have run out.
+/// Expires all leases.
 async fn expire(lab: &Lab) {
     sqlx::query("update part set lease_until = 1")
         .execute(lab.store.pool())
@@ -208,7 +208,7 @@ async fn a_claim_whose_answer_was_lost_is_offered_again() {
             .await
             .unwrap();
         let key = lab.store.claim(&a, "boot", 1).await.unwrap().remove(0);
-        // A beat may have been sent before the answer came: it says nothing.
+        // A heartbeat may have been sent before the answer arrived: it proves nothing.
         lab.store
             .hear(&a, &hello("boot", &[]), Heard::Beside)
             .await
@@ -224,14 +224,14 @@ async fn a_claim_whose_answer_was_lost_is_offered_again() {
             (again.epoch, lab.store.work(&again).await.unwrap().mode),
             (2, Mode::Adopt)
         );
-        // A runner that was started anew keeps the parts that it names.
+        // A restarted runner keeps the parts that it names.
         let heard = lab
             .store
             .hear(&a, &hello("new boot", &[&again]), Heard::Beside)
             .await
             .unwrap();
         assert_eq!(heard.lost, []);
-        // The others are offered at once.
+        // The store offers the others at once.
         lab.store
             .hear(&a, &hello("newer boot", &[]), Heard::Beside)
             .await
@@ -267,7 +267,7 @@ async fn batches_follow_where_the_one_before_went_well() {
             state(&lab, "r1").await,
             (RunState::Halted, Some(Ended::Failed))
         );
-        // They go on with w2; w3 follows once that is OK.
+        // The run continues with w2; w3 follows once w2 is OK.
         lab.store
             .resume("r1", &Resume::default(), "ana")
             .await
@@ -282,7 +282,7 @@ async fn batches_follow_where_the_one_before_went_well() {
         let third = lab.store.claim(&a, "b", 9).await.unwrap();
         word.ended = vec![end(&third[0], EndState::Halted, Ended::Error)];
         lab.store.hear(&a, &word, Heard::InOrder).await.unwrap();
-        // Given up: a runner removes the bundle, and then all is over.
+        // Given up: a runner removes the bundle, and then the run is over.
         lab.store
             .release("r1", &Release::default(), "ana")
             .await
@@ -398,10 +398,10 @@ async fn lines_are_kept_once_in_their_order_byte_for_byte() {
         };
         assert!(take(0..2, &mut acked).await);
         assert_eq!(acked.acked["r1:web1:1"], 2);
-        // A gap is not taken.
+        // A gap is refused.
         assert!(!take(3..6, &mut acked).await);
         assert_eq!((acked.acked["r1:web1:1"], acked.refused.len()), (2, 0));
-        // What is known is passed over, wherever the request begins.
+        // Known lines are skipped, wherever the request begins.
         assert!(take(0..4, &mut acked).await);
         assert!(!take(0..4, &mut acked).await);
         assert!(take(2..6, &mut acked).await);
@@ -417,7 +417,7 @@ async fn lines_are_kept_once_in_their_order_byte_for_byte() {
         assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
         let places: Vec<String> = all.iter().map(|line| line.cursor.to_string()).collect();
         assert_eq!(places[4], "web1:1:5");
-        // From any place, in pieces of any size, the same.
+        // From any position, in pieces of any size, the lines are the same.
         for (place, line) in all.iter().enumerate() {
             let n = lab.store.number_of("r1", &line.cursor).await.unwrap();
             assert_eq!(n, Some(line.n), "{}", line.cursor);
@@ -475,7 +475,8 @@ async fn two_controllers_of_a_part_are_two_threads() {
         lab.store.sweep(0).await.unwrap();
         lab.store.sweep(0).await.unwrap();
         let second = lab.store.claim(&b, "b", 1).await.unwrap().remove(0);
-        // The first writes on, under its own number; the second from where the gateway was.
+        // The first controller continues under its own number; the second from where the gateway
+        // was.
         let mut late = Journal::new("r1");
         late.lines = journal.lines.clone();
         late.output(1, "late");
@@ -712,10 +713,10 @@ async fn a_database_of_another_machine_proves_who_it_is() {
     );
     let store = Store::open(&with(&known)).await.unwrap();
     assert!(store.runs(&Filter::default()).await.unwrap().0.is_empty());
-    // Nobody vouches for it.
+    // No known authority signed the server's certificate.
     let unknown = Store::open(&with("sslmode=verify-full")).await.unwrap_err();
     assert!(unknown.to_string().contains("certificate"), "{unknown}");
-    // It lets nobody in who does not ask for TLS.
+    // The server refuses clients without TLS.
     let clear = Store::open(&with("sslmode=disable")).await.unwrap_err();
     assert!(clear.to_string().contains("pg_hba"), "{clear}");
 }

@@ -1,5 +1,5 @@
-//! Runs that went past the gateway: reported later, each line after the one before; and what is
-//! found of them on nodes until then.
+//! ! Runs that bypassed the gateway: their later report, each line chained to the one before, and
+//! the findings on nodes until then.
 
 use std::sync::{Arc, Mutex};
 
@@ -26,7 +26,7 @@ pub struct Laptop {
 }
 
 impl Laptop {
-    /// Of a run of the shop's procedure on these nodes.
+    /// A journal of a run of the shop's procedure on these nodes.
     pub fn new(run: &str, nodes: &[&str], glass: Option<&str>) -> Laptop {
         let mut laptop = Laptop {
             run: run.into(),
@@ -104,7 +104,7 @@ async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
             &json!({"event": "value-captured", "name": "released", "value": "7"}),
         );
     assert_eq!(report(&served, &laptop.body(0..0)).await.json()["acked"], 0);
-    // In two pieces, and each of them twice.
+    // In two pieces, each sent twice.
     let first = report(&served, &laptop.body(0..2)).await;
     assert_eq!(
         first.json(),
@@ -142,7 +142,7 @@ async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
     assert_eq!(verify(&record, Known::default()).wrong, [""; 0]);
     let applications = served.get("/v1/applications").await;
     assert_eq!(applications[0]["hosts"][0]["version"], "7");
-    // It is nobody's to stop or to go on with here, and no runner's.
+    // Nobody can stop or resume it here, and no runner gets it.
     for (what, body) in [
         ("resume", json!({})),
         ("stop", json!({"nodes": [], "manner": "step"})),
@@ -157,7 +157,7 @@ async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
         .post("/v1/runner/work?wait=0", &hello("b", &[]))
         .await;
     assert_eq!(news["parts"], json!([]));
-    // Gone on with on the laptop, by its next controller.
+    // Resumed on the laptop, by its next controller.
     laptop.epoch = 2;
     laptop.line(&json!({"event": "run-resumed", "operator": "ana", "controller": "desk", "accepted_changes": false}));
     assert_eq!(
@@ -170,7 +170,7 @@ async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
         (&failed["state"], &failed["status"]),
         (&json!("halted"), &json!("FAILED"))
     );
-    // Several machines are one part, found by each of them.
+    // Several nodes form one part, and each of them leads to it.
     let mut several = Laptop::new("20261129-190000-ab12", &["web1", "web2"], None);
     several.line(&ended("OK"));
     assert_eq!(report(&served, &several.all()).await.json()["status"], "OK");
@@ -178,8 +178,8 @@ async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
     assert_eq!(listed["runs"][0]["run"], several.run);
 }
 
-/// Of the people whom the rules let do something, only who may run says how machines are, and of
-/// no machine but those of the run.
+/// Among people with some permission, only those who may run can report the state of nodes, and
+/// only of the run's nodes.
 async fn who_may_only_read_says_nothing_of_how_machines_are(on: On) {
     let served = Served::with(on, "name = \"gw\"\n").await;
     std::fs::write(served.root.join("book.toml"), crate::several::APPLICATIONS).unwrap();
@@ -309,7 +309,7 @@ async fn a_journal_that_was_altered_is_not_taken(on: On) {
         let answer = report(&served, &laptop.all()).await;
         assert_eq!(answer.kind(), "wrong", "{what}: {answer:?}");
         assert!(answer.body.contains(said), "{what}: {answer:?}");
-        // Nothing of it is there.
+        // The gateway stored nothing of it.
         let runs = served.get("/v1/runs").await;
         assert_eq!(runs["runs"], json!([]), "{what}");
     }
@@ -319,7 +319,7 @@ async fn a_journal_that_was_altered_is_not_taken(on: On) {
     assert_eq!(report(&served, &unknown).await.kind(), "malformed");
     let large = json!({"run": RUN, "lines": ["x".repeat(wire::limit::LINES_BODY)]});
     assert_eq!(report(&served, &large).await.kind(), "too-large");
-    // Another journal of the same run, and somebody else's word.
+    // Another journal of the same run, and another person's report.
     assert_eq!(report(&served, &journal().all()).await.status, 200);
     let mut other = journal();
     other.lines.truncate(4);
@@ -336,11 +336,11 @@ async fn a_journal_that_was_altered_is_not_taken(on: On) {
     )
     .await;
     assert_eq!(bos.kind(), "not-allowed");
-    // A run of the gateway's own is none that is reported.
+    // Nobody can report one of the gateway's own runs.
     let own = served.ask(&["web1"]).await;
     let mine = Laptop::new(&own, &["web1"], None);
     assert_eq!(report(&served, &mine.all()).await.kind(), "state");
-    // Who may not read it does not report it.
+    // A person without read access cannot report it.
     std::fs::write(
         served.root.join("access.yaml"),
         "opsbook: 1\nrules:\n  - {who: ana, may: [read], procedures: 'web.*', nodes: web1}\n",
@@ -350,7 +350,7 @@ async fn a_journal_that_was_altered_is_not_taken(on: On) {
     assert_eq!(report(&served, &foreign.all()).await.kind(), "not-allowed");
 }
 
-/// A program that is told things.
+/// Starts a program that receives notifications.
 async fn listening(heard: Arc<Mutex<Vec<Value>>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -438,7 +438,7 @@ async fn a_run_that_nobody_knows_is_a_finding_until_it_is_reported(on: On) {
         (&found[0]["node"], &found[0]["run"], &found[0]["how"]),
         (&json!("web1"), &json!(RUN), &json!("holds"))
     );
-    // The same is one finding, since the same time.
+    // The same observation is one finding, since the same time.
     let second = round(&served).await;
     let past = json!([{"run": RUN, "how": "past"}]);
     assert_eq!(says(&served, &second, &past).await.status, 200);
@@ -466,7 +466,7 @@ async fn a_run_that_nobody_knows_is_a_finding_until_it_is_reported(on: On) {
     };
     assert_eq!(told("unknown-run").await["run"], RUN);
     assert_eq!(told("OpsbookUnknownRun").await[0]["labels"]["node"], "web1");
-    // Only for those who may read something there.
+    // Only people with read access there see it.
     std::fs::write(
         served.root.join("access.yaml"),
         "opsbook: 1\nrules:\n  - {who: ana, may: [read], procedures: 'web.*', nodes: web1}\n  \
@@ -477,7 +477,7 @@ async fn a_run_that_nobody_knows_is_a_finding_until_it_is_reported(on: On) {
         let seen = by(&served, who, Request::get("/v1/findings")).await.json();
         assert_eq!(seen.as_array().unwrap().len(), count, "{who}");
     }
-    // Reported, it is explained; and a glass that was broken is told.
+    // The report explains it; and breaking the glass causes a notification.
     let mut laptop = Laptop::new(RUN, &["web1"], Some("nobody was there"));
     laptop.line(&ended("OK"));
     assert_eq!(report(&served, &laptop.all()).await.status, 200);

@@ -1,4 +1,4 @@
-//! The gateway over TLS, and runners that prove who they are by a certificate.
+//! ! The gateway over TLS, and runners that identify themselves with a certificate.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::served::{On, Request, Served};
 
 const TLS: &str = "[listen.tls]\n";
 
-/// A client that believes the gateway by its fingerprint, and shows this.
+/// A client that trusts the gateway's fingerprint and presents this identity.
 fn client(served: &Served, identity: Option<Identity>) -> Client {
     let address = served.running.local.url.parse().unwrap();
     let client = Client::new(address, None, "0.1.0", Installed::Archive);
@@ -43,7 +43,7 @@ fn enrol(token: &str, name: &str, csr: Option<String>) -> Enroll {
     }
 }
 
-/// A runner of this segment.
+/// Enrols a runner of this segment.
 async fn runner(served: &Served, segment: &str, name: &str) -> (Client, Identity) {
     let asked = request(name).unwrap();
     let enroll = enrol(&token(served, segment).await, name, Some(asked.csr));
@@ -70,7 +70,7 @@ fn is_nobody(answer: &Result<News, ClientError>) -> bool {
         .is_err_and(|error| error.kind() == Some(Kind::NotLoggedIn))
 }
 
-/// The handshake went wrong, or what was said first afterwards.
+/// Whether the handshake or the first request after it failed.
 fn is_cut(answer: &Result<News, ClientError>) -> bool {
     matches!(answer, Err(ClientError::Unreachable { .. }))
 }
@@ -81,7 +81,7 @@ async fn a_gateway_is_believed_by_its_fingerprint_and_by_nothing_less() {
     assert!(served.running.local.url.starts_with("https://127.0.0.1:"));
     let about: About = client(&served, None).get(endpoint::ABOUT).await.unwrap();
     assert_eq!(about.api, [1]);
-    // This machine trusts nobody who vouches for it.
+    // This client trusts no authority.
     let stranger = client(&served, None);
     stranger.set_tls(Tls::default());
     let error = stranger.get::<About>(endpoint::ABOUT).await.unwrap_err();
@@ -98,7 +98,7 @@ async fn a_gateway_is_believed_by_its_fingerprint_and_by_nothing_less() {
             .contains("no certificate with the fingerprint"),
         "{error}"
     );
-    // In the clear nothing is served.
+    // The gateway serves nothing without TLS.
     let mut stream = tokio::net::TcpStream::connect(served.host()).await.unwrap();
     stream
         .write_all(b"GET /v1 HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -110,7 +110,7 @@ async fn a_gateway_is_believed_by_its_fingerprint_and_by_nothing_less() {
         said.starts_with("HTTP/1.1 400") && said.contains("speaks TLS"),
         "{said}"
     );
-    // The authority is the same at the next start.
+    // The authority is the same after a restart.
     let state = served.state();
     let pin = served.running.fingerprint.clone().unwrap();
     let again = Authority::open(&state.join("tls"), "g").unwrap();
@@ -133,7 +133,7 @@ async fn a_token_makes_one_runner_and_only_with_a_request_of_its_own_key() {
     };
     let asked = request("r").unwrap();
     let stolen = token(&served, "dmz").await;
-    // Without a request nothing is taken: the token is still good.
+    // An enrolment without a request changes nothing: the token is still good.
     let old = enroll(&enrol(&stolen, "r", None)).await.unwrap_err();
     assert_eq!(old.0, Some(Kind::Malformed), "{}", old.1);
     let first = enroll(&enrol(&stolen, "r", Some(asked.csr.clone()))).await;
@@ -144,14 +144,14 @@ async fn a_token_makes_one_runner_and_only_with_a_request_of_its_own_key() {
     for wrong in [
         "",
         "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
-        // Somebody else's key under it: the signature is not its own any more.
+        // Another key in the request: its signature no longer matches.
         &asked.csr.replacen(&asked.csr[120..140], &"A".repeat(20), 1),
     ] {
         let token = token(&served, "dmz").await;
         let refused = enroll(&enrol(&token, "r2", Some(wrong.to_owned()))).await;
         assert_eq!(refused.unwrap_err().0, Some(Kind::Malformed), "{wrong}");
     }
-    // A token of one segment gives no runner of another, whatever the names look like.
+    // A token of one segment enrols no runner of another, whatever the names are.
     runner(&served, "a", "b.c").await;
     let mixed = token(&served, "a.b").await;
     let asked = request("c").unwrap();
@@ -175,7 +175,7 @@ async fn a_runner_is_who_its_certificate_says_and_gets_work_of_its_segment_alone
     assert_eq!(nodes, ["far1"]);
     let of_near = work(&near).await;
     assert_eq!(of_near.parts[0].node, "web1");
-    // What the other segment's runner holds is not its own.
+    // Another segment's runner does not hold this part.
     let key = PartKey {
         run: run.clone(),
         node: "web1".into(),
@@ -194,7 +194,8 @@ async fn a_runner_is_who_its_certificate_says_and_gets_work_of_its_segment_alone
     let hello: Hello = hello("boot", &[&key]);
     let news: News = far.post(endpoint::RUNNER_BEAT, &hello).await.unwrap();
     assert_eq!(news.lost, [key]);
-    // Without a certificate nobody is a runner here: no secret and no token of a person helps.
+    // Without a certificate nobody is a runner here: neither a runner's secret nor a person's token
+    // helps.
     assert!(is_nobody(&beat(&client(&served, None)).await));
     let store = &served.running.gateway.store;
     let (_, secret) = store.enroll("dmz", "other").await.unwrap();
@@ -221,7 +222,7 @@ async fn a_runner_is_who_its_certificate_says_and_gets_work_of_its_segment_alone
 async fn a_certificate_of_another_authority_an_old_one_and_a_revoked_one_are_worth_nothing() {
     let config = "[runners]\ncertificate = \"3s\"\n[listen.tls]\n";
     let served = Served::with(On::Sqlite, config).await;
-    // Another gateway's authority, which says the same names.
+    // Another gateway's authority with the same names.
     let folder = tempfile::tempdir().unwrap();
     let other = Authority::open(folder.path(), &served.running.gateway.name).unwrap();
     let asked = request("far").unwrap();
@@ -230,23 +231,23 @@ async fn a_certificate_of_another_authority_an_old_one_and_a_revoked_one_are_wor
     let forged = Identity::new(&forged.certificate, &asked.key);
     let answer = beat(&client(&served, Some(forged))).await;
     assert!(is_cut(&answer), "{answer:?}");
-    // Of the right authority, and not known to the store.
+    // From the right authority, but unknown to the store.
     let own = Authority::open(&served.state().join("tls"), "g").unwrap();
     let made = own.of_runner(&asked.csr, ("dmz", "far"), life).unwrap();
     let made = Identity::new(&made.certificate, &asked.key);
     assert!(is_nobody(&beat(&client(&served, Some(made))).await));
-    // The gateway's own certificate is none of a runner.
+    // The gateway's own certificate is not a runner's.
     let pem = std::fs::read_to_string(served.state().join("tls/gateway.pem")).unwrap();
     let server = Identity::new(&pem, &pem);
     assert!(is_cut(&beat(&client(&served, Some(server))).await));
-    // Revoked: also for a connection that is open.
+    // Revocation also affects an open connection.
     let (far, _) = runner(&served, "dmz", "far").await;
     beat(&far).await.unwrap();
     let store = &served.running.gateway.store;
     assert!(store.revoke("dmz.far").await.unwrap());
     assert!(!store.revoke("dmz.nobody").await.unwrap());
     assert!(is_nobody(&beat(&far).await));
-    // It ends: on the connection that is open, and for a new one.
+    // The certificate expires: on the open connection, and for a new one.
     let (far, identity) = runner(&served, "dmz", "far").await;
     let begun = Instant::now();
     while !is_nobody(&beat(&far).await) {
@@ -259,7 +260,8 @@ async fn a_certificate_of_another_authority_an_old_one_and_a_revoked_one_are_wor
         if is_cut(&answer) && said.contains("Expired") {
             break;
         }
-        // Within its last second the store alone says it; a connection may end before it says why.
+        // In its last second only the store reports it; a connection may end before it gives the
+        // reason.
         assert!(
             (is_nobody(&answer) || is_cut(&answer)) && begun.elapsed() < Duration::from_mins(1),
             "{said}"
@@ -283,7 +285,7 @@ async fn a_runner_gets_another_certificate_by_the_one_that_it_has() {
         assert_eq!(known.seconds, Some(7 * 24 * 3600));
         Identity::new(&known.certificate.unwrap(), &asked.key)
     };
-    // The answer of the first try is lost: the second one takes its place.
+    // The answer to the first attempt is lost: the second one replaces it.
     let lost = renew(&first).await;
     let second = renew(&first).await;
     assert!(is_nobody(&beat(&client(&served, Some(lost))).await));
@@ -292,10 +294,10 @@ async fn a_runner_gets_another_certificate_by_the_one_that_it_has() {
     beat(&client(&served, Some(identity.clone())))
         .await
         .unwrap();
-    // Once the new one renews, the old one has gone.
+    // Once the new certificate renews itself, the old one is gone.
     renew(&second).await;
     assert!(is_nobody(&beat(&client(&served, Some(identity))).await));
-    // Without a certificate, and by a secret, nothing is renewed.
+    // Without a certificate, and with a secret, nothing is renewed.
     let asked = request("far").unwrap();
     let body = json!({"csr": asked.csr});
     let nobody = client(&served, None);
@@ -316,14 +318,14 @@ async fn a_login_over_tls_is_a_cookie_of_this_host_alone() {
     let answer = served.unix(Request::get(path)).await;
     let cookie = answer.header("set-cookie").unwrap().to_owned();
     assert!(
-        // The tests' client reads headers in small letters.
+        // The tests' client reads headers in lower case.
         cookie.starts_with("__host-opsbook-login=")
             && cookie.ends_with("; path=/; httponly; samesite=strict; max-age=43200; secure"),
         "{cookie}"
     );
     let value = cookie.split(['=', ';']).nth(1).unwrap();
-    // Under the other name, which a page of another name of this machine could set, it is nothing.
-    // On the socket, who has no login is who the kernel says.
+    // A page on another name of this host could set the cookie under the other name, so it counts
+    // for nothing. On the socket, a client without a login is the user that the kernel names.
     for (name, way) in [("__Host-opsbook-login", "token"), ("opsbook-login", "peer")] {
         let request = Request::get(endpoint::ME).header("cookie", &format!("{name}={value}"));
         let answer = served.unix(request).await;
@@ -376,7 +378,7 @@ fn a_certificate_that_was_renewed_is_shown_without_a_restart() {
     let tls = ServerTls::new(&listen, Vec::new(), authority).unwrap();
     assert_eq!(tls.fingerprint(), None);
     assert!(!tls.look().unwrap());
-    // Half of it is there: the one before is shown on, and it is said.
+    // The new certificate is half written: the gateway keeps the old one and reports it.
     write("2");
     let error = tls.look().unwrap_err().to_string();
     assert!(error.contains("cert"), "{error}");

@@ -1,4 +1,4 @@
-//! What the manual says of `gateway.toml`, read as the gateway reads it.
+//! ! The manual's configuration examples, read as the gateway reads `gateway.toml`.
 
 use std::path::Path;
 
@@ -24,12 +24,12 @@ fn the_manual_says_of_the_configuration_what_the_gateway_understands() {
     let (mut count, mut whole) = (0, String::new());
     for name in ["README.md", "gateway.md"] {
         let page = std::fs::read_to_string(folder.join(name)).unwrap();
-        // What is in `book.toml` says so.
+        // Blocks for `book.toml` say so.
         let of_gateway = |(_, text): &(usize, String)| !text.contains("in book.toml");
         for (line, text) in blocks(&page).into_iter().filter(of_gateway) {
             let read: Result<Config, _> = toml::from_str(&text);
             let config = read.unwrap_or_else(|error| panic!("{name}:{line}: {error}"));
-            // A store on PostgreSQL may be said in another block.
+            // Another block may give a store on PostgreSQL.
             config
                 .checked()
                 .unwrap_or_else(|why| panic!("{name}:{line}: {why}"));

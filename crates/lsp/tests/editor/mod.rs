@@ -1,4 +1,4 @@
-//! An editor that is a few lines, over a connection in memory.
+//! ! A minimal editor over a connection in memory.
 
 #![allow(dead_code, reason = "each of the tests uses a part of it")]
 
@@ -66,7 +66,7 @@ pub struct Editor {
     server: Option<std::thread::JoinHandle<()>>,
     last: i32,
     pub diagnostics: Vec<Value>,
-    /// What the server says of itself.
+    /// The server's answer to `initialize`.
     pub hello: Value,
 }
 
@@ -154,7 +154,7 @@ impl Editor {
         );
     }
 
-    /// The next diagnostics of a file.
+    /// Waits for the next diagnostics of a file.
     pub fn diagnosed(&mut self, name: &str) -> Value {
         let uri = self.uri(name);
         loop {
@@ -166,7 +166,7 @@ impl Editor {
         }
     }
 
-    /// Asks about the place of a text in the page: at its first letter but `more`.
+    /// Sends a request about the place of a text in the page, `more` bytes after its start.
     pub fn about(&mut self, method: &str, part: &str, more: usize) -> Value {
         let text = fs::read_to_string(self.path("manual/page.md")).unwrap();
         let (line, column) = place(&text, text.find(part).unwrap() + more);
@@ -192,7 +192,7 @@ impl Drop for Editor {
     }
 }
 
-/// Line and column as UTF-16 counts them.
+/// Line and column, counted in UTF-16 units.
 pub fn place(text: &str, byte: usize) -> (usize, usize) {
     let line = text[..byte].rsplit('\n').next().unwrap();
     (
@@ -201,7 +201,7 @@ pub fn place(text: &str, byte: usize) -> (usize, usize) {
     )
 }
 
-/// The byte of a place, as UTF-16 counts.
+/// The byte offset of a place counted in UTF-16 units.
 pub fn byte(text: &str, place: &Value) -> usize {
     let number = |name: &str| place[name].as_u64().unwrap() as usize;
     let start: usize = text
