@@ -116,6 +116,9 @@ fn f39_a_journal_that_was_swapped_or_edited_is_named_with_a_way_out() {
     assert_eq!(project.text("ran"), "1\n2\n2\n3\n");
 }
 
+/// Puts something else in the place of a file.
+type Damage<'a> = &'a dyn Fn(&Path);
+
 /// A checkout may bring links and pipes: nobody reads, waits for, or cuts what they lead to.
 #[test]
 fn f35_what_is_no_regular_file_is_no_journal() {
@@ -124,7 +127,7 @@ fn f35_what_is_no_regular_file_is_no_journal() {
     let results = project.path(".opsbook/results");
     let precious = project.path("precious");
     fs::write(&precious, "no line end").unwrap();
-    let kinds: [(&str, &dyn Fn(&Path)); 5] = [
+    let kinds: [(&str, Damage); 5] = [
         ("endless", &|path| symlink("/dev/zero", path).unwrap()),
         ("elsewhere", &|path| symlink(&precious, path).unwrap()),
         ("dangling", &|path| symlink("/nonexistent", path).unwrap()),
