@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use opsbook_adopt::{Looked, Suggestion, Tags};
+use opsbook_adopt::{ExaminedBlock, Suggestion, Tags};
 
 use crate::cli::Streams;
 use crate::cli::context::{self, Chosen};
@@ -201,7 +201,7 @@ fn name(file: &Path, project: Option<&Project>) -> String {
 }
 
 /// Reports what was tagged and what remains; returns the number of remaining blocks.
-fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usize, Failure> {
+fn account(page: &Page, blocks: &[ExaminedBlock], streams: &mut Streams) -> Result<usize, Failure> {
     let many = |wanted: fn(&Suggestion) -> bool| {
         blocks
             .iter()

@@ -172,7 +172,7 @@ async fn run(
         yes: true,
         start_at: None,
         anew: std::collections::BTreeMap::new(),
-        told: engine::Told::default(),
+        told: engine::DoneByHand::default(),
         on_lag: OnLag::Refuse,
         pinned: false,
         without: Vec::new(),

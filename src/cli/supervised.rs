@@ -280,7 +280,7 @@ enum Stop {
 
 /// The supervisor's messages so far.
 #[derive(Debug, Default)]
-struct Said {
+struct Messages {
     replies: BTreeMap<u64, Reply>,
     stop: Option<Stop>,
     /// Its input has ended.
@@ -289,12 +289,12 @@ struct Said {
 
 /// Cheap to clone; clones share the supervisor.
 #[derive(Clone, Debug)]
-pub(crate) struct Supervisor(Arc<watch::Sender<Said>>);
+pub(crate) struct Supervisor(Arc<watch::Sender<Messages>>);
 
 impl Supervisor {
     /// Reads standard input from now on. An order to stop counts as a Ctrl-C.
     pub fn listen(interrupts: watch::Sender<u32>) -> Supervisor {
-        let said = Arc::new(watch::Sender::new(Said::default()));
+        let said = Arc::new(watch::Sender::new(Messages::default()));
         let tell = Arc::clone(&said);
         std::thread::spawn(move || listen(&tell, &interrupts));
         Supervisor(said)
@@ -303,7 +303,7 @@ impl Supervisor {
     /// The answer to a question, with its note; `None` once none can come.
     pub async fn answer(&self, question: u64) -> Option<(Zeroizing<Vec<u8>>, Option<String>)> {
         let mut said = self.0.subscribe();
-        let answered = |said: &Said| said.ended || said.replies.contains_key(&question);
+        let answered = |said: &Messages| said.ended || said.replies.contains_key(&question);
         let _ = said.wait_for(answered).await;
         drop(said);
         let mut reply = None;
@@ -324,7 +324,7 @@ impl Supervisor {
     }
 }
 
-fn listen(said: &watch::Sender<Said>, interrupts: &watch::Sender<u32>) {
+fn listen(said: &watch::Sender<Messages>, interrupts: &watch::Sender<u32>) {
     let mut input = std::io::stdin().lock();
     let mut line = Zeroizing::new(Vec::new());
     loop {
@@ -349,7 +349,7 @@ fn listen(said: &watch::Sender<Said>, interrupts: &watch::Sender<u32>) {
 }
 
 /// The same order may be repeated: it counts once.
-fn stopped(stop: Stop, said: &watch::Sender<Said>, interrupts: &watch::Sender<u32>) {
+fn stopped(stop: Stop, said: &watch::Sender<Messages>, interrupts: &watch::Sender<u32>) {
     let new = said.send_if_modified(|said| {
         let new = said.stop != Some(stop);
         said.stop = Some(stop);
@@ -395,7 +395,10 @@ mod tests {
 
     #[test]
     fn the_same_order_counts_once_and_no_order_is_a_third_ctrl_c() {
-        let (said, interrupts) = (watch::Sender::new(Said::default()), watch::Sender::new(0));
+        let (said, interrupts) = (
+            watch::Sender::new(Messages::default()),
+            watch::Sender::new(0),
+        );
         for (stop, count) in [
             (Stop::AfterStep, 1),
             (Stop::AfterStep, 1),

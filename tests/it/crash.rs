@@ -117,7 +117,7 @@ fn controller_that_dies() {
         yes: true,
         start_at: None,
         anew: std::collections::BTreeMap::new(),
-        told: opsbook::engine::Told::default(),
+        told: opsbook::engine::DoneByHand::default(),
         on_lag: OnLag::Refuse,
         pinned: false,
         without: Vec::new(),

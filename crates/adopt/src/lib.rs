@@ -27,4 +27,4 @@ mod terminal;
 mod words;
 
 pub use judge::{Left, Likely, Suggestion, judge};
-pub use page::{Adopted, Looked, Tags, page};
+pub use page::{Adopted, ExaminedBlock, Tags, page};

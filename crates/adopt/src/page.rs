@@ -22,23 +22,23 @@ pub struct Adopted {
     /// The new text; the old one if nothing is certain.
     pub text: String,
     /// Each shell block that had no kind.
-    pub blocks: Vec<Looked>,
+    pub blocks: Vec<ExaminedBlock>,
     /// The number of blocks without a language, which may not be for a shell.
     pub unsaid: usize,
 }
 
 /// An examined block.
 #[derive(Debug)]
-pub struct Looked {
+pub struct ExaminedBlock {
     /// The line of its opening fence, from 1.
     pub line: usize,
     /// Its proposed kind.
     pub suggestion: Suggestion,
 }
 
-impl From<Block> for Looked {
-    fn from(block: Block) -> Looked {
-        Looked {
+impl From<Block> for ExaminedBlock {
+    fn from(block: Block) -> ExaminedBlock {
+        ExaminedBlock {
             line: block.line + 1,
             suggestion: block.suggestion,
         }
@@ -122,7 +122,7 @@ pub fn page(path: &str, text: &str, tags: Tags) -> Adopted {
                     text.to_owned()
                 },
                 unsaid: read.unsaid,
-                blocks: blocks.into_iter().map(Looked::from).collect(),
+                blocks: blocks.into_iter().map(ExaminedBlock::from).collect(),
             };
         }
         for (line, why) in errors {

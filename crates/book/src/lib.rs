@@ -45,6 +45,7 @@ use crate::source::Problem;
 
 mod about;
 mod blocks;
+mod builder;
 mod card;
 mod chapters;
 mod config;
@@ -61,7 +62,6 @@ mod index;
 mod inorder;
 mod links;
 mod machines;
-mod making;
 mod mark;
 mod markup;
 mod matrix;
@@ -338,7 +338,7 @@ fn render_all(
             work.with_text(chapter)
         }
     };
-    let making = making::Making {
+    let builder = builder::Builder {
         whole: &whole,
         files,
         renderer: &renderer,
@@ -347,7 +347,7 @@ fn render_all(
         search,
         prepare: &prepare,
     };
-    let site = render::guarded(|| making.make(context))?;
+    let site = render::guarded(|| builder.build(context))?;
     work.end();
     problems.extend(preprocess::take(&removed));
     let (named, src) = (site.named(), &driver.config.book.src);

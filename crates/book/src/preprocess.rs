@@ -160,12 +160,12 @@ pub(super) struct Work<'a> {
     /// Each with its index.
     pages: HashMap<&'a Path, (usize, &'a Page)>,
     wiki: Wiki,
-    said: Mutex<Said>,
+    said: Mutex<Findings>,
 }
 
 /// Data collected from pages, in any order.
 #[derive(Default)]
-struct Said {
+struct Findings {
     /// Unknown words.
     unknown: words::Unknown,
     /// Removed parts, by the index of the page.
@@ -251,7 +251,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn said(&self) -> MutexGuard<'_, Said> {
+    fn said(&self) -> MutexGuard<'_, Findings> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

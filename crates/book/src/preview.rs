@@ -35,11 +35,11 @@ const LIVE: &str = "<script defer src=\"/-/live.js\"></script>\n";
 
 /// A preview of a book.
 pub struct Preview {
-    kept: Mutex<Kept>,
+    kept: Mutex<LastBuild>,
 }
 
 /// The last build.
-struct Kept {
+struct LastBuild {
     /// The place that it was built from.
     place: Place,
     /// The built book.
@@ -76,7 +76,7 @@ impl Preview {
     /// # Errors
     /// The same as for [`super::build`].
     pub fn open(place: Place) -> Result<Preview, BookError> {
-        let kept = Mutex::new(Kept::build(place)?);
+        let kept = Mutex::new(LastBuild::build(place)?);
         Ok(Preview { kept })
     }
 
@@ -86,7 +86,7 @@ impl Preview {
     /// The same as for [`super::build`].
     pub fn rebuild(&self) -> Result<(), BookError> {
         let place = again(self.kept().place.clone())?;
-        let kept = Kept::build(place)?;
+        let kept = LastBuild::build(place)?;
         *self.kept() = kept;
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Preview {
         (plain && file.is_file()).then(|| std::fs::read(file).ok())?
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, LastBuild> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -169,8 +169,8 @@ fn folder_of(part: &Part) -> Option<&str> {
     }
 }
 
-impl Kept {
-    fn build(place: Place) -> Result<Kept, BookError> {
+impl LastBuild {
+    fn build(place: Place) -> Result<LastBuild, BookError> {
         let files = &place.files;
         let root = files.root();
         let failed = |error: std::io::Error| BookError::Io {
@@ -202,7 +202,7 @@ impl Kept {
         let pages = pages
             .map(|(page, index)| (html_path(&page.path), index))
             .collect();
-        let mut kept = Kept {
+        let mut kept = LastBuild {
             book,
             recorded: Arc::new(Recorded::load(&place)),
             groups,

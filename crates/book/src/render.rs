@@ -92,7 +92,7 @@ impl Renderer for Html {
         "html"
     }
 
-    /// mdBook only needs the name: see [`super::making`].
+    /// mdBook only needs the name: see [`super::builder`].
     fn render(&self, context: &RenderContext) -> Result<()> {
         HtmlHandlebars::new().render(context)
     }

@@ -10,7 +10,7 @@ use crate::files::Files;
 use crate::plan::{Plan, Request};
 use crate::session::OpenOptions;
 use crate::shell::fake::Fault;
-use crate::{OnLag, Operator, Options, Owner, Passwords, Secrets, Told, Turn};
+use crate::{DoneByHand, OnLag, Operator, Options, Owner, Passwords, Secrets, Turn};
 use crate::{journal, manual, nodes, plan, vocabulary};
 
 /// The name of the run.
@@ -75,7 +75,7 @@ pub fn options(root: &Path, operator: Operator) -> Options {
         on_lag: OnLag::Refuse,
         pinned: false,
         anew: BTreeMap::new(),
-        told: Told::default(),
+        told: DoneByHand::default(),
         without: Vec::new(),
         stop_after: None,
         parallel: 1,

@@ -53,8 +53,8 @@ use crate::plan::NodePlan;
 use crate::session::OpenOptions;
 
 pub use bundle::{
-    Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand,
-    prelude, traces,
+    Alive, BY_HAND, Bundle, BundleError, Held, NodeRecord, Owner, RUN, Request, TOOLS,
+    make_by_hand, prelude, traces,
 };
 pub use bundles::{below, bundle_dir, by_hand_folder, may_move};
 pub use check::{check, file_there, printed};
@@ -62,7 +62,7 @@ pub use content::{Stale, stale_files};
 pub use due::{first_left, start_for};
 pub use fleet::run;
 pub use given::pinned;
-pub use node::by_hand::{Told, out_of_turn};
+pub use node::by_hand::{DoneByHand, out_of_turn};
 pub use output::harmless;
 pub use proof::Proof;
 pub use question::{Answer, Asked, Operator, Question};
@@ -95,7 +95,7 @@ pub struct Options {
     /// For each node, steps whose files have changed: they deliver again before any other step.
     pub anew: BTreeMap<String, BTreeSet<usize>>,
     /// Steps that the operator says were done by hand.
-    pub told: Told,
+    pub told: DoneByHand,
     /// Nodes to leave out of a run over several, if no step is left on them.
     pub without: Vec<String>,
     /// Number of the last step to run; then the run halts.

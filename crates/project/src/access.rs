@@ -65,7 +65,7 @@ pub struct Question<'a> {
 
 /// One rule's answer: empty if it holds, otherwise the conditions that do not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Looked {
+pub struct RuleAnswer {
     /// Its line.
     pub line: u32,
     /// The conditions that do not hold, in the order of the file.
@@ -222,10 +222,10 @@ impl Access {
 
     /// The answer of each rule.
     #[must_use]
-    pub fn explain(&self, question: &Question<'_>) -> Vec<Looked> {
+    pub fn explain(&self, question: &Question<'_>) -> Vec<RuleAnswer> {
         let rules = self.rules.iter();
         rules
-            .map(|rule| Looked {
+            .map(|rule| RuleAnswer {
                 line: rule.line,
                 against: self.against(rule, question),
             })

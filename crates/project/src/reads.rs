@@ -39,7 +39,7 @@ pub(crate) fn undeclared(
     }
     for value in manifest.values.values() {
         if let Some(default) = &value.default {
-            reads.yaml(default, "a default", &Own::default());
+            reads.yaml(default, "a default", &OwnNames::default());
         }
     }
     reads.problems
@@ -47,7 +47,7 @@ pub(crate) fn undeclared(
 
 /// Names that a procedure sets.
 #[derive(Default)]
-struct Own<'p> {
+struct OwnNames<'p> {
     names: BTreeSet<String>,
     roles: Vec<&'p str>,
 }
@@ -61,8 +61,8 @@ struct Reads<'a> {
     problems: Vec<Problem>,
 }
 
-impl Own<'_> {
-    fn of(procedure: &Procedure) -> Own<'_> {
+impl OwnNames<'_> {
+    fn of(procedure: &Procedure) -> OwnNames<'_> {
         let mut names: BTreeSet<String> = procedure.params.keys().cloned().collect();
         names.extend(procedure.reach.defined.iter().cloned());
         names.extend(RUN_NAMES.map(str::to_owned));
@@ -73,7 +73,7 @@ impl Own<'_> {
                 names.extend(script.defined.iter().cloned());
             }
         }
-        Own {
+        OwnNames {
             names,
             roles: procedure.roles.keys().map(String::as_str).collect(),
         }
@@ -95,7 +95,7 @@ impl Own<'_> {
 impl Reads<'_> {
     fn procedure(&mut self, procedure: &Procedure) {
         let used = uses::of_procedure(procedure);
-        let own = Own::of(procedure);
+        let own = OwnNames::of(procedure);
         let given = |name: &str| procedure.params.contains_key(name);
         let not_given = |uses: &[Use]| -> Vec<Use> {
             let uses = uses.iter().filter(|one| !given(&one.name));
@@ -129,7 +129,7 @@ impl Reads<'_> {
         check: &Check,
         used: &HashMap<(usize, usize), Vec<Use>>,
         not_given: &dyn Fn(&[Use]) -> Vec<Use>,
-        own: &Own<'_>,
+        own: &OwnNames<'_>,
     ) {
         if let Some(uses) = used.get(&(check.page, check.block)) {
             self.script(&check.script, &not_given(uses));
@@ -137,7 +137,7 @@ impl Reads<'_> {
         self.expected(check.expect.as_ref(), &check.script, own);
     }
 
-    fn step(&mut self, step: &Step, own: &Own<'_>) {
+    fn step(&mut self, step: &Step, own: &OwnNames<'_>) {
         match &step.work {
             Work::Script(script) => self.expected(step.expect.as_ref(), script, own),
             Work::Manual(text) => self.passage(text, own),
@@ -169,7 +169,7 @@ impl Reads<'_> {
         }
     }
 
-    fn expected(&mut self, expect: Option<&Expect>, script: &Script, own: &Own<'_>) {
+    fn expected(&mut self, expect: Option<&Expect>, script: &Script, own: &OwnNames<'_>) {
         let commands = script.commands.iter();
         let of_commands = commands.filter_map(|command| command.expect.as_ref());
         for expect in of_commands.chain(expect) {
@@ -178,7 +178,7 @@ impl Reads<'_> {
     }
 
     fn group(&mut self, group: &Group) {
-        let own = Own::default();
+        let own = OwnNames::default();
         for check in &group.checks {
             self.script(&check.script, &uses::of_check(check));
             self.expected(check.expect.as_ref(), &check.script, &own);
@@ -229,7 +229,7 @@ impl Reads<'_> {
     }
 
     /// The names in a text with `${name}`.
-    fn passage(&mut self, text: &Passage, own: &Own<'_>) {
+    fn passage(&mut self, text: &Passage, own: &OwnNames<'_>) {
         for piece in pieces(&text.text) {
             if let Piece::Name(name, at) = piece
                 && let Some(wanted) = own.wanted(name)
@@ -245,7 +245,7 @@ impl Reads<'_> {
         text: &str,
         place: &dyn Fn(Option<&str>) -> Span,
         what: &str,
-        own: &Own<'_>,
+        own: &OwnNames<'_>,
     ) {
         for piece in pieces(text) {
             if let Piece::Name(name, _) = piece
@@ -256,7 +256,7 @@ impl Reads<'_> {
         }
     }
 
-    fn yaml(&mut self, value: &Yaml, what: &str, own: &Own<'_>) {
+    fn yaml(&mut self, value: &Yaml, what: &str, own: &OwnNames<'_>) {
         match &value.value {
             Value::Seq(values) => {
                 for value in values {
@@ -276,7 +276,7 @@ impl Reads<'_> {
 
     /// The names in a template and its includes. A template that the book replaces belongs to the
     /// book, and may read all its values.
-    fn template(&mut self, template: Template<'_>, delivered: Option<&Span>, own: &Own<'_>) {
+    fn template(&mut self, template: Template<'_>, delivered: Option<&Span>, own: &OwnNames<'_>) {
         if let Template::Named(name) = template
             && self.is_replaced(name)
         {

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use crate::Project;
 use crate::engine::{
-    self, NoPassword, OnLag, Operator, Options, Passwords, Proof, Recorder, SecretError, Secrets,
-    Told, Turn, Watcher,
+    self, DoneByHand, NoPassword, OnLag, Operator, Options, Passwords, Proof, Recorder,
+    SecretError, Secrets, Turn, Watcher,
 };
 use crate::event::{self, PlanRecord, Site, Status, What};
 use crate::journal::{self, Journal, JournalError, Record};
@@ -283,12 +283,12 @@ impl Run {
     }
 
     /// Steps that the operator says were done by hand.
-    fn told(&self) -> Told {
+    fn told(&self) -> DoneByHand {
         let Start::Resume(resumed) = &self.start else {
-            return Told::default();
+            return DoneByHand::default();
         };
         let by = &self.who.operator;
-        Told {
+        DoneByHand {
             steps: resumed.done.clone(),
             note: match &resumed.note {
                 Some(note) => format!("{by} says: {note}"),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::emitter::Emitter;
 use crate::engine::{
     Passwords, Reach, Scope, Secrets, bundle_dir, check, check_together, human, traces,
 };
@@ -17,7 +18,6 @@ use crate::outside::Outside;
 use crate::plan::Case;
 use crate::schedule::{Job, jobs};
 use crate::session::{Cause, Lost, OpenError, OpenOptions};
-use crate::told::Told;
 use crate::{Options, Test, Traces};
 
 /// Everything needed to reach nodes.
@@ -57,7 +57,7 @@ pub(super) struct Asking {
     access: Access,
     options: Options,
     rehearse: Rehearse,
-    told: Told,
+    told: Emitter,
     nodes: Semaphore,
     threads: Option<Arc<Semaphore>>,
     stop: watch::Sender<Option<Stop>>,
@@ -94,7 +94,7 @@ impl Stop {
 }
 
 impl Asking {
-    pub fn new(access: Access, rehearse: Rehearse, options: Options, told: Told) -> Asking {
+    pub fn new(access: Access, rehearse: Rehearse, options: Options, told: Emitter) -> Asking {
         let threads = options.threads.map(|threads| threads.max(1));
         Asking {
             access,
@@ -107,7 +107,7 @@ impl Asking {
         }
     }
 
-    pub fn told(&self) -> &Told {
+    pub fn told(&self) -> &Emitter {
         &self.told
     }
 

@@ -13,11 +13,11 @@ use opsbook_session as session;
 use opsbook_text::{outside, source};
 
 mod ask;
+mod emitter;
 mod gather;
 mod libtest;
 mod schedule;
 mod select;
-mod told;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -27,12 +27,12 @@ use indexmap::IndexMap;
 use tokio::task::JoinSet;
 
 use crate::ask::{Asking, OfNode, Pending};
+use crate::emitter::Emitter;
 use crate::event::{CaseRecord, Checked, Event, Evidence, Outcome, What};
 use crate::nodes::Node;
 use crate::plan::Case;
 use crate::session::nodes_within;
 use crate::source::Span;
-use crate::told::Told;
 
 pub use ask::{Access, Rehearse};
 pub use gather::{gather, procedures, rehearsals};
@@ -148,7 +148,7 @@ const GAVE_UP: &str = "opsbook itself gave up on it: this is a fault of opsbook"
 pub async fn run(suite: Suite, sink: Sink) {
     let clock = Instant::now();
     let cases = suite.tests.iter().map(Test::record).collect();
-    let told = Told::new(cases, sink);
+    let told = Emitter::new(cases, sink);
     told.tell(
         None,
         What::SuiteStarted {

@@ -28,12 +28,12 @@ pub struct Libtest {
 /// The outcomes from the events, for the trials that wait for them.
 #[derive(Debug, Default)]
 pub struct Answers {
-    told: Mutex<Told>,
+    told: Mutex<Progress>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Progress {
     course: Course,
     /// No more events will come, whether the suite has ended or not.
     over: bool,
@@ -75,7 +75,7 @@ impl Answers {
         }
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, Progress> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

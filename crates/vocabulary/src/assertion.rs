@@ -32,7 +32,7 @@ pub struct Assertion {
     pub(super) sudo: Option<SudoUser>,
     pub(super) on: Option<On>,
     /// In the order of the header; only those with a value.
-    pub(super) arguments: Vec<Told>,
+    pub(super) arguments: Vec<ArgumentText>,
     /// In the order of the header, so that gates come first.
     pub(super) expected: Vec<Expectation>,
     /// A value in the check itself: `content` of `matching`.
@@ -42,7 +42,7 @@ pub struct Assertion {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct ArgumentText {
     pub name: String,
     pub kind: ArgumentKind,
     pub text: Interpolated,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::assertion::{Assertion, Expectation, Told, Waiver};
+use crate::assertion::{ArgumentText, Assertion, Expectation, Waiver};
 use crate::duration::{eventually, milliseconds};
 use crate::expected::{expected, is_open, literal, stated};
 use crate::form;
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn arguments(&mut self, probe: &Kind, resource: &Spanned<String>) -> Vec<Told> {
+    fn arguments(&mut self, probe: &Kind, resource: &Spanned<String>) -> Vec<ArgumentText> {
         let mut told = Vec::new();
         for argument in std::iter::once(&probe.key).chain(&probe.arguments) {
             if argument.kind == ArgumentKind::Any {
@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
                 self.wrong::<()>(place, &message);
             }
             if let Some(text) = text {
-                told.push(Told {
+                told.push(ArgumentText {
                     name: argument.name.clone(),
                     kind: argument.kind,
                     text: told_text(argument.kind, &text),
@@ -359,7 +359,7 @@ impl<'a> Reader<'a> {
 
     /// A kind with its own time limit passes it to its probe; the process gets a little longer, so
     /// that the probe can report.
-    fn timeout(&mut self, probe: &Kind, arguments: &[Told]) -> Option<Duration> {
+    fn timeout(&mut self, probe: &Kind, arguments: &[ArgumentText]) -> Option<Duration> {
         let own = arguments.iter().find(|told| told.name == "timeout");
         if let Some(told) = own {
             let limit = milliseconds(&told.text.known()?).ok()?;

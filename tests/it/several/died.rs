@@ -30,16 +30,22 @@ fn controller_that_dies() {
             std::process::abort();
         }
     });
+    let epoch = std::env::var("OPSBOOK_TEST_EPOCH").ok();
     let start = Start::New(Allotted {
         run: RUN.to_owned(),
-        epoch: None,
+        epoch: epoch.map(|epoch| epoch.parse().unwrap()),
     });
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(run_here(&root, &WORDS, start, watcher));
 }
 
 fn die_at(root: &Path, at: usize) {
-    let status = Command::new(std::env::current_exe().unwrap())
+    let mut controller = Command::new(std::env::current_exe().unwrap());
+    die(&mut controller, root, at);
+}
+
+fn die(controller: &mut Command, root: &Path, at: usize) {
+    let status = controller
         .args([
             "--exact",
             "several::died::controller_that_dies",
@@ -133,4 +139,24 @@ fn survive(at: usize, who: Survivor) {
     assert_eq!(status, Some(0), "{place}");
     assert!(cheap.all_is_done(), "{:?}: {place}", cheap.ran());
     assert_eq!(cheap.held(), Vec::<PathBuf>::new(), "{place}");
+}
+
+/// A supervisor starts its child again under the same number: no line may have another one, because
+/// the gateway refuses it.
+#[test]
+fn a_child_that_is_started_again_keeps_the_number_that_it_was_given() {
+    for at in [14, 27, 45] {
+        let cheap = Cheap::new();
+        let folder = cheap.folder(PAGE);
+        let mut first = Command::new(std::env::current_exe().unwrap());
+        die(first.env("OPSBOOK_TEST_EPOCH", "3"), folder.path(), at);
+        let supervised = ["--yes", "--run", RUN, "--epoch", "3", "--adopt"];
+        let run = [&["run", "p"], &WORDS[..], &supervised].concat();
+        let (status, said) = ended(opsbook(folder.path(), &run).output().unwrap());
+        assert_eq!(status, Some(0), "{at}: {said}");
+        assert!(cheap.all_is_done(), "{at}: {:?}: {said}", cheap.ran());
+        let record = journal::read(&State::beside(folder.path()), RUN).unwrap();
+        let given = record.events.iter().all(|event| event.epoch == Some(3));
+        assert!(given, "{at}: {:?}", record.events);
+    }
 }

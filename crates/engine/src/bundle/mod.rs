@@ -21,7 +21,7 @@ use crate::shell::Shell;
 use answer::Answer;
 use call::{call, exclusive, first, load};
 pub use held::{Alive, Held, Owner, Request};
-pub use record::{Claim, Tale, Told};
+pub use record::{Claim, NodeRecord, ScriptRecord};
 pub use seen::traces;
 pub use state::{How, StepDone, StepState};
 pub use step::Start;

@@ -21,7 +21,7 @@ pub struct Claim {
 
 /// The node's record of one script of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ScriptRecord {
     pub step: usize,
     /// In a transcript: the number of the command.
     pub command: Option<usize>,
@@ -33,11 +33,11 @@ pub struct Told {
 
 /// All records of a run on a node.
 #[derive(Clone, Debug, Default)]
-pub struct Tale {
+pub struct NodeRecord {
     /// The owner, if it can be read.
     pub owner: Option<Owner>,
     /// The recorded steps, in the order of their numbers.
-    pub steps: Vec<Told>,
+    pub steps: Vec<ScriptRecord>,
     /// What the controller knew when it closed the bundle.
     pub end: Option<Claim>,
 }
@@ -71,9 +71,9 @@ impl Claim {
     }
 }
 
-impl Told {
+impl ScriptRecord {
     /// `3-2|0 exited 12 0 .|CLAIM`
-    fn parse(line: &str) -> Option<Told> {
+    fn parse(line: &str) -> Option<ScriptRecord> {
         let mut parts = line.splitn(3, '|');
         let label = parts.next()?;
         let (step, command) = match label.split_once('-') {
@@ -86,7 +86,7 @@ impl Told {
             &[status, how, _, _, "."] => Some((status.parse().ok()?, How::of(how))),
             _ => None,
         };
-        Some(Told {
+        Some(ScriptRecord {
             step: step.parse().ok()?,
             command,
             end,
@@ -95,16 +95,16 @@ impl Told {
     }
 }
 
-impl Tale {
-    fn of(answer: &Answer) -> Tale {
-        let mut tale = Tale::default();
+impl NodeRecord {
+    fn of(answer: &Answer) -> NodeRecord {
+        let mut tale = NodeRecord::default();
         for line in answer.lines().skip(1) {
             if let Some(end) = line.strip_prefix("END ") {
                 tale.end = Claim::parse(end);
             } else if line.starts_with('{') {
                 tale.owner = serde_json::from_str(line).ok();
             } else {
-                tale.steps.extend(Told::parse(line));
+                tale.steps.extend(ScriptRecord::parse(line));
             }
         }
         tale
@@ -116,10 +116,10 @@ impl Bundle {
     ///
     /// # Errors
     /// If the bundle was taken over or the connection is lost.
-    pub async fn tale(&self) -> Result<Tale, BundleError> {
+    pub async fn tale(&self) -> Result<NodeRecord, BundleError> {
         let answer = call(&self.shell, "obb_tale", &[]).await?;
         match answer.word() {
-            "TALE" => Ok(Tale::of(&answer)),
+            "TALE" => Ok(NodeRecord::of(&answer)),
             _ => Err(answer.refusal(&self.dir)),
         }
     }
@@ -132,12 +132,12 @@ impl Bundle {
         shell: &Shell,
         dir: &str,
         owner: &Owner,
-    ) -> Result<Option<Tale>, BundleError> {
+    ) -> Result<Option<NodeRecord>, BundleError> {
         load(shell).await?;
         let line = owner.line()?;
         let answer = call(shell, "obb_history", &[dir, owner.run.exact(), &line]).await?;
         match answer.word() {
-            "TALE" => Ok(Some(Tale::of(&answer))),
+            "TALE" => Ok(Some(NodeRecord::of(&answer))),
             "NONE" => Ok(None),
             _ => Err(answer.refusal(dir)),
         }
@@ -171,19 +171,19 @@ mod tests {
             passed: "oh-".into(),
         };
         assert_eq!(Claim::parse(&claim.line()), Some(claim.clone()));
-        let told = |line: &str| Told::parse(line);
+        let told = |line: &str| ScriptRecord::parse(line);
         let line = format!(
             "3-2|0 exited 12 0                           .|{}",
             claim.line()
         );
-        let expected = Told {
+        let expected = ScriptRecord {
             step: 3,
             command: Some(2),
             end: Some((0, Some(How::Exited))),
             claim: Some(claim),
         };
         assert_eq!(told(&line), Some(expected));
-        let none = Told {
+        let none = ScriptRecord {
             step: 4,
             command: None,
             end: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bundle::{Held, Tale, Told};
+use crate::bundle::{Held, NodeRecord, ScriptRecord};
 use crate::bundles::compare::{Step, compare};
 use crate::bundles::{Bundles, Origin};
 use crate::decide::{Decision, JournalSays, NodeSays, Wanted, decide};
@@ -49,7 +49,11 @@ impl Bundles<'_> {
         }
     }
 
-    pub fn compared(&self, record: &Record, told: &[Told]) -> Result<BTreeSet<usize>, Halt> {
+    pub fn compared(
+        &self,
+        record: &Record,
+        told: &[ScriptRecord],
+    ) -> Result<BTreeSet<usize>, Halt> {
         let steps: Vec<Step<'_>> = self
             .given
             .plan
@@ -81,7 +85,7 @@ impl Bundles<'_> {
     }
 
     /// The step records in all bundles of the run.
-    pub async fn all_records(&mut self, record: &Record) -> Result<Vec<Told>, Halt> {
+    pub async fn all_records(&mut self, record: &Record) -> Result<Vec<ScriptRecord>, Halt> {
         let mut told = self.own_records().await?.steps;
         let mut strangers = BTreeSet::new();
         for step in &self.given.plan.steps {
@@ -113,7 +117,7 @@ impl Bundles<'_> {
     }
 
     /// The records in the login user's bundle; read as root if root wrote some of them.
-    pub async fn own_records(&mut self) -> Result<Tale, Halt> {
+    pub async fn own_records(&mut self) -> Result<NodeRecord, Halt> {
         let users = self.given.plan.sudo_users();
         if users.contains(&"root") {
             let root = crate::manual::SudoUser("root".to_owned());

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::OnLag;
-use crate::bundle::{Bundle, BundleError, Claim, Owner, Tale, Told};
+use crate::bundle::{Bundle, BundleError, Claim, NodeRecord, Owner, ScriptRecord};
 use crate::bundles::{Bundles, Origin, last_token};
 use crate::decide::{Decision, Wanted};
 use crate::event::{Found, Status, StepEnded, What};
@@ -92,8 +92,8 @@ impl Bundles<'_> {
         &mut self,
         from: Found,
         record: &Record,
-        tale: &Tale,
-        told: &[Told],
+        tale: &NodeRecord,
+        told: &[ScriptRecord],
     ) -> Result<(), Halt> {
         let more = self.compared(record, told)?;
         self.same_texts(&more, told, tale)?;
@@ -208,7 +208,12 @@ impl Bundles<'_> {
     }
 
     /// Takes in only steps whose text is the same in the current manual.
-    fn same_texts(&self, more: &BTreeSet<usize>, told: &[Told], tale: &Tale) -> Result<(), Halt> {
+    fn same_texts(
+        &self,
+        more: &BTreeSet<usize>,
+        told: &[ScriptRecord],
+        tale: &NodeRecord,
+    ) -> Result<(), Halt> {
         for told in told.iter().filter(|told| more.contains(&told.step)) {
             let Some(step) = self.given.plan.step(told.step) else {
                 continue;
@@ -402,7 +407,11 @@ impl Bundles<'_> {
 }
 
 /// What the node knows of the run and the journal does not.
-fn what_it_has(from: Found, tale: &Tale, lacking: &BTreeMap<usize, Option<Status>>) -> String {
+fn what_it_has(
+    from: Found,
+    tale: &NodeRecord,
+    lacking: &BTreeMap<usize, Option<Status>>,
+) -> String {
     let steps = numbers(lacking);
     let place = match from {
         Found::Bundle => "bundle",

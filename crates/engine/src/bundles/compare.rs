@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bundle::{Claim, How, Told};
+use crate::bundle::{Claim, How, ScriptRecord};
 use crate::event::{Event, Site, Status, StepEnded, What};
 use crate::journal::Record;
 
@@ -37,7 +37,7 @@ pub fn compare(
     steps: &[Step<'_>],
     record: &Record,
     node: Site<'_>,
-    told: &[Told],
+    told: &[ScriptRecord],
 ) -> Result<BTreeSet<usize>, String> {
     // The journal may know a step that the manual no longer has.
     let known = record.steps(node);
@@ -70,7 +70,7 @@ enum Knows {
 /// One step in both views.
 struct View<'a> {
     step: &'a Step<'a>,
-    told: Vec<&'a Told>,
+    told: Vec<&'a ScriptRecord>,
     begun: Vec<Begun<'a>>,
     /// Lines at which a controller attached to it.
     attached: Vec<u64>,
@@ -80,9 +80,14 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(step: &'a Step<'a>, record: &'a Record, node: Site<'_>, told: &'a [Told]) -> View<'a> {
+    fn of(
+        step: &'a Step<'a>,
+        record: &'a Record,
+        node: Site<'_>,
+        told: &'a [ScriptRecord],
+    ) -> View<'a> {
         let commands = step.commands.unwrap_or(0);
-        let of_it = |told: &&Told| {
+        let of_it = |told: &&ScriptRecord| {
             told.step == step.number && told.command.is_none_or(|command| command <= commands)
         };
         let mut view = View {

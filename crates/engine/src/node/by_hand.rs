@@ -17,7 +17,7 @@ use crate::plan::{NodePlan, PlannedStep};
 
 /// Steps that the operator says were done by hand.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct DoneByHand {
     /// The steps of each node.
     pub steps: BTreeMap<String, BTreeSet<usize>>,
     /// Who says so, and a note.

@@ -9,7 +9,7 @@ use crate::journal::{self, Journal, Record};
 use crate::lab::{self, FAULTS, RUN};
 use crate::plan::Plan;
 use crate::shell::fake::{Comes, FakeNode, Fault, HERE, Reached};
-use crate::{Answer, OnLag, Operator, Options, Recorder, Told, plan_record, run};
+use crate::{Answer, DoneByHand, OnLag, Operator, Options, Recorder, plan_record, run};
 
 /// A project with one node, `n`, and a run on it.
 struct Lab {
@@ -82,7 +82,7 @@ impl Lab {
                 let _ = question.reply.send(answers.pop().unwrap_or(Answer::Nobody));
             }
         });
-        let told = Told {
+        let told = DoneByHand {
             steps: [("n".to_owned(), self.done.clone())].into(),
             note: "ana says so".to_owned(),
         };

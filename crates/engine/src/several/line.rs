@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::Ground;
 use super::stop::{Stops, ended};
+use crate::OnLag;
 use crate::bundle::{Bundle, BundleError};
 use crate::event::{Status, What};
 use crate::given::Given;
@@ -144,6 +145,19 @@ impl<'a> Line<'a> {
     /// Reads into the journal what the nodes know beyond it. Takes each node over before reading
     /// it.
     pub async fn catch_up(&mut self, record: &Record) -> Result<(), Stops> {
+        // A supervisor has numbered this controller: each node then says whether it is too late.
+        if self.ground.options.on_lag != OnLag::Adopt {
+            self.come_after_all().await?;
+        }
+        for (run, dir) in self.runs.iter_mut().zip(&self.dirs) {
+            let caught_up = run.bundles.catch_up(dir, record).await;
+            caught_up.map_err(|halt| Stops::at(run.given.node(), halt))?;
+        }
+        self.take_in_passed().await
+    }
+
+    /// Raises this controller's number above those of all earlier controllers on any of its nodes.
+    async fn come_after_all(&self) -> Result<(), Stops> {
         for (run, dir) in self.runs.iter().zip(&self.dirs) {
             let held = Bundle::look(run.bundles.reach.session(), dir).await;
             let held = held.map_err(|error| Stops::at(run.given.node(), error.into()))?;
@@ -153,11 +167,7 @@ impl<'a> Line<'a> {
                 self.ground.recorder.raise_epoch(epoch);
             }
         }
-        for (run, dir) in self.runs.iter_mut().zip(&self.dirs) {
-            let caught_up = run.bundles.catch_up(dir, record).await;
-            caught_up.map_err(|halt| Stops::at(run.given.node(), halt))?;
-        }
-        self.take_in_passed().await
+        Ok(())
     }
 
     /// Takes in the latest controller's claims about steps that leave no record.

@@ -215,7 +215,7 @@ impl HttpConnector for Way {
 #[async_trait]
 impl HttpService for Way {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let unsent = |why: String| HttpError::new(HttpErrorKind::Connect, Told(why));
+        let unsent = |why: String| HttpError::new(HttpErrorKind::Connect, NoAnswer(why));
         let (head, body) = request.into_parts();
         let url: Result<Url, _> = head.uri.to_string().parse();
         let url = url.map_err(|error| unsent(error.to_string()))?;
@@ -248,7 +248,7 @@ impl HttpService for Way {
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Told(String);
+struct NoAnswer(String);
 
 #[cfg(test)]
 mod tests {

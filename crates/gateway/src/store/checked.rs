@@ -21,7 +21,7 @@ struct Span {
 type Spans = BTreeMap<String, Span>;
 
 /// A round's result for a check.
-struct Said<'a> {
+struct CheckResult<'a> {
     outcome: Outcome,
     evidence: &'a str,
     place: &'a str,
@@ -66,7 +66,7 @@ impl Store {
         let mut spans = self.spans(&mut tx, &manual, &names).await?;
         for of in nodes {
             let held = of.held.iter().map(|name| {
-                let said = Said {
+                let said = CheckResult {
                     outcome: Outcome::Held,
                     evidence: "",
                     place: "",
@@ -74,7 +74,7 @@ impl Store {
                 (name.as_str(), said)
             });
             let others = of.others.iter().map(|other| {
-                let said = Said {
+                let said = CheckResult {
                     outcome: other.outcome,
                     evidence: cut(&other.evidence),
                     place: cut(&other.place),
@@ -153,7 +153,7 @@ impl Store {
         &self,
         tx: &mut Tx,
         (manual, node, schedule): (&str, &str, &str),
-        (now, said): (Spans, &BTreeMap<&str, Said<'_>>),
+        (now, said): (Spans, &BTreeMap<&str, CheckResult<'_>>),
     ) -> Result<(), StoreError> {
         for (name, said) in said {
             let before = now.get(*name);
@@ -206,7 +206,7 @@ impl Store {
         tx: &mut Tx,
         (manual, node, name): (&str, &str, &str),
         schedule: &str,
-        said: &Said<'_>,
+        said: &CheckResult<'_>,
     ) -> Result<(), StoreError> {
         // Two changes within a millisecond are one.
         sqlx::query(self.sql(
@@ -234,7 +234,7 @@ impl Store {
         &self,
         tx: &mut Tx,
         (manual, node, name): (&str, &str, &str),
-        said: &Said<'_>,
+        said: &CheckResult<'_>,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "update span set evidence = $4, place = $5 \
@@ -256,7 +256,7 @@ impl Store {
         tx: &mut Tx,
         (manual, node, name): (&str, &str, &str),
         (schedule, was): (&str, Option<&str>),
-        said: &Said<'_>,
+        said: &CheckResult<'_>,
     ) -> Result<(), StoreError> {
         let failed = Outcome::Failed.word();
         if said.outcome != Outcome::Failed && was != Some(failed) {

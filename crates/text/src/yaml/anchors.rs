@@ -8,16 +8,16 @@ use crate::source::Problem;
 
 /// The anchored values so far, by the parser's number.
 #[derive(Default)]
-pub(super) struct Anchors(HashMap<usize, Kept>);
+pub(super) struct Anchors(HashMap<usize, Anchored>);
 
-pub(super) struct Kept {
+pub(super) struct Anchored {
     pub yaml: Yaml,
     pub values: usize,
     pub levels: usize,
 }
 
 impl Anchors {
-    pub fn get(&self, number: usize) -> Option<&Kept> {
+    pub fn get(&self, number: usize) -> Option<&Anchored> {
         self.0.get(&number)
     }
 
@@ -25,7 +25,7 @@ impl Anchors {
     pub fn keep(&mut self, number: usize, yaml: &Yaml) -> usize {
         let (values, levels) = measure(yaml);
         let yaml = yaml.clone();
-        let kept = Kept {
+        let kept = Anchored {
             yaml,
             values,
             levels,

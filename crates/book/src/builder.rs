@@ -27,7 +27,7 @@ use super::{chapters, frames, generated, machines, shards, values};
 const LARGE: usize = 100;
 
 /// The inputs of a build.
-pub(super) struct Making<'a> {
+pub(super) struct Builder<'a> {
     pub(super) whole: &'a Whole<'a>,
     pub(super) files: &'a Files,
     pub(super) renderer: &'a Html,
@@ -39,7 +39,7 @@ pub(super) struct Making<'a> {
 }
 
 /// The data of one page.
-struct Told {
+struct PageFacts {
     path: PathBuf,
     anchors: Anchors,
     found: Option<Found>,
@@ -53,9 +53,9 @@ struct Gathered<'a> {
     places: Places,
 }
 
-impl<'a> Making<'a> {
+impl<'a> Builder<'a> {
     /// Writes the book into the context's destination. Returns the links of its pages.
-    pub(super) fn make(&self, context: RenderContext) -> Result<Site<'a>> {
+    pub(super) fn build(&self, context: RenderContext) -> Result<Site<'a>> {
         let room = tempfile::tempdir()?;
         let mut context = self.renderer.confined(context, room.path())?;
         let chapters = taken_out(&mut context.book);
@@ -90,9 +90,9 @@ impl<'a> Making<'a> {
         let learn = |words: &mut Words<'_>| {
             pictures.put_into(&mut words.html, &html_of(words.chapter));
             let print = html.print.enable;
-            told(finder.as_ref(), words.chapter, &words.html, print)
+            facts_of(finder.as_ref(), words.chapter, &words.html, print)
         };
-        let tell = |told| gathered.add(told);
+        let tell = |facts| gathered.add(facts);
         shards::render(context, &frames, chapters, self.prepare, &learn, tell)?;
         if html.print.enable {
             std::mem::take(&mut gathered.places).fill(into)?;
@@ -115,7 +115,7 @@ impl<'a> Making<'a> {
         let mut gathered = self.gathered(&into)?;
         for chapter in chapters {
             let html = std::fs::read_to_string(into.join(html_of(chapter)))?;
-            gathered.add(told(finder.as_ref(), chapter, main_of(&html), false))?;
+            gathered.add(facts_of(finder.as_ref(), chapter, main_of(&html), false))?;
         }
         policy::put_into(&into, self.about, self.held)?;
         Ok(gathered)
@@ -146,21 +146,21 @@ impl<'a> Making<'a> {
 
 impl Gathered<'_> {
     /// Adds the data of the next page.
-    fn add(&mut self, told: Told) -> Result<()> {
-        self.site.add(&told.path, told.anchors);
-        if let Some(ids) = told.ids {
+    fn add(&mut self, facts: PageFacts) -> Result<()> {
+        self.site.add(&facts.path, facts.anchors);
+        if let Some(ids) = facts.ids {
             self.places.add(ids);
         }
-        match (&mut self.index, told.found) {
+        match (&mut self.index, facts.found) {
             (Some(index), Some(found)) => index.add(found),
             _ => Ok(()),
         }
     }
 }
 
-fn told(finder: Option<&Finder>, chapter: &Chapter, words: &str, print: bool) -> Told {
+fn facts_of(finder: Option<&Finder>, chapter: &Chapter, words: &str, print: bool) -> PageFacts {
     let path = html_of(chapter);
-    Told {
+    PageFacts {
         anchors: anchors(words),
         found: finder.map(|finder| finder.page(chapter, words)),
         ids: print.then(|| Ids::of(&chapter.name, &path, words)),

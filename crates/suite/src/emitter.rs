@@ -13,7 +13,7 @@ use crate::event::{CaseRecord, Checked, Counts, Event, What};
 use crate::journal;
 
 /// Shared by all nodes of a suite.
-pub(super) struct Told {
+pub(super) struct Emitter {
     cases: Vec<CaseRecord>,
     /// The number of cases without an outcome.
     unended: watch::Sender<usize>,
@@ -30,8 +30,8 @@ struct Inner {
     sink: Option<Sink>,
 }
 
-impl Told {
-    pub fn new(cases: Vec<CaseRecord>, sink: Sink) -> Told {
+impl Emitter {
+    pub fn new(cases: Vec<CaseRecord>, sink: Sink) -> Emitter {
         let inner = Inner {
             run: journal::new_run(Timestamp::now(), chance()),
             seq: 0,
@@ -39,7 +39,7 @@ impl Told {
             counts: Counts::default(),
             sink: Some(sink),
         };
-        Told {
+        Emitter {
             unended: watch::Sender::new(cases.len()),
             cases,
             inner: Mutex::new(inner),
@@ -161,7 +161,7 @@ mod tests {
             let events = Arc::clone(&events);
             Box::new(move |event| events.lock().unwrap().push(event))
         };
-        let told = Told::new(vec![case("g::a"), case("g::b")], sink);
+        let told = Emitter::new(vec![case("g::a"), case("g::b")], sink);
         told.started(1);
         assert!(told.ended(1, Checked::at_once(Outcome::Held)));
         assert!(!told.ended(1, Checked::at_once(Outcome::Failed(Vec::new()))));
