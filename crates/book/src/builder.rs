@@ -208,3 +208,36 @@ fn put_back(items: &mut [BookItem], texts: &mut dyn Iterator<Item = String>) {
         put_back(&mut chapter.sub_items, texts);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_text_comes_back_to_its_own_chapter() {
+        let chapter = |name: &str, within: Vec<BookItem>| {
+            let mut chapter = Chapter::new(name, name.to_owned(), format!("{name}.md"), Vec::new());
+            chapter.sub_items = within;
+            BookItem::Chapter(chapter)
+        };
+        let draft = BookItem::Chapter(Chapter::new_draft("not written", Vec::new()));
+        let deepest = vec![chapter("a-b-c", Vec::new())];
+        let within = vec![chapter("a-b", deepest), draft, chapter("a-d", Vec::new())];
+        let items = vec![
+            chapter("a", within),
+            BookItem::Separator,
+            chapter("e", Vec::new()),
+        ];
+        let mut book = Book::new_with_items(items);
+        let taken = taken_out(&mut book);
+        let order: Vec<&str> = taken.iter().map(|chapter| chapter.name.as_str()).collect();
+        assert_eq!(order, ["a", "a-b", "a-b-c", "a-d", "e"]);
+        assert!(book.chapters().all(|chapter| chapter.content.is_empty()));
+
+        let mut texts = taken.iter().map(|own| own.content.clone());
+        put_back(&mut book.items, &mut texts);
+        for chapter in book.chapters().filter(|own| !own.is_draft_chapter()) {
+            assert_eq!(chapter.content, chapter.name);
+        }
+    }
+}
