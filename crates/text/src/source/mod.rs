@@ -6,9 +6,9 @@
 mod nearest;
 mod offsets;
 mod passage;
+mod passage_text;
 mod problem;
 mod shown;
-mod words;
 
 use std::fmt;
 use std::ops::Range;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 pub use nearest::{misspelt, nearest};
 pub use offsets::Offsets;
 pub use passage::Passage;
+pub use passage_text::PassageText;
 pub use shown::{counted, in_one_line, visible};
-pub use words::Words;
 
 pub use crate::outside::is_hidden;
 pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity, first_of_each};

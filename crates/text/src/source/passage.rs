@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::words::Words;
+use super::passage_text::PassageText;
 use super::{Source, Span};
 
 /// Text from one or more sources, each byte of which knows its place: the content of a fence in a
@@ -11,7 +11,7 @@ use super::{Source, Span};
 #[derive(Clone, Debug, Default)]
 pub struct Passage {
     /// The assembled text.
-    pub text: Words,
+    pub text: PassageText,
     /// Sorted by `at`; each segment ends at the next one.
     segments: Vec<Segment>,
 }
