@@ -87,13 +87,13 @@ impl<'a> Builder<'a> {
         let finder = self.add_own(into)?;
         let pictures = Pictures::of(self.whole);
         let mut gathered = self.gathered(into)?;
-        let learn = |words: &mut Words<'_>| {
+        let inspect = |words: &mut Words<'_>| {
             pictures.put_into(&mut words.html, &html_of(words.chapter));
             let print = html.print.enable;
             facts_of(finder.as_ref(), words.chapter, &words.html, print)
         };
-        let tell = |facts| gathered.add(facts);
-        shards::render(context, &frames, chapters, self.prepare, &learn, tell)?;
+        let collect = |facts| gathered.add(facts);
+        shards::render(context, &frames, chapters, self.prepare, &inspect, collect)?;
         if html.print.enable {
             std::mem::take(&mut gathered.places).fill(into)?;
         }

@@ -65,6 +65,9 @@ pub(super) fn attribute(words: &str) -> String {
     text(words).replace('"', "&quot;")
 }
 
+/// The end of each of our tables, with a blank line.
+pub(super) const END_OF_TABLE: &str = "</table></div>\n\n";
+
 /// The rows of one table. A longer list becomes several tables, so that no part of a page is
 /// large.
 const ROWS: usize = 200;
@@ -80,7 +83,7 @@ pub(super) fn table(head: &[&str], rows: impl Iterator<Item = String>) -> String
         let _ = write!(
             tables,
             "<div class=\"ops-wide ops-sifted\"><table><thead><tr>{head}</tr></thead>\
-             <tbody>{own}</tbody></table></div>\n\n"
+             <tbody>{own}</tbody>{END_OF_TABLE}"
         );
     }
     tables

@@ -15,6 +15,7 @@ use mdbook_renderer::{RenderContext, Renderer};
 
 use super::frames::Frames;
 use super::generated;
+use super::html::END_OF_TABLE;
 use super::inorder::in_order;
 use super::links::html_of;
 
@@ -49,15 +50,15 @@ pub(super) struct Words<'a> {
     pub(super) html: String,
 }
 
-/// Writes the pages of a book. `prepare` returns a chapter with its final Markdown; `learn`
-/// extracts data from the content of each page, and `tell` gets the data in the order of the book.
+/// Writes the pages of a book. `prepare` returns a chapter with its final Markdown; `inspect`
+/// extracts data from the content of each page, and `collect` gets the data in the order of the book.
 pub(super) fn render<T: Send>(
     context: &RenderContext,
     frames: &Frames<'_>,
     chapters: &[Chapter],
     prepare: &(dyn Fn(&Chapter) -> Chapter + Sync),
-    learn: &(dyn Fn(&mut Words<'_>) -> T + Sync),
-    mut tell: impl FnMut(T) -> Result<()> + Send,
+    inspect: &(dyn Fn(&mut Words<'_>) -> T + Sync),
+    mut collect: impl FnMut(T) -> Result<()> + Send,
 ) -> Result<()> {
     let room = room()?;
     let destination = context.destination.as_path();
@@ -89,7 +90,7 @@ pub(super) fn render<T: Send>(
         context.destination.clone_from(&folder);
         HtmlHandlebars::new().render(&context)?;
         drop(context);
-        let mut told = Vec::with_capacity(own.len());
+        let mut facts = Vec::with_capacity(own.len());
         for (number, pieces) in own.zip(pieces) {
             let mut html = String::new();
             for piece in pieces {
@@ -98,7 +99,7 @@ pub(super) fn render<T: Send>(
             }
             let chapter = &chapters[number];
             let mut words = Words { chapter, html };
-            told.push(learn(&mut words));
+            facts.push(inspect(&mut words));
             if number == 0 && copied {
                 std::fs::write(&index, frames.index(&words.html)?)?;
             }
@@ -108,27 +109,30 @@ pub(super) fn render<T: Send>(
             }
         }
         std::fs::remove_dir_all(&folder)?;
-        Ok(told)
+        Ok(facts)
     };
-    in_order(chapters.len().div_ceil(PART), part, |told| {
-        told.into_iter().try_for_each(&mut tell)
+    in_order(chapters.len().div_ceil(PART), part, |facts| {
+        facts.into_iter().try_for_each(&mut collect)
     })
 }
 
-/// Splits a long generated chapter at the blank line after a piece of HTML.
+/// Splits a long generated chapter after its tables. Markdown begins anew there, whatever another
+/// preprocessor has added.
 fn in_pieces(chapter: Chapter) -> Vec<Chapter> {
     if chapter.content.len() <= PIECE || !generated::is(&chapter) {
         return vec![chapter];
     }
     let mut texts = Vec::new();
     let mut text = String::new();
-    for block in chapter.content.split_inclusive("\n\n") {
+    for block in chapter.content.split_inclusive(END_OF_TABLE) {
         text += block;
         if text.len() >= PIECE {
             texts.push(std::mem::take(&mut text));
         }
     }
-    texts.push(text);
+    if !text.is_empty() {
+        texts.push(text);
+    }
     let path = chapter.path.unwrap_or_default();
     let piece = |(number, text): (usize, String)| {
         let path = path.with_extension(format!("{number}.md"));
