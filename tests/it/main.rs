@@ -23,6 +23,7 @@ mod defaults;
 mod deployment;
 mod fault_table;
 mod faults;
+mod git_https;
 mod idioms;
 mod lab;
 mod lint;

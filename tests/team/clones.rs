@@ -2,15 +2,13 @@
 //! password, and over ssh. Nobody is asked anything.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use crate::git_https::GitServer;
 use crate::sshd::{Skip, Sshd, or_skip};
 use crate::{PAGE, Team};
-
-const BACKEND: &str = "/usr/lib/git-core/git-http-backend";
 
 fn sh(folder: &Path, script: &str) {
     let done = Command::new("sh")
@@ -24,18 +22,13 @@ fn sh(folder: &Path, script: &str) {
 
 /// A repository with a manual, and git's own server of it over https.
 struct Server {
-    child: Child,
-    port: String,
+    git: GitServer,
     folder: tempfile::TempDir,
 }
 
 impl Server {
     fn start() -> Result<Server, Skip> {
-        for program in [BACKEND, "/usr/bin/python3", "/usr/bin/openssl"] {
-            if !Path::new(program).exists() {
-                return Err(Skip(format!("{program} is not installed")));
-            }
-        }
+        GitServer::possible()?;
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("work/manual")).unwrap();
         let write = |name: &str, text: &str| {
@@ -56,25 +49,10 @@ impl Server {
             "git -C work init -q --initial-branch=main
              git -C work config user.name t; git -C work config user.email t@t.example
              git -C work add .; git -C work commit -qm all
-             mkdir served; git clone -q --bare work served/far
-             openssl req -x509 -newkey rsa:2048 -nodes -days 3 -subj /CN=127.0.0.1 \
-               -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out chain.pem 2> /dev/null",
+             mkdir served; git clone -q --bare work served/far",
         );
-        let mut child = Command::new("/usr/bin/python3")
-            .args(["-c", include_str!("../it/packages/https.py")])
-            .args(["served", "chain.pem", "key.pem", BACKEND])
-            .current_dir(folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        said.read_line(&mut port).unwrap();
-        Ok(Server {
-            child,
-            port: port.trim().to_owned(),
-            folder,
-        })
+        let git = GitServer::start(folder.path());
+        Ok(Server { git, folder })
     }
 
     /// What the branch has from now on.
@@ -84,13 +62,6 @@ impl Server {
             "sed -i 's/far.first/far.second/' work/manual/page.md
              git -C work commit -qam second; git -C work push -q ../served/far main",
         );
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -115,7 +86,7 @@ fn ssh_to(team: &Team, node: &Sshd) -> String {
 
 #[test]
 fn manuals_are_cloned_over_https_and_ssh_and_brought_up_to_date() {
-    let Some(server) = or_skip("git over https", Server::start()) else {
+    let Some(server) = or_skip("T0", Server::start()) else {
         return;
     };
     let Some(node) = or_skip("T1", Sshd::start()) else {
@@ -126,7 +97,7 @@ fn manuals_are_cloned_over_https_and_ssh_and_brought_up_to_date() {
     let config = format!(
         "[manuals.web]\nsource = \"https://127.0.0.1:{}/smart/far\"\nbranch = \"main\"\n\
          [manuals.deep]\nsource = \"ssh://{}@{}:{}{}\"\n",
-        server.port,
+        server.git.port,
         ssh.user.unwrap(),
         ssh.host,
         ssh.port.unwrap(),

@@ -27,6 +27,8 @@ mod full;
 mod past;
 mod store_lost;
 
+#[path = "../it/git_https.rs"]
+mod git_https;
 #[allow(
     dead_code,
     reason = "it is of another test target, which needs more of it"

@@ -1,5 +1,5 @@
-//! Faults of a connection that is not let go: what a login leaves running on the node holds it
-//! open, and an `ssh` of ours must not stay for it. F55.
+//! A login leaves a process running on the node that holds the connection open. Our `ssh` ends
+//! nevertheless. F55.
 
 use crate::lab::until;
 use crate::project::{Project, marker, node, running};

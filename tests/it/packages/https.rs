@@ -1,28 +1,21 @@
 //! Packages over https, from a server with its own authority and a password.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 
 use super::merged::{Repository, run_in};
+use crate::git_https::GitServer;
 use crate::project::Project;
 use crate::sshd::{Skip, or_skip};
-use crate::tier;
-
-const BACKEND: &str = "/usr/lib/git-core/git-http-backend";
 
 /// A server of the repository `base`, through git's own server and as plain files.
 struct Server {
-    child: Child,
-    port: String,
+    git: GitServer,
     folder: tempfile::TempDir,
 }
 
 impl Server {
     fn start() -> Result<Server, Skip> {
-        tier::program(BACKEND)?;
-        tier::program("/usr/bin/python3")?;
-        tier::program("/usr/bin/openssl")?;
+        GitServer::possible()?;
         let folder = tempfile::tempdir().unwrap();
         let base = Repository::new(folder.path().join("work"));
         base.write(
@@ -40,41 +33,12 @@ impl Server {
             &["git", "clone", "-q", "--bare", "../work", "base"],
         );
         run_in(&served.join("base"), &["git", "update-server-info"]);
-        let certificate = "openssl req -x509 -newkey rsa:2048 -nodes -days 3 -subj /CN=127.0.0.1 \
-             -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out chain.pem 2> /dev/null";
-        run_in(folder.path(), &["sh", "-c", certificate]);
-        let mut child = Command::new("/usr/bin/python3")
-            .args([
-                "-c",
-                include_str!("https.py"),
-                "served",
-                "chain.pem",
-                "key.pem",
-                BACKEND,
-            ])
-            .current_dir(folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        said.read_line(&mut port).unwrap();
-        Ok(Server {
-            child,
-            port: port.trim().to_owned(),
-            folder,
-        })
+        let git = GitServer::start(folder.path());
+        Ok(Server { git, folder })
     }
 
     fn url(&self, kind: &str) -> String {
-        format!("https://127.0.0.1:{}/{kind}/base", self.port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        format!("https://127.0.0.1:{}/{kind}/base", self.git.port)
     }
 }
 
