@@ -1,5 +1,5 @@
-//! The one way to the file of a journal. A checkout may bring anything below its name: what is
-//! no regular file is not opened, a link is not followed, and a pipe is not waited for.
+//! Opens and reads the file of a journal. A checkout may contain anything under its name, so only
+//! a regular file is read: links are not followed, and a pipe does not block.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, Error, Read as _, Result};
@@ -8,10 +8,11 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// In bytes: far more than the longest line that opsbook writes, which names all nodes and
+/// The most bytes of a line: far more than opsbook writes. Its longest line names all nodes and
 /// steps of a run.
 const LONGEST: u64 = 64 << 20;
 
+/// Opens a regular file.
 pub(super) fn regular(path: &Path, options: &mut OpenOptions) -> Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = options.custom_flags(flags.bits().cast_signed()).open(path);
@@ -30,7 +31,7 @@ pub(super) fn regular(path: &Path, options: &mut OpenOptions) -> Result<File> {
     }
 }
 
-/// Reads one line, with its line end where it has one. The count is 0 where nothing is left.
+/// Reads one line with its line end. Returns the number of bytes: 0 at the end of the file.
 pub(super) fn line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<u64> {
     line.clear();
     let read = reader.take(LONGEST).read_until(b'\n', line)? as u64;

@@ -185,10 +185,10 @@ fn now() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-/// 32 digits that nobody else has.
+/// 32 random hexadecimal digits.
 pub(crate) fn random() -> String {
     let mut bytes = [0_u8; 16];
-    // The kernel's random numbers never run out once the machine is up.
+    // The kernel's random source never fails after boot.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -241,10 +241,10 @@ impl Folder {
         write(&self.path.join("runner.json"), enrolment)
     }
 
-    /// A name of this folder, made once: what its runner is known by where it was not enrolled.
+    /// The name of this folder, made once. It identifies a runner that is not enrolled.
     ///
     /// # Errors
-    /// Where it cannot be kept.
+    /// If the name cannot be read or stored.
     pub fn name(&self) -> Result<String, RunnerError> {
         let path = self.path.join("name.json");
         if let Some(name) = read(&path)? {
