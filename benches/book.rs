@@ -1,7 +1,7 @@
-//! ! The cost of a book, compared with mdBook 0.5.4 over the same pages: the library behind its
+//! The cost of a book, compared with mdBook 0.5.4 over the same pages: the library behind its
 //! program, with its search index. Each build runs in its own process, and the two alternate.
 //!
-//! ! `cargo bench -p opsbook-book --bench book` measures 30 pages of this project's manual and
+//! `cargo bench -p opsbook-book --bench book` measures 30 pages of this project's manual and
 //! synthetic books of 500 and 2,000 pages. `-- 25000` names other sizes. `-- corpus` measures the
 //! folder that `OPSBOOK_CORPUS` names, which has a `SUMMARY.md`.
 

@@ -1,7 +1,7 @@
-//! ! The time an author waits: from a change of a page to the editor's display of it, in a manual
+//! The time an author waits: from a change of a page to the editor's display of it, in a manual
 //! of 300 pages; and `opsbook adopt` on 400 pages.
 //!
-//! ! The benchmark counts the processor time of the whole process, so the server's pause for typing
+//! The benchmark counts the processor time of the whole process, so the server's pause for typing
 //! and other load on the machine hardly count.
 
 #![allow(

@@ -1,10 +1,10 @@
-//! ! The cost of parsing and linting a manual, compared with plain pulldown-cmark over the same
+//! The cost of parsing and linting a manual, compared with plain pulldown-cmark over the same
 //! bytes.
 //!
-//! ! "Raw" is one thread that iterates over the events and keeps nothing. Parsing uses all cores,
+//! "Raw" is one thread that iterates over the events and keeps nothing. Parsing uses all cores,
 //! because that is the time an operator waits. The benchmark also prints the time of one thread.
 //!
-//! ! `cargo bench --bench manual` measures 2,000 pages. Arguments add further page counts. Each
+//! `cargo bench --bench manual` measures 2,000 pages. Arguments add further page counts. Each
 //! size runs in its own process, so that its peak memory is its own.
 
 #![allow(

@@ -1,4 +1,4 @@
-//! ! The time to load a large inventory, evaluate one node and show it, compared with the YAML
+//! The time to load a large inventory, evaluate one node and show it, compared with the YAML
 //! reader alone. Fails above three times that, or above 100 MB.
 
 #![allow(

@@ -1,14 +1,14 @@
-//! ! The cost of `opsbook run` compared with its floors, on a private `sshd`, end to end: program
+//! The cost of `opsbook run` compared with its floors, on a private `sshd`, end to end: program
 //! start, plan, connection, bundle, journal. Prints the ratios of one run.
 //!
-//! ! - ten trivial steps, against one `ssh` that carries the ten commands in one script; the same
+//! - ten trivial steps, against one `ssh` that carries the ten commands in one script; the same
 //! at a round trip of 50 ms
-//! ! - a second command on a node with an open connection
-//! ! - 200 delivered files, against `tar | ssh tar`
-//! ! - one file of 256 MiB, against `scp -O`
-//! ! - ten steps over three nodes, against ten on one
-//! ! - thirty nodes in a section that takes ten at a time, against batches of ten
-//! ! - 5 GB of output: memory on both sides (only with `-- output`, because it takes long)
+//! - a second command on a node with an open connection
+//! - 200 delivered files, against `tar | ssh tar`
+//! - one file of 256 MiB, against `scp -O`
+//! - ten steps over three nodes, against ten on one
+//! - thirty nodes in a section that takes ten at a time, against batches of ten
+//! - 5 GB of output: memory on both sides (only with `-- output`, because it takes long)
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! ! The cost of a session compared with its floor: one `ssh` that carries the same commands in one
+//! The cost of a session compared with its floor: one `ssh` that carries the same commands in one
 //! sequential script, on a private `sshd`, connection included. Prints the ratios of one run.
 
 #![allow(

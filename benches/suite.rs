@@ -1,4 +1,4 @@
-//! ! The cost of `opsbook test`, process start included, compared with its floor: one `ssh` per
+//! The cost of `opsbook test`, process start included, compared with its floor: one `ssh` per
 //! node that carries the same questions in one sequential script. Prints the ratios of one run.
 //! Words choose the measurements: `one`, `delay`, `fleet` (or `50x20`, `200x5`, each also with
 //! `-curve`), `list`, `memory`, `thousand`. `OPSBOOK` names another binary to measure.
