@@ -33,6 +33,7 @@ mod many;
 mod measured;
 mod nodes;
 mod packages;
+mod placed;
 mod project;
 mod record;
 mod roles;
