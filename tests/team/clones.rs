@@ -111,7 +111,11 @@ fn manuals_are_cloned_over_https_and_ssh_and_brought_up_to_date() {
         said.contains("manual `web`: ") && said.contains("certificate"),
         "{said}"
     );
-    assert!(said.contains("manual `deep`: "), "{said}");
+    let why = "manual `deep`: Could not read from remote repository: ";
+    assert!(
+        said.contains(why) && said.contains("Host key verification failed."),
+        "{said}"
+    );
     let chain = server.folder.path().join("chain.pem");
     let helper = "!printf 'username=ops\\\\npassword=right\\\\n'; :";
     team.write(

@@ -6,6 +6,11 @@ use std::time::{Duration, Instant};
 
 use opsbook_text::outside::Outside;
 
+/// The begin of git's last message.
+const FATAL: &str = "fatal: ";
+/// The most lines before it that are told.
+const REASONS: usize = 3;
+
 /// How a program ended.
 pub(crate) struct Done {
     pub status: ExitStatus,
@@ -29,15 +34,27 @@ impl Done {
         Err(self.words())
     }
 
-    /// The most informative line of its messages.
+    /// The most informative of its messages. Where git says that it failed, the lines before say
+    /// why: of its ssh (`Host key verification failed.`), or of the server.
     pub fn words(&self) -> String {
-        let told = self.err.lines().map(|line| line.to_string());
-        let mut lines: Vec<String> = told.filter(|line| !line.trim().is_empty()).collect();
-        let fatal = lines.iter().position(|line| line.starts_with("fatal: "));
-        match fatal.map(|at| lines.swap_remove(at)).or(lines.pop()) {
-            Some(line) => line.trim_start_matches("fatal: ").to_owned(),
-            None => self.status.to_string(),
+        let lines: Vec<String> = { self.err.lines() }
+            .map(|line| line.to_string().trim().to_owned())
+            .filter(|line| !line.is_empty())
+            .collect();
+        let fatal = lines.iter().position(|line| line.starts_with(FATAL));
+        let Some(at) = fatal else {
+            return lines.last().cloned().unwrap_or(self.status.to_string());
+        };
+        let why: Vec<&str> = { lines[..at].iter() }
+            .map(String::as_str)
+            .filter(|line| !line.to_lowercase().starts_with("warning:"))
+            .collect();
+        let why = &why[why.len().saturating_sub(REASONS)..];
+        let failed = lines[at].trim_start_matches(FATAL);
+        if why.is_empty() {
+            return failed.to_owned();
         }
+        format!("{}: {}", failed.trim_end_matches('.'), why.join(" "))
     }
 }
 
@@ -115,4 +132,40 @@ fn wait(
     let _ = child.kill();
     let _ = child.wait();
     Err(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_told_with_its_reason() {
+        let end = "fatal: Could not read from remote repository.\n\nPlease make sure.\nIt exists.";
+        let denied = "git@host: Permission denied (publickey).";
+        for (said, told) in [
+            (String::new(), "exit status: 1".to_owned()),
+            ("one\nthe last\n".to_owned(), "the last".to_owned()),
+            (
+                "fatal: unable to access 'x': no\n".to_owned(),
+                "unable to access 'x': no".to_owned(),
+            ),
+            (
+                format!("Warning: Permanently added 'x'.\r\n{denied}\r\n{end}"),
+                format!("Could not read from remote repository: {denied}"),
+            ),
+            (
+                format!("1\n2\n3\n\x1b[2J\n{end}"),
+                "Could not read from remote repository: 2 3 \\x1b[2J".to_owned(),
+            ),
+        ] {
+            let mut program = Command::new("sh");
+            program.args(["-c", "cat >&2; exit 1"]);
+            let bounds = Bounds {
+                time: Duration::from_mins(1),
+                out: 9,
+            };
+            let done = run(&mut program, said.as_bytes(), bounds, &|| Ok(())).unwrap();
+            assert_eq!(done.ok().unwrap_err(), told, "{said}");
+        }
+    }
 }
