@@ -42,6 +42,7 @@ mod interface;
 mod lab;
 mod logins;
 mod many;
+mod names;
 mod postgres;
 mod provider;
 mod record;
