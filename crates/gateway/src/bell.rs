@@ -1,9 +1,14 @@
 //! The doorbell: wakes tasks that wait for a topic when something about it may have changed. A ring
-//! carries no data, and a lost ring costs only time, because every waiter also looks by itself. If
-//! several gateways share a store, `store::doorbell` or `nats` carries the rings between them.
+//! carries no data, and a lost ring costs only time: a person's request looks again by itself, and
+//! for runners, which are many, the gateway looks (`Store::calls`). If several gateways share a
+//! store, `store::doorbell` or `nats` carries the rings between them.
+//!
+//! A ring for a segment wakes one runner, the one that has waited longest: whoever takes as many
+//! parts as it has room for rings for the next. So an order costs the same in a segment of a
+//! thousand runners as in one of two.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -16,6 +21,8 @@ pub(crate) const GATHER: Duration = Duration::from_millis(50);
 const PAYLOAD: usize = 7_000;
 /// The most rings that are kept while other gateways are unreachable.
 const MOST: usize = 10_000;
+/// Topics without waiters are dropped when there are more than this, and twice as many as before.
+const TOPICS: usize = 1_000;
 
 /// A topic to wait for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,9 +61,19 @@ impl std::str::FromStr for Topic {
 /// The bell of this process.
 #[derive(Debug, Default)]
 pub struct Bell {
-    topics: Mutex<HashMap<Topic, watch::Sender<()>>>,
+    heard: Mutex<Heard>,
     /// Rings for other gateways; `None` if there are none.
     others: Option<Others>,
+}
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+struct Heard {
+    topics: HashMap<Topic, watch::Sender<()>>,
+    /// The runners of each segment.
+    segments: HashMap<String, Arc<Notify>>,
+    /// How many topics there were after the last clean-up.
+    kept: usize,
 }
 
 #[derive(Debug, Default)]
@@ -65,9 +82,16 @@ struct Others {
     any: Notify,
 }
 
-/// A waiter.
+/// Waits for a topic.
 #[derive(Debug)]
-pub struct Waiting(Vec<watch::Receiver<()>>);
+pub struct Waiting(watch::Receiver<()>);
+
+/// A runner that waits for news of its own, and for its turn in its segment.
+#[derive(Debug)]
+pub struct RunnerWaiting {
+    own: watch::Receiver<()>,
+    segment: Option<Arc<Notify>>,
+}
 
 impl Bell {
     /// A bell whose rings are also sent to other gateways.
@@ -80,20 +104,20 @@ impl Bell {
     }
 
     /// Waits from now on: later rings are noticed.
-    pub fn listen(&self, topics: impl IntoIterator<Item = Topic>) -> Waiting {
-        let mut all = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        // Drop topics without waiters.
-        if all.len() > 1_000 {
-            all.retain(|_, sender| sender.receiver_count() > 0);
-        }
-        let listen = |topic| {
-            let sender = all.entry(topic).or_insert_with(|| watch::channel(()).0);
-            sender.subscribe()
-        };
-        Waiting(topics.into_iter().map(listen).collect())
+    pub fn listen(&self, topic: Topic) -> Waiting {
+        Waiting(self.heard().subscribe(topic))
     }
 
-    /// Wakes all waiters for this topic, in every gateway.
+    /// The same for a runner, and for the rings of its segment if it has room.
+    pub fn listen_as(&self, runner: &str, segment: Option<&str>) -> RunnerWaiting {
+        let mut heard = self.heard();
+        RunnerWaiting {
+            own: heard.subscribe(Topic::Runner(runner.to_owned())),
+            segment: segment.map(|segment| heard.segment(segment)),
+        }
+    }
+
+    /// Wakes the waiters for this topic, in every gateway.
     pub fn ring(&self, topic: &Topic) {
         self.ring_here(topic);
         if let Some(others) = &self.others {
@@ -105,12 +129,20 @@ impl Bell {
         }
     }
 
-    /// Wakes the waiters in this process.
+    /// Wakes the waiters in this process: all of a run or a runner, one of a segment.
     pub fn ring_here(&self, topic: &Topic) {
-        let all = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = all.get(topic) {
+        let heard = self.heard();
+        if let Topic::Segment(segment) = topic {
+            if let Some(waiters) = heard.segments.get(segment) {
+                waiters.notify_one();
+            }
+        } else if let Some(sender) = heard.topics.get(topic) {
             sender.send_replace(());
         }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes the waiters for the topics in another gateway's message.
@@ -144,23 +176,53 @@ pub(crate) fn payloads(topics: BTreeSet<Topic>) -> Vec<String> {
     payloads
 }
 
+impl Heard {
+    fn subscribe(&mut self, topic: Topic) -> watch::Receiver<()> {
+        if self.topics.len() > TOPICS.max(2 * self.kept) {
+            self.topics.retain(|_, sender| sender.receiver_count() > 0);
+            self.kept = self.topics.len();
+        }
+        let sender = self.topics.entry(topic);
+        sender.or_insert_with(|| watch::channel(()).0).subscribe()
+    }
+
+    fn segment(&mut self, segment: &str) -> Arc<Notify> {
+        let waiters = self.segments.entry(segment.to_owned());
+        Arc::clone(waiters.or_default())
+    }
+}
+
 impl Waiting {
     /// Waits until it rings, or until it is time to look again.
     pub async fn ring(&mut self) {
-        let rings = self.0.iter_mut().map(|ring| Box::pin(ring.changed()));
-        let any = futures_util::future::select_all(rings);
-        // If the bell is dropped, wait for the timeout.
-        let _ = tokio::time::timeout(AT_LATEST, async {
-            if any.await.0.is_err() {
-                std::future::pending::<()>().await;
-            }
-        })
-        .await;
+        let _ = tokio::time::timeout(AT_LATEST, changed(&mut self.0)).await;
+    }
+}
+
+impl RunnerWaiting {
+    /// Waits until it rings. If this is dropped when it is its turn, the next one is woken.
+    pub async fn ring(&mut self) {
+        let Some(segment) = &self.segment else {
+            return changed(&mut self.own).await;
+        };
+        tokio::select! {
+            () = changed(&mut self.own) => {}
+            () = segment.notified() => {}
+        }
+    }
+}
+
+/// If the bell is gone, nobody rings any more.
+async fn changed(ring: &mut watch::Receiver<()>) {
+    if ring.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -173,5 +235,41 @@ mod tests {
             assert_eq!(topic.to_string().parse(), Ok(topic));
         }
         assert_eq!("moon x".parse::<Topic>(), Err(()));
+    }
+
+    fn is_woken(waiting: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+        waiting.now_or_never().is_some()
+    }
+
+    #[tokio::test]
+    async fn a_segment_wakes_one_runner_at_a_time_and_loses_no_ring() {
+        let bell = Bell::default();
+        let ring = || bell.ring(&Topic::Segment("dmz".into()));
+        let mut all = ["a", "b", "c"].map(|name| bell.listen_as(name, Some("dmz")));
+        let mut full = bell.listen_as("d", None);
+        let [first, second, third] = all.each_mut().map(|waiting| Box::pin(waiting.ring()));
+        let (mut first, mut second, mut third) = (first, second, third);
+        let mut full = Box::pin(full.ring());
+        assert!(!is_woken(&mut first) && !is_woken(&mut second));
+        ring();
+        assert!(!is_woken(&mut second) && !is_woken(&mut full));
+        // One that was woken and has gone before it could look passes the ring on.
+        drop(first);
+        assert!(is_woken(&mut second));
+        // If nobody waits right now, the next one does not wait.
+        ring();
+        ring();
+        assert!(is_woken(&mut third));
+        drop((second, third));
+        assert!(!is_woken(&mut Box::pin(all[0].ring())));
+    }
+
+    #[test]
+    fn a_runner_is_woken_for_itself_alone() {
+        let bell = Bell::default();
+        let [mut a, mut b] = ["a", "b"].map(|name| bell.listen_as(name, None));
+        bell.ring(&Topic::Runner("a".into()));
+        assert!(is_woken(&mut Box::pin(a.ring())));
+        assert!(!is_woken(&mut Box::pin(b.ring())));
     }
 }

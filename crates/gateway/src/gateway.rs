@@ -7,6 +7,7 @@ use crate::bell::Bell;
 use crate::blobs::Blobs;
 use crate::config::{Alerts, Hook, Schedule};
 use crate::counters::Counters;
+use crate::http::Turns;
 use crate::manuals::Manuals;
 use crate::oidc::Providers;
 use crate::segments::Segments;
@@ -52,6 +53,8 @@ pub struct Gateway {
     pub ticket: Option<Ticket>,
     /// The doorbell.
     pub bell: Arc<Bell>,
+    /// The line of runners that want the store.
+    pub turns: Turns,
     /// The manuals.
     pub manuals: Manuals,
     /// The user who runs the gateway on this machine.

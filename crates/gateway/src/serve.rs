@@ -20,7 +20,7 @@ use crate::clones;
 use crate::config::{BlobsIn, Config, ConfigError, Doorbell};
 use crate::counters::Counters;
 use crate::gateway::{Gateway, LocalUser, Tell};
-use crate::http;
+use crate::http::{self, Turns};
 use crate::inventory;
 use crate::manuals::{Manual, Manuals};
 use crate::nats;
@@ -34,7 +34,7 @@ use crate::tls::{Authority, Certificates, LOOK, ServerTls, TlsError};
 use crate::token::{new_token, sha256};
 use crate::wire::{Linked, Local};
 
-/// How often leases are checked.
+/// How often leases are checked, and whether somebody waits for nothing.
 const SWEEP: Duration = Duration::from_secs(5);
 /// The longest path of a socket.
 const SOCKET_PATH: usize = 100;
@@ -344,6 +344,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
             Doorbell::Process => Bell::default(),
             Doorbell::Postgres | Doorbell::Nats(_) => Bell::shared(),
         }),
+        turns: Turns::default(),
         store,
         providers: Providers::of(&config.login),
         signers: { config.login.ssh.as_ref() }.map(|ssh| ssh.allowed_signers.clone()),
@@ -419,17 +420,8 @@ fn ringing(
 async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
     let mut well = true;
     while tokio::time::timeout(SWEEP, stop.changed()).await.is_err() {
-        match gateway.store.sweep(gateway.store.leases.adopt_after).await {
-            Ok(swept) => {
-                well = true;
-                for run in swept.unseen.into_iter().chain(swept.expired) {
-                    gateway.bell.ring(&Topic::Run(run));
-                }
-                for (run, segment) in swept.offered {
-                    gateway.bell.ring(&Topic::Run(run));
-                    gateway.bell.ring(&Topic::Segment(segment));
-                }
-            }
+        match swept(&gateway).await {
+            Ok(()) => well = true,
             Err(error) => {
                 if well {
                     tell(&format!("leases cannot be looked at: {error}"));
@@ -438,6 +430,23 @@ async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell)
             }
         }
     }
+}
+
+/// Looks at the leases, and for runners that wait because a ring was lost.
+async fn swept(gateway: &Gateway) -> Result<(), StoreError> {
+    let store = &gateway.store;
+    let swept = store.sweep(store.leases.adopt_after).await?;
+    for run in swept.unseen.into_iter().chain(swept.expired) {
+        gateway.bell.ring(&Topic::Run(run));
+    }
+    for (run, segment) in swept.offered {
+        gateway.bell.ring(&Topic::Run(run));
+        gateway.bell.ring(&Topic::Segment(segment));
+    }
+    for topic in store.calls().await? {
+        gateway.bell.ring_here(&topic);
+    }
+    Ok(())
 }
 
 /// A folder that only this user can enter.

@@ -168,6 +168,7 @@ pub(super) async fn checked(
             "too many results of one round",
         ));
     }
+    let _turn = gateway.turns.one().await?;
     let taken = gateway.store.take_checked(&runner, &checked).await?;
     Ok(axum::Json(Taken { taken }))
 }

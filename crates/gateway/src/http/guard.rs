@@ -153,6 +153,7 @@ async fn admitted(
         return Ok(());
     }
     if path.starts_with("/v1/runner/") {
+        let _turn = gateway.turns.one().await?;
         let runner = runner(gateway, peer, request.headers()).await?;
         request.extensions_mut().insert(runner);
         return Ok(());

@@ -121,7 +121,7 @@ struct Reader {
 }
 
 fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
-    let ring = gateway.bell.listen([Topic::Run(run.clone())]);
+    let ring = gateway.bell.listen(Topic::Run(run.clone()));
     let reader = Reader {
         gateway,
         run,

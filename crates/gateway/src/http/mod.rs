@@ -20,6 +20,7 @@ mod runners;
 mod runs;
 mod ssh;
 mod sync;
+mod turns;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ use listen::Listener;
 
 pub use guard::Peer;
 pub use openapi::document;
+pub use turns::Turns;
 
 /// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {

@@ -21,8 +21,8 @@ use crate::segments::login;
 use crate::spool;
 use crate::store::StoreError;
 use crate::store::events::{Away, From};
+use crate::store::hear::{Heard, Offers};
 use crate::store::people::Runner;
-use crate::store::queue::{Heard, Renewed};
 use crate::tls::Issued;
 use crate::token::sha256;
 use crate::wire::runner::Renew;
@@ -157,39 +157,59 @@ pub(super) async fn work(
         0
     };
     let until = Instant::now() + Duration::from_secs(wait.min(limit::WAIT));
-    let topics = [
-        Topic::Segment(runner.segment.clone()),
-        Topic::Runner(runner.id.clone()),
-    ];
-    let mut ring = gateway.bell.listen(topics);
-    let mut news = heard(&gateway, &runner, &hello, Heard::InOrder).await?;
-    if let Some(held) = &hello.rounds {
-        gateway.store.hear_rounds(&runner, held).await?;
-    }
+    let segment = (room > 0).then_some(runner.segment.as_str());
+    let mut ring = gateway.bell.listen_as(&runner.id, segment);
+    let mut turn = gateway.turns.one().await?;
+    let (mut news, mut offers) = heard(&gateway, &runner, &hello, Heard::InOrder).await?;
     // Confirm ends at once: the runner's next requests become shorter.
     let at_once = !news.ended.is_empty();
     loop {
-        let claimed = gateway.store.claim(&runner, &hello.boot, room).await?;
-        for key in &claimed {
-            let mut work = with_journal(&gateway, key).await?;
-            if let Some(folder) = folder(&gateway, &runner, &work.manual) {
-                work.source = folder;
-            }
-            work.login = login(&gateway.segments, &runner.segment);
-            news.parts.push(work);
-            gateway.bell.ring(&Topic::Run(key.run.clone()));
+        let mut full = false;
+        if offers.parts {
+            full |= parts(&gateway, &runner, (&hello.boot, room), &mut news).await?;
         }
-        if room > 0 && news.rounds.is_empty() {
-            rounds(&gateway, &runner, &hello, &mut news).await?;
+        if offers.rounds && room > 0 {
+            full |= rounds(&gateway, &runner, &hello, &mut news).await?;
+        }
+        if full {
+            let next = Topic::Segment(runner.segment.clone());
+            gateway.bell.ring_here(&next);
         }
         more_news(&gateway, &runner, &hello, &mut news).await?;
+        drop(turn);
         if news.is_any() || at_once || Instant::now() >= until {
             return Ok(axum::Json(news));
         }
         let again = { gateway.store.runners_first() }.map(|left| Instant::now() + left);
         let again = again.map_or(until, |again| again.min(until));
-        let _ = tokio::time::timeout_at(again, ring.ring()).await;
+        let rung = tokio::time::timeout_at(again, ring.ring()).await;
+        if rung.is_err() && again == until {
+            return Ok(axum::Json(news));
+        }
+        turn = gateway.turns.one().await?;
+        offers = gateway.store.offers(&runner.segment).await?;
     }
+}
+
+/// Parts of runs, as many as it has room for. Returns true if it is full: others may be left.
+async fn parts(
+    gateway: &Gateway,
+    runner: &Runner,
+    (boot, room): (&str, u32),
+    news: &mut News,
+) -> Answer<bool> {
+    let claimed = gateway.store.claim(runner, boot, room).await?;
+    for key in &claimed {
+        let mut work = with_journal(gateway, key).await?;
+        if let Some(folder) = folder(gateway, runner, &work.manual) {
+            work.source = folder;
+        }
+        work.login = login(&gateway.segments, &runner.segment);
+        news.parts.push(work);
+        gateway.bell.ring(&Topic::Run(key.run.clone()));
+    }
+    let room = usize::try_from(room).map_or(limit::PARTS, |room| room.min(limit::PARTS));
+    Ok(room > 0 && claimed.len() == room)
 }
 
 /// The folder of a manual for a runner on this machine.
@@ -202,22 +222,29 @@ fn folder(gateway: &Gateway, runner: &Runner, manual: &str) -> Option<Source> {
 /// The most rounds of checks at a time.
 const ROUNDS: usize = 4;
 
-/// Rounds of checks, as many as it may have; none for a runner that does not support them.
-async fn rounds(gateway: &Gateway, runner: &Runner, hello: &Hello, news: &mut News) -> Answer<()> {
-    let Some(held) = &hello.rounds else {
-        return Ok(());
-    };
-    while held.len() + news.rounds.len() < ROUNDS {
-        let Some(mut round) = gateway.store.claim_round(runner).await? else {
-            return Ok(());
-        };
+/// Rounds of checks, as many as it may have; none for a runner that does not support them. Returns
+/// true if others may be left.
+async fn rounds(
+    gateway: &Gateway,
+    runner: &Runner,
+    hello: &Hello,
+    news: &mut News,
+) -> Answer<bool> {
+    let held = hello.rounds.as_ref().map(Vec::len);
+    let most = held.map_or(0, |held| ROUNDS.saturating_sub(held));
+    if most == 0 {
+        return Ok(false);
+    }
+    let rounds = gateway.store.claim_rounds(runner, most).await?;
+    let full = rounds.len() == most;
+    for mut round in rounds {
         if let Some(folder) = folder(gateway, runner, &round.manual) {
             round.source = folder;
         }
         round.login = login(&gateway.segments, &runner.segment);
         news.rounds.push(round);
     }
-    Ok(())
+    Ok(full)
 }
 
 pub(super) async fn beat(
@@ -225,7 +252,8 @@ pub(super) async fn beat(
     Extension(runner): Extension<Runner>,
     Json(hello): Json<Hello>,
 ) -> Answer<axum::Json<News>> {
-    let mut news = heard(&gateway, &runner, &hello, Heard::Beside).await?;
+    let _turn = gateway.turns.one().await?;
+    let (mut news, _) = heard(&gateway, &runner, &hello, Heard::Beside).await?;
     more_news(&gateway, &runner, &hello, &mut news).await?;
     Ok(axum::Json(news))
 }
@@ -238,25 +266,26 @@ fn is_served(gateway: &Gateway, headers: &HeaderMap) -> bool {
     matches!(verdict, Verdict::Serve | Verdict::Older { .. })
 }
 
-async fn heard(gateway: &Gateway, runner: &Runner, hello: &Hello, heard: Heard) -> Answer<News> {
+async fn heard(
+    gateway: &Gateway,
+    runner: &Runner,
+    hello: &Hello,
+    heard: Heard,
+) -> Answer<(News, Offers)> {
     bounded(hello)?;
-    let Renewed {
-        lost,
-        ended,
-        runs,
-        segments,
-    } = gateway.store.hear(runner, hello, heard).await?;
-    for run in runs {
+    let renewed = gateway.store.hear(runner, hello, heard).await?;
+    for run in renewed.runs {
         gateway.bell.ring(&Topic::Run(run));
     }
-    for segment in segments {
+    for segment in renewed.segments {
         gateway.bell.ring(&Topic::Segment(segment));
     }
-    Ok(News {
-        lost,
-        ended,
+    let news = News {
+        lost: renewed.lost,
+        ended: renewed.ended,
         ..News::default()
-    })
+    };
+    Ok((news, renewed.offers))
 }
 
 /// What its parts should do, and answers to their questions.
@@ -266,6 +295,9 @@ async fn more_news(
     hello: &Hello,
     news: &mut News,
 ) -> Answer<()> {
+    if hello.parts.is_empty() {
+        return Ok(());
+    }
     let has = |run: &str, node: &str, epoch: u64| {
         let same = |key: &PartKey| key.run == run && key.node == node && key.epoch == epoch;
         hello.parts.iter().any(same)
@@ -344,6 +376,7 @@ pub(super) async fn lines(
     if lines.parts.len() > limit::PARTS {
         return Err(Refusal::new(Kind::TooLarge, "too many parts at once"));
     }
+    let _turn = gateway.turns.one().await?;
     let mut acked = Acked::default();
     for part in &lines.parts {
         let named = [&part.run, &part.node]

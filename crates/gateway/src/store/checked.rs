@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use wire::check::{Checked, CheckedNode, EVIDENCE, Outcome};
 
 use super::people::Runner;
-use super::{Store, StoreError, Tx, parsed};
+use super::{Store, StoreError, Tx, parsed, places};
 use crate::wire;
 
 /// The current outcome of a check.
@@ -274,12 +274,6 @@ impl Store {
         self.notify(tx, "drift", &format!("drift {manual} {node} {name}"), &body)
             .await
     }
-}
-
-/// So many places of a statement, from this number on.
-fn places(first: usize, count: usize, place: impl Fn(usize) -> String) -> String {
-    let all: Vec<String> = (first..first + count).map(place).collect();
-    all.join(", ")
 }
 
 fn cut(text: &str) -> &str {

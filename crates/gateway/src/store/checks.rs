@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use wire::check::{CheckView, Outcome, Round, Traces};
 
 use super::people::Runner;
-use super::{Store, StoreError, Tx, json, parsed, written};
+use super::{Store, StoreError, Tx, json, parsed, stored, written};
 use crate::wire::{self, NodeLogin};
 
 /// How long a round may take, in milliseconds.
@@ -177,15 +177,17 @@ impl Store {
         Ok(true)
     }
 
-    /// Offers rounds again that a runner was given and does not know.
-    ///
-    /// # Errors
-    /// If the store cannot be written.
-    pub async fn hear_rounds(&self, runner: &Runner, held: &[String]) -> Result<(), StoreError> {
+    /// Offers rounds again that a runner was given and does not know. Returns whether there are any.
+    pub(super) async fn hear_rounds(
+        &self,
+        runner: &Runner,
+        held: &[String],
+    ) -> Result<bool, StoreError> {
         let rows = sqlx::query("select id from round where runner = $1 and state = 'leased'")
             .bind(&runner.id)
             .fetch_all(self.pool())
             .await?;
+        let mut again = false;
         for row in &rows {
             let id: String = row.try_get(0)?;
             if !held.contains(&id) {
@@ -197,49 +199,48 @@ impl Store {
                 .bind(&runner.id)
                 .execute(self.pool())
                 .await?;
+                again = true;
             }
         }
-        Ok(())
+        Ok(again)
     }
 
-    /// Gives a runner a round of its segment.
+    /// Gives a runner up to this many rounds of its segment.
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub async fn claim_round(&self, runner: &Runner) -> Result<Option<Round>, StoreError> {
-        let any = sqlx::query(self.sql(
-            "select 1 from round where segment = $1 and (state = 'queued' \
-               or (state = 'leased' and lease_until <= {now})) limit 1",
-        ))
-        .bind(&runner.segment)
-        .fetch_optional(self.pool())
-        .await?;
-        if any.is_none() {
-            return Ok(None);
-        }
-        let mut tx = self.begin().await?;
-        let row = sqlx::query(self.sql(
-            "update round set state = 'leased', runner = $2, lease_until = {now} + $3 \
-             where id in (select id from round where segment = $1 and (state = 'queued' \
-                 or (state = 'leased' and lease_until <= {now})) order by due, id limit 1 {skip}) \
+    pub async fn claim_rounds(
+        &self,
+        runner: &Runner,
+        most: usize,
+    ) -> Result<Vec<Round>, StoreError> {
+        let rows = sqlx::query(self.sql(
+            "with wanted as materialized ( \
+               select id as r from round where segment = $1 and state in ('queued', 'leased') \
+                 and (state = 'queued' or lease_until <= {now}) order by due, id limit $4 {skip}) \
+             update round set state = 'leased', runner = $2, lease_until = {now} + $3 \
+             where id in (select r from wanted) \
              returning id, manual, source, nodes, checks",
         ))
         .bind(&runner.segment)
         .bind(&runner.id)
         .bind(LIMIT)
-        .fetch_optional(&mut *tx)
+        .bind(stored(most))
+        .fetch_all(self.pool())
         .await?;
-        tx.commit().await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Round {
-            id: row.try_get("id")?,
-            manual: row.try_get("manual")?,
-            source: parsed(row.try_get("source")?)?,
-            nodes: parsed(row.try_get("nodes")?)?,
-            checks: parsed(row.try_get("checks")?)?,
-            login: NodeLogin::Own,
-            traces: Traces::Told,
-        }))
+        let mut rounds = Vec::new();
+        for row in &rows {
+            rounds.push(Round {
+                id: row.try_get("id")?,
+                manual: row.try_get("manual")?,
+                source: parsed(row.try_get("source")?)?,
+                nodes: parsed(row.try_get("nodes")?)?,
+                checks: parsed(row.try_get("checks")?)?,
+                login: NodeLogin::Own,
+                traces: Traces::Told,
+            });
+        }
+        Ok(rounds)
     }
 
     /// Checks, those that do not hold first.

@@ -11,6 +11,7 @@ mod checked;
 pub mod checks;
 pub(crate) mod doorbell;
 pub mod events;
+pub mod hear;
 pub mod holds;
 pub mod migrate;
 pub mod notices;
@@ -24,8 +25,10 @@ mod set_back;
 pub mod spool;
 pub mod sync;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -34,6 +37,9 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Connection as _, Row as _, Transaction};
 
 use crate::config::Leases;
 use set_back::Away;
+
+/// A connection that has rested for longer is tested before it is used.
+const RESTED: Duration = Duration::from_millis(250);
 
 /// A transaction of the store.
 pub type Tx = Transaction<'static, Any>;
@@ -92,6 +98,8 @@ pub struct Store {
     pool: AnyPool,
     /// When the store may last have been replaced by an older one.
     away: Away,
+    /// The runners that were heard since this was last written.
+    seen: Arc<Mutex<BTreeSet<String>>>,
     /// The durations of leases.
     pub leases: Leases,
     /// The kind of database.
@@ -128,11 +136,20 @@ impl Store {
                 Database::Postgres => 16,
             })
             .acquire_timeout(Duration::from_secs(5))
-            // SQLite rolls back by itself when its disk is full. sqlx does not notice that, and
-            // would refuse every later transaction on this connection.
-            .before_acquire(|connection, _| {
-                let is_free = !connection.is_in_transaction();
-                Box::pin(async move { Ok(is_free) })
+            .test_before_acquire(false)
+            .before_acquire(move |connection, known| {
+                Box::pin(async move {
+                    // SQLite rolls back by itself when its disk is full. sqlx does not notice
+                    // that, and would refuse every later transaction on this connection.
+                    if connection.is_in_transaction() {
+                        return Ok(false);
+                    }
+                    // A server may be gone since; to ask it each time doubles the round trips.
+                    if database == Database::Postgres && known.idle_for > RESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
             })
             .after_connect(move |connection, _| {
                 let noted = noted.clone();
@@ -160,6 +177,7 @@ impl Store {
         let store = Store {
             pool,
             away,
+            seen: Arc::default(),
             leases: Leases::default(),
             database,
         };
@@ -291,6 +309,12 @@ pub fn counted<T: TryFrom<i64> + Default>(number: i64) -> T {
 fn json<T: serde::Serialize>(value: &T) -> String {
     // Only strings, numbers and maps with string keys are stored this way.
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// So many places of a statement, from this number on.
+fn places(first: usize, count: usize, place: impl Fn(usize) -> String) -> String {
+    let all: Vec<String> = (first..first + count).map(place).collect();
+    all.join(", ")
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {

@@ -1,43 +1,23 @@
-//! The queue: claim, renew, sweep, end. No statement ever starts a run again: a part that was
+//! The queue: claim, sweep, end. No statement ever starts a run again: a part that was
 //! leased once is offered as `adopt`, and the node's lock decides.
 
 use std::collections::BTreeSet;
 
 use sqlx::Row as _;
-use wire::{EndState, Ended, Hello, PartEnd, PartKey, PartState, RunState};
+use wire::{EndState, Ended, PartEnd, PartKey, PartState, RunState};
 
+use super::hear::Renewed;
 use super::people::Runner;
-use super::set_back::Held;
 use super::{Store, StoreError, Tx, counted, stored};
 use crate::wire;
 
 /// After this many crashes within [`CRASH_WINDOW`], a part waits for a person.
 const MOST_CRASHES: i64 = 5;
 const CRASH_WINDOW: i64 = 60_000;
+/// How often a claim is tried while other gateways claim parts of the same nodes.
+const CLAIMS: usize = 3;
 /// How long after its end an approval covers a part that has begun, in milliseconds.
 const AFTER_BEGIN: i64 = wire::approve::AFTER_BEGIN * 1000;
-
-/// Whether a runner that does not name one of its leases certainly does not have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// `work`: all earlier answers have arrived or never will.
-    InOrder,
-    /// `beat`: an answer with new parts may be on its way.
-    Beside,
-}
-
-/// What a runner's message changed.
-#[derive(Debug, Default)]
-pub struct Renewed {
-    /// Parts that no longer belong to this runner.
-    pub lost: Vec<PartKey>,
-    /// Ends that were stored or came too late.
-    pub ended: Vec<PartKey>,
-    /// Runs whose state may have changed.
-    pub runs: BTreeSet<String>,
-    /// Segments in which parts now wait.
-    pub segments: BTreeSet<String>,
-}
 
 /// What the sweep changed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -83,15 +63,22 @@ impl Store {
         if room == 0 || self.waits_for_runners(&runner.segment).await? {
             return Ok(Vec::new());
         }
-        // A ring wakes all runners of a segment, and most of them find nothing.
-        let queued = "select 1 from part where segment = $1 and state = 'queued' limit 1";
-        let any = sqlx::query(queued)
-            .bind(&runner.segment)
-            .fetch_optional(self.pool())
-            .await?;
-        if any.is_none() {
-            return Ok(Vec::new());
+        for _ in 0..CLAIMS {
+            match self.claim_once(runner, boot, room).await {
+                // Another gateway has just assigned a part of the same node.
+                Err(error) if error.is_double() => {}
+                claimed => return claimed,
+            }
         }
+        Ok(Vec::new())
+    }
+
+    async fn claim_once(
+        &self,
+        runner: &Runner,
+        boot: &str,
+        room: u32,
+    ) -> Result<Vec<PartKey>, StoreError> {
         let mut tx = self.begin().await?;
         let claim = CLAIM.replace(
             "{skip}",
@@ -109,12 +96,7 @@ impl Store {
             .bind(self.leases.lasts)
             .bind(AFTER_BEGIN)
             .fetch_all(&mut *tx)
-            .await;
-        let rows = match rows.map_err(StoreError::from) {
-            // Another gateway has just assigned a part of the same node.
-            Err(error) if error.is_double() => return Ok(Vec::new()),
-            rows => rows?,
-        };
+            .await?;
         let mut claimed = Vec::new();
         for row in &rows {
             let key = key_of(row)?;
@@ -136,93 +118,8 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Handles a runner's message: renews its leases, stores ends.
-    ///
-    /// # Errors
-    /// If the store cannot be written.
-    pub async fn hear(
-        &self,
-        runner: &Runner,
-        hello: &Hello,
-        heard: Heard,
-    ) -> Result<Renewed, StoreError> {
-        let mut tx = self.begin().await?;
-        let mut renewed = Renewed::default();
-        let old_boot = self.greet(&mut tx, runner, hello).await?;
-        for end in &hello.ended {
-            self.held_after_all(&mut tx, runner, &end.key()).await?;
-            self.end(&mut tx, runner, end, &mut renewed).await?;
-            renewed.ended.push(end.key());
-        }
-        let ended: BTreeSet<PartKey> = hello.ended.iter().map(PartEnd::key).collect();
-        let named: BTreeSet<PartKey> = hello.parts.iter().cloned().collect();
-        let rows = sqlx::query(
-            "select run, node, epoch, boot, state from part \
-             where runner = $1 and state in ('leased', 'unseen', 'queued') order by run, node",
-        )
-        .bind(&runner.id)
-        .fetch_all(&mut *tx)
-        .await?;
-        let mut held = BTreeSet::new();
-        for row in &rows {
-            let key = key_of(row)?;
-            let boot: Option<String> = row.try_get("boot")?;
-            let state: String = row.try_get("state")?;
-            // A part that is offered again and not yet taken still belongs to this runner.
-            if named.contains(&key) {
-                if state != "leased" {
-                    renewed.runs.insert(key.run.clone());
-                }
-                renew(self, &mut tx, &key, &hello.boot).await?;
-                held.insert(key);
-            } else if state != "queued"
-                && (heard == Heard::InOrder || boot.as_deref() != Some(&hello.boot))
-            {
-                self.offer_again(&mut tx, &key, 0).await?;
-                renewed.runs.insert(key.run.clone());
-                renewed.segments.insert(runner.segment.clone());
-            }
-        }
-        for key in named.difference(&held) {
-            if ended.contains(key) {
-                continue;
-            }
-            match self.held_after_all(&mut tx, runner, key).await? {
-                Held::Again => drop(renewed.runs.insert(key.run.clone())),
-                Held::Beyond => {}
-                Held::Lost => renewed.lost.push(key.clone()),
-            }
-        }
-        if old_boot {
-            renewed.segments.insert(runner.segment.clone());
-        }
-        tx.commit().await?;
-        if self.away.hear(&runner.id) {
-            renewed.segments.insert(runner.segment.clone());
-        }
-        Ok(renewed)
-    }
-
-    /// Notes the runner's message; returns whether it is a new process.
-    async fn greet(&self, tx: &mut Tx, runner: &Runner, hello: &Hello) -> Result<bool, StoreError> {
-        let row = sqlx::query("select boot from runner where id = $1")
-            .bind(&runner.id)
-            .fetch_optional(&mut **tx)
-            .await?;
-        let before: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
-        sqlx::query(self.sql(
-            "update runner set version = $2, boot = $3, room = $4, seen = {now} where id = $1",
-        ))
-        .bind(&runner.id)
-        .bind(&hello.version)
-        .bind(&hello.boot)
-        .bind(i64::from(hello.room))
-        .execute(&mut **tx)
-        .await?;
-        Ok(before.is_some_and(|before| before != hello.boot))
-    }
-
-    async fn end(
+    /// Stores how a part has ended for a runner.
+    pub(super) async fn end(
         &self,
         tx: &mut Tx,
         runner: &Runner,
@@ -276,6 +173,8 @@ impl Store {
         }
         let segments = self.settle(tx, &end.run).await?;
         renewed.segments.extend(segments);
+        // Another part may have waited for this node.
+        renewed.segments.insert(runner.segment.clone());
         renewed.runs.insert(end.run.clone());
         Ok(())
     }
@@ -333,7 +232,12 @@ impl Store {
     }
 
     /// Offers a part again, for adoption, after this many milliseconds.
-    async fn offer_again(&self, tx: &mut Tx, key: &PartKey, wait: i64) -> Result<(), StoreError> {
+    pub(super) async fn offer_again(
+        &self,
+        tx: &mut Tx,
+        key: &PartKey,
+        wait: i64,
+    ) -> Result<(), StoreError> {
         sqlx::query(self.sql(
             "update part set state = 'queued', lease_until = null, not_before = {now} + $4, \
                mode = case when mode = 'begin' then 'adopt' else mode end \
@@ -355,6 +259,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub async fn sweep(&self, adopt_after: i64) -> Result<Swept, StoreError> {
+        self.write_seen().await?;
         let mut tx = self.begin().await?;
         let rows = sqlx::query(self.sql(
             "update part set state = 'unseen' where state = 'leased' and lease_until < {now} \
@@ -639,21 +544,6 @@ fn next_batch(parts: &[Standing], max_fail: usize) -> Option<i64> {
         }
     }
     (bad <= max_fail).then_some(next)
-}
-
-async fn renew(store: &Store, tx: &mut Tx, key: &PartKey, boot: &str) -> Result<(), StoreError> {
-    sqlx::query(store.sql(
-        "update part set state = 'leased', lease_until = {now} + $4, seen = {now}, boot = $5 \
-         where run = $1 and node = $2 and epoch = $3",
-    ))
-    .bind(&key.run)
-    .bind(&key.node)
-    .bind(stored(key.epoch))
-    .bind(store.leases.lasts)
-    .bind(boot)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 /// Closes the open questions of a part.

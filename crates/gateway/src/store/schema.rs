@@ -15,6 +15,7 @@ const VERSIONS: &[&str] = &[
     include_str!("spool.sql"),
     include_str!("sync.sql"),
     include_str!("looked.sql"),
+    include_str!("hear.sql"),
 ];
 
 /// Upgrades the tables to this version. Gateways that start together do this one after the other.

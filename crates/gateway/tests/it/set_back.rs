@@ -1,7 +1,7 @@
 //! ! A store restored from an older state: the parts that runners hold and the store no longer
 //! knows.
 
-use opsbook_gateway::store::queue::Heard;
+use opsbook_gateway::store::hear::Heard;
 use opsbook_wire as wire;
 use wire::{Acked, EndState, Ended, PartEnd, PartKey, PartState};
 

@@ -2,8 +2,9 @@
 
 use opsbook_gateway::store::Store;
 use opsbook_gateway::store::events::From;
+use opsbook_gateway::store::hear::Heard;
 use opsbook_gateway::store::questions::Won;
-use opsbook_gateway::store::queue::{Heard, Swept};
+use opsbook_gateway::store::queue::Swept;
 use opsbook_gateway::store::runs::{Filter, Written};
 use opsbook_wire as wire;
 use wire::{
