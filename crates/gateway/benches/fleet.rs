@@ -46,7 +46,9 @@ const SEGMENT: &str = "dmz";
 const CHECKS: usize = 10;
 /// Asks of which one follows the other.
 const ASKS: usize = 100;
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(20);
+/// The median of so many counts.
+const ROUNDS: usize = 3;
 /// A request for news stays open for so long, as a runner's does.
 const BEAT: Duration = Duration::from_secs(10);
 
@@ -193,11 +195,16 @@ impl Fleet {
     /// Nothing happens.
     async fn waits(&self, more: &str) {
         tokio::time::sleep(BEAT).await;
-        let (before, begun) = (self.spent(), Instant::now());
-        tokio::time::sleep(IDLE).await;
-        let minute = (self.spent() - before) * 60.0 / begun.elapsed().as_secs_f64();
-        let said = format!("of {RUNNERS} connections; seen for {} s", IDLE.as_secs());
-        measured::found(&format!("fleet-idle{more}"), minute, &said);
+        let mut minutes = Vec::new();
+        for _ in 0..ROUNDS {
+            let (before, begun) = (self.spent(), Instant::now());
+            tokio::time::sleep(IDLE).await;
+            minutes.push((self.spent() - before) * 60.0 / begun.elapsed().as_secs_f64());
+        }
+        let (median, said) = middle(minutes);
+        let seconds = IDLE.as_secs();
+        let said = format!("of {RUNNERS} connections; {said}, of {seconds} s each");
+        measured::found(&format!("fleet-idle{more}"), median, &said);
         let said = "the most of the process until then";
         measured::found(&format!("fleet-memory{more}"), self.memory(), said);
     }
@@ -255,30 +262,52 @@ impl Fleet {
     /// A round of each runner: first all results are new, then none.
     async fn checks(&self, more: &str) {
         self.store.schedule("drift").await.unwrap();
-        for (due, id) in (1..).zip(["fleet-checks-first", "fleet-checks"]) {
-            let rounds: Vec<NewRound> = (0_i64..).take(RUNNERS).map(new_round).collect();
-            let (before, rounds_before) = (self.spent(), self.rounds());
-            *self.seen.sent.lock().unwrap() = None;
-            let added = self.store.add_rounds(("drift", due), &rounds).await;
-            assert!(added.unwrap());
-            until("all are taken", || self.rounds() == rounds_before + RUNNERS).await;
-            let (first, last) = self.seen.sent.lock().unwrap().unwrap();
-            let results = RUNNERS * NODES * CHECKS;
-            let seconds = last.duration_since(first).as_secs_f64();
-            #[expect(clippy::cast_precision_loss, reason = "a million")]
-            let said = format!(
-                "{results} results in {seconds:.1} s: {:.0} a second",
-                results as f64 / seconds
-            );
-            measured::found(&format!("{id}{more}"), self.spent() - before, &said);
+        let (spent, said) = self.round(1).await;
+        measured::found(&format!("fleet-checks-first{more}"), spent, &said);
+        let (mut all, mut last) = (Vec::new(), String::new());
+        for due in (2..).take(ROUNDS) {
+            let (spent, said) = self.round(due).await;
+            all.push(spent);
+            last = said;
         }
+        let (median, said) = middle(all);
+        measured::found(
+            &format!("fleet-checks{more}"),
+            median,
+            &format!("{said}; the last: {last}"),
+        );
         let said = "the most of the process";
         measured::found(&format!("fleet-checks-memory{more}"), self.memory(), said);
+    }
+
+    /// The processor time of the gateway for a round of each runner, and how fast they were taken.
+    async fn round(&self, due: i64) -> (f64, String) {
+        let rounds: Vec<NewRound> = (0_i64..).take(RUNNERS).map(new_round).collect();
+        let (before, rounds_before) = (self.spent(), self.rounds());
+        *self.seen.sent.lock().unwrap() = None;
+        let added = self.store.add_rounds(("drift", due), &rounds).await;
+        assert!(added.unwrap());
+        until("all are taken", || self.rounds() == rounds_before + RUNNERS).await;
+        let (first, last) = self.seen.sent.lock().unwrap().unwrap();
+        let results = RUNNERS * NODES * CHECKS;
+        let seconds = last.duration_since(first).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a million")]
+        let speed = results as f64 / seconds;
+        let said = format!("{results} results in {seconds:.1} s: {speed:.0} a second");
+        (self.spent() - before, said)
     }
 
     fn rounds(&self) -> usize {
         self.seen.rounds.load(Ordering::Relaxed)
     }
+}
+
+/// The median, and what to say of all.
+fn middle(mut all: Vec<f64>) -> (f64, String) {
+    all.sort_by(f64::total_cmp);
+    let (least, most) = (all[0], all[all.len() - 1]);
+    let said = format!("{least:.2} to {most:.2} s in {} rounds", all.len());
+    (all[all.len() / 2], said)
 }
 
 fn write_manual(root: &Path) {

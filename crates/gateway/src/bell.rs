@@ -141,6 +141,13 @@ impl Bell {
         }
     }
 
+    /// How many runners of a segment wait for their turn.
+    pub fn waiting(&self, segment: &str) -> usize {
+        let heard = self.heard();
+        let waiters = heard.segments.get(segment);
+        waiters.map_or(0, |waiters| Arc::strong_count(waiters) - 1)
+    }
+
     fn heard(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }

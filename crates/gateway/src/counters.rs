@@ -2,10 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Requests by the class of their status: 1xx to 5xx.
+/// The statuses of requests that were told to come later: too much at once; nothing can be stored.
+const LATER: [u16; 2] = [429, 503];
+
+/// Requests by the class of their status, 1xx to 5xx, and those that were told to come later.
 #[derive(Debug, Default)]
 pub struct Counters {
     classes: [AtomicU64; 6],
+    later: [AtomicU64; LATER.len()],
 }
 
 impl Counters {
@@ -14,6 +18,15 @@ impl Counters {
         if let Some(counter) = self.classes.get(usize::from(status / 100)) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+        if let Some(which) = LATER.iter().position(|later| *later == status) {
+            self.later[which].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Each status that tells to come later, with its count.
+    pub fn later(&self) -> impl Iterator<Item = (u16, u64)> {
+        let all = LATER.iter().zip(&self.later);
+        all.map(|(status, count)| (*status, count.load(Ordering::Relaxed)))
     }
 
     /// Each class with its count.

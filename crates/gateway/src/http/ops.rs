@@ -80,15 +80,22 @@ async fn measured(gateway: &Gateway) -> Result<String, StoreError> {
             let _ = writeln!(text, "{name}{labels} {value}");
         }
     };
-    let requests = gateway.counters.classes().map(|(class, count)| {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        (format!("{{class=\"{class}xx\"}}"), count)
-    });
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let requests = { gateway.counters.classes() }
+        .map(|(class, count)| (format!("{{class=\"{class}xx\"}}"), number(count)));
+    let later = { gateway.counters.later() }
+        .map(|(status, count)| (format!("{{status=\"{status}\"}}"), number(count)));
     family(
         "opsbook_gateway_requests_total",
         "counter",
         "Requests answered.",
         requests.collect(),
+    );
+    family(
+        "opsbook_gateway_told_later_total",
+        "counter",
+        "Requests told to come later: too much at once (429), nothing can be stored (503).",
+        later.collect(),
     );
     let mut parts = Vec::new();
     for state in PartState::ALL {

@@ -47,6 +47,10 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+    use axum::http::header::RETRY_AFTER;
+    use axum::response::IntoResponse as _;
+
     use super::*;
 
     #[tokio::test]
@@ -65,8 +69,9 @@ mod tests {
         };
         let held = full.one().await.ok();
         assert!(held.is_some());
-        let refused = full.one().await.err().map(|refusal| refusal.0.kind);
-        assert_eq!(refused, Some(Kind::TooMuch));
+        let refused = full.one().await.err().unwrap().into_response();
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(refused.headers().contains_key(RETRY_AFTER));
         drop(held);
         assert!(full.one().await.is_ok());
     }

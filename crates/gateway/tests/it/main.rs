@@ -38,6 +38,7 @@ mod doorbell;
     reason = "the book's tests ask more of a browser"
 )]
 mod drive;
+mod fleet;
 mod interface;
 mod lab;
 mod logins;
