@@ -142,6 +142,7 @@ impl Bell {
     }
 
     /// How many runners of a segment wait for their turn.
+    #[must_use]
     pub fn waiting(&self, segment: &str) -> usize {
         let heard = self.heard();
         let waiters = heard.segments.get(segment);
@@ -222,7 +223,7 @@ impl RunnerWaiting {
 /// If the bell is gone, nobody rings any more.
 async fn changed(ring: &mut watch::Receiver<()>) {
     if ring.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

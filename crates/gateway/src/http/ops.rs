@@ -80,23 +80,7 @@ async fn measured(gateway: &Gateway) -> Result<String, StoreError> {
             let _ = writeln!(text, "{name}{labels} {value}");
         }
     };
-    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let requests = { gateway.counters.classes() }
-        .map(|(class, count)| (format!("{{class=\"{class}xx\"}}"), number(count)));
-    let later = { gateway.counters.later() }
-        .map(|(status, count)| (format!("{{status=\"{status}\"}}"), number(count)));
-    family(
-        "opsbook_gateway_requests_total",
-        "counter",
-        "Requests answered.",
-        requests.collect(),
-    );
-    family(
-        "opsbook_gateway_told_later_total",
-        "counter",
-        "Requests told to come later: too much at once (429), nothing can be stored (503).",
-        later.collect(),
-    );
+    requests(gateway, &mut family);
     let mut parts = Vec::new();
     for state in PartState::ALL {
         let count = one(
@@ -154,6 +138,26 @@ async fn measured(gateway: &Gateway) -> Result<String, StoreError> {
         family(name, "gauge", help, vec![(String::new(), count)]);
     }
     Ok(text)
+}
+
+fn requests(gateway: &Gateway, family: &mut impl FnMut(&str, &str, &str, Vec<(String, i64)>)) {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let requests = { gateway.counters.classes() }
+        .map(|(class, count)| (format!("{{class=\"{class}xx\"}}"), number(count)));
+    let later = { gateway.counters.later() }
+        .map(|(status, count)| (format!("{{status=\"{status}\"}}"), number(count)));
+    family(
+        "opsbook_gateway_requests_total",
+        "counter",
+        "Requests answered.",
+        requests.collect(),
+    );
+    family(
+        "opsbook_gateway_told_later_total",
+        "counter",
+        "Requests told to come later: too much at once (429), nothing can be stored (503).",
+        later.collect(),
+    );
 }
 
 /// Escapes a label's value.

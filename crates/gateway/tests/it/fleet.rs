@@ -6,7 +6,7 @@ use opsbook_gateway::bell::Topic;
 use opsbook_gateway::store::hear::Heard;
 use opsbook_wire as wire;
 use serde_json::json;
-use wire::{AnswerIn, Hello, News, Want};
+use wire::{Acked, AnswerIn, Hello, News, Want};
 
 use crate::lab::{Journal, hello, new_run, on_both, runner};
 use crate::served::{On, Request, Served};
@@ -129,6 +129,11 @@ async fn everything_that_a_runner_waits_for_is_called() {
     on_both("everything_is_called", async |lab| {
         let a = runner(&lab, "a").await;
         let called = async || lab.store.calls().await.unwrap();
+        let take = async |lines| {
+            let mut acked = Acked::default();
+            let taken = lab.store.take_lines(&lab.blobs, &a, &lines, &mut acked);
+            assert!(taken.await.unwrap());
+        };
         let (here, own) = (Topic::Segment("here".into()), Topic::Runner(a.id.clone()));
         assert_eq!(called().await, []);
         lab.store
@@ -143,11 +148,7 @@ async fn everything_that_a_runner_waits_for_is_called() {
             1,
             r#""event":"asked","question":"Go on?","choices":["yes"]"#,
         );
-        let lines = journal.part(&key, 0..1);
-        let taken = lab
-            .store
-            .take_lines(&lab.blobs, &a, &lines, &mut wire::Acked::default());
-        taken.await.unwrap();
+        take(journal.part(&key, 0..1)).await;
         assert_eq!(called().await, []);
         let answer: AnswerIn =
             serde_json::from_value(json!({"node": "web1", "epoch": 1, "seq": 1, "answer": "yes"}))
@@ -155,11 +156,7 @@ async fn everything_that_a_runner_waits_for_is_called() {
         lab.store.answer("r1", &answer, "ana").await.unwrap();
         assert_eq!(called().await, [own.clone()]);
         journal.line(1, r#""event":"answered","answer":"yes","question":1"#);
-        let lines = journal.part(&key, 1..2);
-        let taken = lab
-            .store
-            .take_lines(&lab.blobs, &a, &lines, &mut wire::Acked::default());
-        taken.await.unwrap();
+        take(journal.part(&key, 1..2)).await;
         lab.store.stop("r1", &[], Want::Stop, "ana").await.unwrap();
         assert_eq!(called().await, [own]);
     })
