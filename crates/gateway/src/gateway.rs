@@ -7,13 +7,13 @@ use crate::bell::Bell;
 use crate::blobs::Blobs;
 use crate::config::{Alerts, Hook, Schedule};
 use crate::counters::Counters;
-use crate::http::Turns;
 use crate::manuals::Manuals;
 use crate::oidc::Providers;
 use crate::segments::Segments;
 use crate::store::Store;
 use crate::ticket::Ticket;
 use crate::tls::Certificates;
+use crate::turns::Turns;
 use crate::wire::version::Rule;
 
 /// Reports a message to the gateway's administrator.

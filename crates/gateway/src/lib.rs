@@ -38,3 +38,4 @@ pub mod store;
 pub mod ticket;
 pub mod tls;
 pub mod token;
+pub mod turns;

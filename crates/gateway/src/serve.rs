@@ -20,7 +20,7 @@ use crate::clones;
 use crate::config::{BlobsIn, Config, ConfigError, Doorbell};
 use crate::counters::Counters;
 use crate::gateway::{Gateway, LocalUser, Tell};
-use crate::http::{self, Turns};
+use crate::http;
 use crate::inventory;
 use crate::manuals::{Manual, Manuals};
 use crate::nats;
@@ -32,6 +32,7 @@ use crate::store::doorbell::carry;
 use crate::store::{Store, StoreError};
 use crate::tls::{Authority, Certificates, LOOK, ServerTls, TlsError};
 use crate::token::{new_token, sha256};
+use crate::turns::Turns;
 use crate::wire::{Linked, Local};
 
 /// How often leases are checked, and whether somebody waits for nothing.

@@ -20,7 +20,6 @@ mod runners;
 mod runs;
 mod ssh;
 mod sync;
-mod turns;
 
 use std::sync::Arc;
 
@@ -39,7 +38,6 @@ use listen::Listener;
 
 pub use guard::Peer;
 pub use openapi::document;
-pub use turns::Turns;
 
 /// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {

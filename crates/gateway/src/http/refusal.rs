@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::order::OrderError;
 use crate::store::StoreError;
+use crate::turns::Busy;
 use crate::wire::{Kind, Problem, header::PROBLEM_JSON};
 
 /// A problem as an answer.
@@ -53,6 +54,15 @@ impl From<OrderError> for Refusal {
             OrderError::Problem(problem) => Refusal(problem),
             OrderError::Store(error) => Refusal::from(error),
         }
+    }
+}
+
+impl From<Busy> for Refusal {
+    fn from(Busy: Busy) -> Refusal {
+        Refusal::new(
+            Kind::TooMuch,
+            "too many runners ask at once: ask again later",
+        )
     }
 }
 
@@ -142,4 +152,23 @@ pub(super) async fn headers(request: Request<Body>, next: Next) -> Response {
         headers.insert(header::CONTENT_SECURITY_POLICY, none);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_come_later_is_told_when() {
+        for (refusal, status, later) in [
+            (Refusal::from(Busy), 429, true),
+            (Refusal::new(Kind::Unavailable, "away"), 503, true),
+            (Refusal::new(Kind::State, "ended"), 409, false),
+        ] {
+            let response = refusal.into_response();
+            assert_eq!(response.status().as_u16(), status);
+            let told = response.headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(told, later, "{status}");
+        }
+    }
 }

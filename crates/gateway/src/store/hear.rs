@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use wire::{Hello, PartEnd, PartKey};
 
 use super::people::Runner;
-use super::queue::key_of;
+use super::queue::{Offers, Renewed, key_of};
 use super::set_back::Held;
 use super::{Store, StoreError, Tx, places, stored};
 use crate::bell::Topic;
@@ -30,30 +30,6 @@ pub enum Heard {
     InOrder,
     /// `beat`: an answer with new parts may be on its way.
     Beside,
-}
-
-/// What waits for any runner of a segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offers {
-    /// Parts of runs, some of which it may claim.
-    pub parts: bool,
-    /// Rounds of checks.
-    pub rounds: bool,
-}
-
-/// What a runner's message changed.
-#[derive(Debug, Default)]
-pub struct Renewed {
-    /// Parts that no longer belong to this runner.
-    pub lost: Vec<PartKey>,
-    /// Ends that were stored or came too late.
-    pub ended: Vec<PartKey>,
-    /// Runs whose state may have changed.
-    pub runs: BTreeSet<String>,
-    /// Segments in which parts now wait.
-    pub segments: BTreeSet<String>,
-    /// What waits in the runner's own segment.
-    pub offers: Offers,
 }
 
 /// What the store knows of a runner.

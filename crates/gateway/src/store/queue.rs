@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use sqlx::Row as _;
 use wire::{EndState, Ended, PartEnd, PartKey, PartState, RunState};
 
-use super::hear::Renewed;
 use super::people::Runner;
 use super::{Store, StoreError, Tx, counted, stored};
 use crate::wire;
@@ -18,6 +17,30 @@ const CRASH_WINDOW: i64 = 60_000;
 const CLAIMS: usize = 3;
 /// How long after its end an approval covers a part that has begun, in milliseconds.
 const AFTER_BEGIN: i64 = wire::approve::AFTER_BEGIN * 1000;
+
+/// What waits for any runner of a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// Parts of runs, some of which it may claim.
+    pub parts: bool,
+    /// Rounds of checks.
+    pub rounds: bool,
+}
+
+/// What a runner's message changed.
+#[derive(Debug, Default)]
+pub struct Renewed {
+    /// Parts that no longer belong to this runner.
+    pub lost: Vec<PartKey>,
+    /// Ends that were stored or came too late.
+    pub ended: Vec<PartKey>,
+    /// Runs whose state may have changed.
+    pub runs: BTreeSet<String>,
+    /// Segments in which parts now wait.
+    pub segments: BTreeSet<String>,
+    /// What waits in the runner's own segment.
+    pub offers: Offers,
+}
 
 /// What the sweep changed.
 #[derive(Debug, Default, PartialEq, Eq)]

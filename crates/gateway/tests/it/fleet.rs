@@ -154,7 +154,7 @@ async fn everything_that_a_runner_waits_for_is_called() {
             serde_json::from_value(json!({"node": "web1", "epoch": 1, "seq": 1, "answer": "yes"}))
                 .unwrap();
         lab.store.answer("r1", &answer, "ana").await.unwrap();
-        assert_eq!(called().await, [own.clone()]);
+        assert_eq!(called().await, std::slice::from_ref(&own));
         journal.line(1, r#""event":"answered","answer":"yes","question":1"#);
         take(journal.part(&key, 1..2)).await;
         lab.store.stop("r1", &[], Want::Stop, "ana").await.unwrap();

@@ -6,9 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::refusal::{Answer, Refusal};
-use crate::wire::Kind;
-
 /// How many runners use the store at a time: fewer than it has connections (PostgreSQL), and enough
 /// to keep its only one busy (SQLite).
 const AT_ONCE: usize = 12;
@@ -22,7 +19,11 @@ pub struct Turns {
 }
 
 /// A turn, until it is dropped.
-pub(super) type Turn<'a> = SemaphorePermit<'a>;
+pub(crate) type Turn<'a> = SemaphorePermit<'a>;
+
+/// The line does not move: the request may come again later.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy;
 
 impl Default for Turns {
     fn default() -> Turns {
@@ -35,22 +36,14 @@ impl Default for Turns {
 
 impl Turns {
     /// Waits for a turn, in the order of the calls. Whoever has one must not wait for a second one.
-    pub(super) async fn one(&self) -> Answer<Turn<'_>> {
+    pub(crate) async fn one(&self) -> Result<Turn<'_>, Busy> {
         let turn = tokio::time::timeout(self.patience, self.line.acquire()).await;
-        if let Ok(Ok(turn)) = turn {
-            return Ok(turn);
-        }
-        let detail = "too many runners ask at once: ask again later";
-        Err(Refusal::new(Kind::TooMuch, detail))
+        turn.ok().and_then(Result::ok).ok_or(Busy)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::StatusCode;
-    use axum::http::header::RETRY_AFTER;
-    use axum::response::IntoResponse as _;
-
     use super::*;
 
     #[tokio::test]
@@ -69,9 +62,7 @@ mod tests {
         };
         let held = full.one().await.ok();
         assert!(held.is_some());
-        let refused = full.one().await.err().unwrap().into_response();
-        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert!(refused.headers().contains_key(RETRY_AFTER));
+        assert!(full.one().await.is_err());
         drop(held);
         assert!(full.one().await.is_ok());
     }
