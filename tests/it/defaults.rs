@@ -42,7 +42,7 @@ const ROWS: [(&str, &str, &str, &str); 24] = [
         "MAX_VALUE: usize = 1024 * 1024;",
     ),
     (
-        "looking for a node",
+        "reconnecting to a node",
         "2 min",
         "crates/project/src/run.rs",
         "reconnect_milliseconds: 120_000,",
@@ -126,7 +126,7 @@ const ROWS: [(&str, &str, &str, &str); 24] = [
         "MAX_DEPTH: usize = 10;",
     ),
     (
-        "files that a page includes, each as often as it does",
+        "files that a page includes, counted each time",
         "10,000, 32 MiB",
         "crates/manual/src/markdown/include.rs",
         "MAX_READ: usize = 2 * MAX_BYTES;",

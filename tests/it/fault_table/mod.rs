@@ -27,11 +27,11 @@ struct Fault {
 const INTRODUCTION: &str = "\
 # Faults
 
-The journal, the bundle and the node agree, or the run says that it does not know. This table takes that sentence apart: what may go wrong, what opsbook promises then, and the tests that make it go wrong.
+The journal, the bundle and the node agree, or the run says that it does not know. The table lists what can go wrong, what opsbook promises then, and the tests that cause it.
 
-Written by `tests/it/fault_table`, which fails where a test that is named here does not exist. Whether a promise holds is for the tests to say: the suite fails if one does not. The last column says what they said when they were last recorded.
+`tests/it/fault_table` writes this page, and fails if a named test does not exist. The suite fails if a promise does not hold. The last column has the results of the last recording.
 
-Tests run in four tiers. T0 needs nothing but this machine's shell; T1 starts SSH servers of its own; T2 needs root and gives each node a network and a disk of its own; T3 is such a node with services. Where a tier cannot run, its tests say that they were skipped and why; under `CI=true` as root that is a failure.
+Tests run in four tiers. T0 needs nothing but this machine's shell; T1 starts its own SSH servers; T2 needs root and gives each node its own network and disk; T3 is such a node with services. If a tier cannot run, its tests report that they were skipped, and why; under `CI=true` as root that is a failure.
 
 ";
 

@@ -6,7 +6,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F1",
         fault: "the controller is killed (`kill -9`) at any point",
-        promise: "the step ends by itself; `resume` learns how, and nothing runs twice",
+        promise: "the step ends by itself; `resume` reads its result, and nothing runs twice",
         tiers: "T0: killed at every write of the journal, and while a step runs",
         also: &[
             "killed_at_every_write_of_the_journal_nothing_is_lost_and_nothing_runs_twice",
@@ -17,7 +17,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F2",
         fault: "Ctrl-C, or a TERM signal",
-        promise: "a terminal is asked: leave the step running, stop it, or hold; otherwise it is stopped, and STOPPED is in the journal",
+        promise: "on a terminal, opsbook asks: leave the step running, stop it, or hold; otherwise it stops the step, and the journal says STOPPED",
         tiers: "T0; T2: a slow delivery",
         also: &[],
         open: "",
@@ -25,7 +25,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F3",
         fault: "the connection is cut during a step, for a while or for ever",
-        promise: "noticed, and taken up again; else the outcome is unknown, and the step is never repeated unasked",
+        promise: "opsbook notices and reconnects; otherwise the outcome is unknown, and the step is never repeated without asking",
         tiers: "T1, T2: the network cut, lossy, frozen",
         also: &["random_faults_over_ssh"],
         open: "",
@@ -41,7 +41,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F5",
         fault: "the node restarts because a step says `reboot`",
-        promise: "the run waits for another boot and goes on at the next step",
+        promise: "the run waits for the next boot and continues at the next step",
         tiers: "T3",
         also: &[],
         open: "",
@@ -49,7 +49,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F6",
         fault: "a step never ends, ignores TERM, or hides its children",
-        promise: "TIMED OUT only when nothing of it is left; what is left is named",
+        promise: "TIMED OUT only when all its processes are gone; remaining ones are named",
         tiers: "T0; T2: a slow delivery",
         also: &[],
         open: "",
@@ -57,7 +57,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F7",
         fault: "the node's disk is full",
-        promise: "ERROR with that cause, before or between steps; nothing half delivered is used",
+        promise: "ERROR with that cause, before or between steps; no partial delivery is used",
         tiers: "T2: a small disk under the bundle, full at opening, delivery and output",
         also: &[],
         open: "",
@@ -65,14 +65,14 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F8",
         fault: "the controller's disk is full",
-        promise: "without its line in the journal no step begins",
+        promise: "no step starts without its line in the journal",
         tiers: "T2",
         also: &[],
         open: "",
     },
     Fault {
         id: "F9",
-        fault: "the bundle cannot be made, though nobody holds it",
+        fault: "the bundle cannot be created, though nobody holds it",
         promise: "ERROR with the cause, not BLOCKED",
         tiers: "T0",
         also: &[],
@@ -81,7 +81,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F10",
         fault: "a bundle without an owner",
-        promise: "it counts as held, by somebody unknown, and can be released",
+        promise: "it counts as held by an unknown owner, and can be released",
         tiers: "T0",
         also: &[],
         open: "",
@@ -89,14 +89,14 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F11",
         fault: "two operators, or many, at once",
-        promise: "one runs; the others are BLOCKED and told by whom and since when",
+        promise: "one runs; the others are BLOCKED, with the holder and the time",
         tiers: "T0",
         also: &[],
         open: "",
     },
     Fault {
         id: "F12",
-        fault: "an old controller wakes after another has taken over; the bundle is removed under a step",
+        fault: "an old controller wakes up after another has taken over; the bundle is removed during a step",
         promise: "BLOCKED at its next step; the outcome is unknown, and the time limit still holds",
         tiers: "T0",
         also: &[],
@@ -104,7 +104,7 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F13",
-        fault: "somebody planted a symbolic link or a folder where the bundle goes",
+        fault: "somebody placed a symbolic link or a folder where the bundle goes",
         promise: "refused, with the reason",
         tiers: "T0",
         also: &[],
@@ -120,7 +120,7 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F15",
-        fault: "sudo of other makes and moods",
+        fault: "other versions and configurations of sudo",
         promise: "it works, or the ERROR says why not",
         tiers: "imitations of many, and the real one on T1 and T2",
         also: &["the_sudo_of_this_machine_is_told_apart"],
@@ -129,7 +129,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F16",
         fault: "a password or secret in a process list, an environment, the journal, a report",
-        promise: "it is nowhere: searched for plain, encoded and quoted; in this machine's memory stands one copy, which nobody else may look at",
+        promise: "it is nowhere: plain, encoded or quoted; the memory of this machine has one copy, which nobody else can read",
         tiers: "T0, T2",
         also: &[
             "a_secret_is_in_no_output_and_no_report",
@@ -139,16 +139,16 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F17",
-        fault: "a step that prints without end",
-        promise: "memory stays flat; what is kept ends at a cap, with a mark",
+        fault: "a step whose output never ends",
+        promise: "memory use stays flat; the kept output ends at a limit, with a mark",
         tiers: "T0, T2",
         also: &["output_over_the_limit_is_stopped_there"],
         open: "",
     },
     Fault {
         id: "F18",
-        fault: "binary output, broken UTF-8, sequences that steer a terminal",
-        promise: "the bytes are kept; what is shown does nothing",
+        fault: "binary output, broken UTF-8, terminal control sequences",
+        promise: "the bytes are kept; the displayed text is harmless",
         tiers: "T0",
         also: &["bytes_arrive_as_they_were_printed"],
         open: "",
@@ -156,7 +156,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F19",
         fault: "a login that prints, or that is no shell",
-        promise: "its words are kept apart, or the ERROR is clear",
+        promise: "its output is kept separate, or the ERROR is clear",
         tiers: "T1",
         also: &[
             "ssh_runs_scripts_on_every_shell",
@@ -182,7 +182,7 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F22",
-        fault: "words for the shell, line ends or NUL in values",
+        fault: "shell syntax, line ends or NUL in values",
         promise: "they arrive unchanged or are refused; they are never executed",
         tiers: "T0, T2",
         also: &[
@@ -194,7 +194,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F23",
         fault: "YAML made to harm: bombs, duplicate keys, depth, size",
-        promise: "an error with its place, in little time and memory",
+        promise: "an error with its place, with little time and memory",
         tiers: "T0",
         also: &[
             "bombs_are_refused_in_little_time",
@@ -207,7 +207,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F24",
         fault: "Markdown or HTML made to harm a reader; hidden characters in a block; files from elsewhere",
-        promise: "nothing in the book is executable, and what was left out is named; hidden characters are an error; no text from outside the project",
+        promise: "nothing in the book is executable, and removed parts are named; hidden characters are an error; no text from outside the project",
         tiers: "T0: the built pages are read as a browser reads them",
         also: &[
             "nothing_in_a_built_page_is_executable",
@@ -230,7 +230,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F26",
         fault: "many nodes, some of them dead",
-        promise: "every dead one is named with its cause, the others are as they would be without it, and memory, files and processes are bounded",
+        promise: "every dead one is named with its cause, the others are not affected, and memory, files and processes are bounded",
         tiers: "T1: 100 nodes with an address each, ten of them dead in four ways; 1,000 nodes with 50 dead in `cargo bench --bench suite -- thousand`",
         also: &["a_node_that_does_not_answer_says_why_once"],
         open: "",
@@ -254,7 +254,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F29",
         fault: "a step reads its input, keeps pipes open, or leaves children",
-        promise: "it ends when its script ends; what it left behind is named",
+        promise: "it ends when its script ends; remaining processes are named",
         tiers: "T0",
         also: &[],
         open: "",
@@ -262,15 +262,15 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F30",
         fault: "another user of the node prepares folders, links or FIFOs where opsbook looks",
-        promise: "nothing of another owner is read, followed, sourced, emptied or killed; what is in the way is named before step 1",
+        promise: "opsbook never reads, follows, sources, empties or kills anything of another owner; obstacles are named before step 1",
         tiers: "T0, T1: as root, as a login, with `sudo`",
         also: &[],
         open: "",
     },
     Fault {
         id: "F31",
-        fault: "a session was killed, and its process ids belong to others by now; containers share `/dev/shm` or `/tmp`",
-        promise: "a process counts only with its start time and boot; no session that lives is touched",
+        fault: "a session was killed, and its process ids now belong to others; containers share `/dev/shm` or `/tmp`",
+        promise: "a process counts only with its start time and boot; no living session is touched",
         tiers: "T0, T2: process namespaces",
         also: &[],
         open: "",
@@ -278,15 +278,15 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F32",
         fault: "the user of a `sudo=USER` step writes into its bundle",
-        promise: "what comes back is data: parsed, bounded and quoted anew; no text of that user is ever run by another",
+        promise: "everything from there is data: parsed, bounded and quoted again; no other user ever runs text of that user",
         tiers: "T1, T2",
         also: &[],
         open: "",
     },
     Fault {
         id: "F33",
-        fault: "a node, a login or sudo prints what steers a terminal or CI, or prints without end",
-        promise: "what is shown does nothing, secrets are masked in it, and every read is bounded; other nodes go on",
+        fault: "a node, a login or sudo prints control sequences for a terminal or CI, or output without end",
+        promise: "the displayed text is harmless, secrets are masked in it, and every read is bounded; other nodes continue",
         tiers: "T0, T1: nodes that lie",
         also: &[],
         open: "",
@@ -294,15 +294,15 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F34",
         fault: "a process of the login user forges the end of its step",
-        promise: "the record on the node decides how a step ended",
+        promise: "the record on the node decides the result of a step",
         tiers: "T0",
         also: &[],
         open: "",
     },
     Fault {
         id: "F35",
-        fault: "a page, a link or an input made to publish what it should not, or to exhaust time or memory",
-        promise: "no file from outside reaches the book; only what a manual needs is let in; each input is linear, or refused with its place",
+        fault: "a page, a link or an input that tries to publish private files, or to exhaust time or memory",
+        promise: "no file from outside reaches the book; only content that a manual needs is allowed; each input takes linear time, or is refused with its place",
         tiers: "T0: beside plain pages of the same size",
         also: &[
             "what_no_manual_needs_is_left_out_and_named",
@@ -313,8 +313,8 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F36",
-        fault: "a run that a precondition stopped is resumed",
-        promise: "`needs` are asked wherever nothing was touched yet",
+        fault: "a run that was BLOCKED by a requirement is resumed",
+        promise: "`needs` are evaluated on every node that is still untouched",
         tiers: "T0",
         also: &[],
         open: "",
@@ -322,7 +322,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F37",
         fault: "a run in batches is resumed",
-        promise: "batches, parallelism, waits, limits and step mode are those of the run, and it says so",
+        promise: "batches, parallelism, waits, limits and step mode are those of the run, and a message says so",
         tiers: "T0",
         also: &[],
         open: "",
@@ -330,7 +330,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F38",
         fault: "a `file` block, a template or a text is corrected between halt and resume",
-        promise: "nothing old is used in silence; what changed is named",
+        promise: "nothing outdated is used silently; changes are named",
         tiers: "T0",
         also: &[],
         open: "",
@@ -346,7 +346,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F40",
         fault: "the journal lags behind the bundle",
-        promise: "`resume --catch-up` reads what is missing from the node, with consent; nothing runs twice; a journal that is lost altogether is made anew where all nodes that know the run agree",
+        promise: "`resume --catch-up` reads what is missing from the node, with consent; nothing runs twice; a lost journal is rebuilt if all nodes that know the run agree",
         tiers: "T0: at every line of the journal, and without it",
         also: &[],
         open: "",
@@ -354,55 +354,55 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F41",
         fault: "two controllers with copies of one journal resume at once",
-        promise: "exactly one goes on",
+        promise: "exactly one continues",
         tiers: "T0: raced",
         also: &[],
         open: "",
     },
     Fault {
         id: "F42",
-        fault: "a question comes while something was typed already, or many questions at once",
-        promise: "no question is answered before it was asked; one question for many nodes; Ctrl-C is heard at each",
+        fault: "a question comes after something was typed, or many questions come at once",
+        promise: "no earlier input answers a question; one question for many nodes; Ctrl-C works at each",
         tiers: "T0: a terminal",
         also: &[],
         open: "",
     },
     Fault {
         id: "F43",
-        fault: "something is missing that could be known before: a secret, somebody to ask, a captured value, a place, a file",
-        promise: "it is said before anything is reached, for all nodes (that nobody can be asked: as a note); the dry run is what would run",
+        fault: "something is missing that is known before the run: a secret, somebody to ask, a captured value, a place, a file",
+        promise: "opsbook reports it before it reaches anything, for all nodes (that nobody can be asked: as a note); the dry run shows what would run",
         tiers: "T0",
         also: &[],
         open: "",
     },
     Fault {
         id: "F44",
-        fault: "umask, signals, limits, folder or options of a login matter to a step",
-        promise: "a step has the process that a person would have; the differences are a list, and each has its reason",
+        fault: "umask, signals, limits, folder or options of a login affect a step",
+        promise: "a step has the same process as a person would have; each difference is listed with its reason",
         tiers: "T0; T2: login, sudo, sudo=USER, by ssh; local and exec in dash, bash, busybox",
         also: &[],
         open: "",
     },
     Fault {
         id: "F45",
-        fault: "a mistake stands elsewhere in the manual",
-        promise: "it stops what it concerns, and nothing else",
+        fault: "there is a mistake elsewhere in the manual",
+        promise: "it blocks only what it affects",
         tiers: "T0; the scripts of this Debian",
         also: &[],
         open: "",
     },
     Fault {
         id: "F46",
-        fault: "a command needs a person, and there is none",
-        promise: "lint names it, and it is never OK on empty input",
+        fault: "a command needs a person, but there is none",
+        promise: "lint reports it, and it is never OK on empty input",
         tiers: "T0; T2: sudo that asks",
         also: &[],
         open: "",
     },
     Fault {
         id: "F47",
-        fault: "the operator goes on by hand",
-        promise: "the sheet can be pasted into a shell as it is: nothing runs before all of it is read, each step stops at its first error, nothing follows one that failed or was interrupted, and `resume --done` takes it over where its checks hold",
+        fault: "the operator continues by hand",
+        promise: "the sheet can be pasted into a shell unchanged: nothing runs before all of it is read, each step stops at its first error, nothing runs after a failed or interrupted step, and `resume --done` accepts a step if its checks hold",
         tiers: "T0, T2: a real terminal, real ssh, dash, bash and busybox",
         also: &[],
         open: "",
@@ -410,7 +410,7 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F48",
         fault: "something in the bundle cannot be removed",
-        promise: "it is set aside and named once; neither this run nor a later one ends differently for it",
+        promise: "it is moved aside and named once; it affects the result of no run",
         tiers: "T0, T2",
         also: &[],
         open: "",
@@ -425,8 +425,8 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F50",
-        fault: "logind kills what a login leaves behind (`KillUserProcesses`)",
-        promise: "the step survives where the node allows it; else it is said before step 1",
+        fault: "logind kills the processes of a closed login (`KillUserProcesses`)",
+        promise: "the step survives if the node allows it; otherwise a message before step 1 says so",
         tiers: "T3",
         also: &[],
         open: "",
@@ -441,8 +441,8 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F52",
-        fault: "systemd-tmpfiles cleans in the middle of a halt",
-        promise: "no place of opsbook is one that is cleaned",
+        fault: "systemd-tmpfiles cleans up while a run is halted",
+        promise: "opsbook keeps nothing in a place that is cleaned",
         tiers: "T3",
         also: &[],
         open: "",
@@ -450,14 +450,14 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F53",
         fault: "this machine is busy, slow or frozen while it reaches a fleet",
-        promise: "its own stalls count against no node; no more is begun than it can do; a message says how long a node had",
+        promise: "its own delays count against no node; it starts no more than it can handle; a message says how long a node had",
         tiers: "T0, T1: stopped in turns, a small share of the processor",
         also: &[],
         open: "",
     },
     Fault {
         id: "F54",
-        fault: "a tool that a check asks does not know",
+        fault: "a tool that a check uses does not know the answer",
         promise: "it could not look; never green, never failed",
         tiers: "T0, T3: each tool in its states",
         also: &[],
@@ -465,8 +465,8 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F55",
-        fault: "a login leaves something running on the node that holds the connection open",
-        promise: "the run ends, and no `ssh` of opsbook stays on this machine; a connection of the operator's own goes on",
+        fault: "a login leaves a process on the node that holds the connection open",
+        promise: "the run ends, and no `ssh` of opsbook stays on this machine; a connection of the operator stays open",
         tiers: "T1",
         also: &[],
         open: "",

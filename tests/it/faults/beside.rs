@@ -99,10 +99,10 @@ const LIST: &[Differs] = &[
     },
     Differs {
         fact: "variable PATH",
-        what: "`/usr/local/sbin`, `/usr/sbin` and `/sbin` stand at the end of `PATH`, where they are missing",
+        what: "`/usr/local/sbin`, `/usr/sbin` and `/sbin` are added at the end of `PATH` if they are missing",
         step: true,
         check: true,
-        why: "what a manual names is found whoever logs in; nothing that was found before is another program",
+        why: "every login finds the programs of a manual; programs found before stay the same",
     },
     Differs {
         fact: "variable SUDO_COMMAND",
