@@ -374,6 +374,10 @@ impl Opened {
         if read as u64 > most {
             return Err(too_large(most));
         }
+        // UTF-16 without its mark is valid UTF-8 with NULs, and nothing in it would be found.
+        if bytes.iter().take(2).any(|byte| *byte == 0) {
+            return Err(Refused::NotText(1));
+        }
         String::from_utf8(bytes).map_err(|wrong| {
             let good = &wrong.as_bytes()[..wrong.utf8_error().valid_up_to()];
             Refused::NotText(good.split(|byte| *byte == b'\n').count())

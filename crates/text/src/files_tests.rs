@@ -29,6 +29,20 @@ fn said(files: &Files, path: &str) -> String {
 }
 
 #[test]
+fn utf_16_is_no_text_with_or_without_its_mark() {
+    let (_folder, files) = project();
+    let bytes = |order: fn(u16) -> [u8; 2], text: &str| {
+        text.encode_utf16().flat_map(order).collect::<Vec<u8>>()
+    };
+    for text in ["# Page\n", "\u{feff}# Page\n"] {
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            std::fs::write(files.root().join("page.md"), bytes(order, text)).unwrap();
+            assert_eq!(said(&files, "page.md"), "line 1 of it is not UTF-8 text");
+        }
+    }
+}
+
+#[test]
 fn only_regular_files_of_the_project_are_read() {
     let (_folder, files) = project();
     let root = files.root().to_owned();

@@ -18,6 +18,7 @@
 //! assert!(!said.line().to_string().contains('\x1b'));
 //! ```
 
+pub mod disk;
 pub mod files;
 pub mod interpolation;
 pub mod outside;
