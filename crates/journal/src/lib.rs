@@ -23,9 +23,11 @@
 
 // The crates below this one, under the names that its files use.
 use opsbook_event as event;
+use opsbook_text::disk::remedy;
 use opsbook_text::source;
 
 mod chain;
+mod clock;
 mod open;
 mod record;
 pub mod results;
@@ -33,10 +35,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{BufReader, ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use clock::Clock;
 use jiff::Timestamp;
 
 use crate::event::{Event, Site, Status, What};
@@ -56,6 +60,9 @@ const CHAINED: u32 = 2;
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// How long its file must be.
+    size: u64,
+    clock: Clock,
     run: String,
     seq: u64,
     /// Hash of the last line.
@@ -78,7 +85,7 @@ pub struct Line {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be written.
-    #[error("the journal `{path}` cannot be written: {cause}")]
+    #[error("the journal `{path}` cannot be written: {cause}{}", room(cause))]
     Write {
         /// The journal's file.
         path: PathBuf,
@@ -131,6 +138,14 @@ pub enum JournalError {
     },
 }
 
+/// A folder that nobody may write to has a hint of its own.
+fn room(cause: &std::io::Error) -> &'static str {
+    if cause.kind() == ErrorKind::ReadOnlyFilesystem {
+        return "";
+    }
+    remedy(&cause.to_string())
+}
+
 /// The name of a new run: sortable by time, short enough to type.
 #[must_use]
 pub fn new_run(now: Timestamp, chance: u16) -> String {
@@ -167,6 +182,8 @@ impl Journal {
         Ok(Journal {
             path,
             file,
+            size: 0,
+            clock: Clock::start(),
             run: run.to_owned(),
             seq: 0,
             head: chain::root(run),
@@ -199,7 +216,9 @@ impl Journal {
         Ok((
             Journal {
                 path: path.clone(),
+                size: file.metadata().map_err(write)?.len(),
                 file,
+                clock: Clock::start(),
                 run: run.to_owned(),
                 seq: record.events.last().map_or(0, |event| event.seq),
                 head: record.head(),
@@ -256,7 +275,7 @@ impl Journal {
         let mut event = Event {
             v: FORMAT,
             seq: self.seq + 1,
-            at: clock(Timestamp::now()),
+            at: clock(self.clock.now()),
             run: self.run.clone(),
             node: place.map(|place| place.node.to_owned()),
             turn: place.and_then(|place| place.turn.map(str::to_owned)),
@@ -280,8 +299,9 @@ impl Journal {
         } else {
             self.file.write_all(&line)
         };
+        self.size += line.len() as u64;
         written
-            .and_then(|()| if sync { self.file.sync_data() } else { Ok(()) })
+            .and_then(|()| if sync { self.to_disk() } else { Ok(()) })
             .map_err(|cause| {
                 self.broken = true;
                 let path = self.path.clone();
@@ -301,7 +321,26 @@ impl Journal {
             path: self.path.clone(),
             cause,
         };
-        self.file.sync_data().map_err(failed)
+        self.to_disk().map_err(failed)
+    }
+
+    /// Waits until everything is on disk, under the name of the journal.
+    fn to_disk(&self) -> std::io::Result<()> {
+        self.file.sync_data()?;
+        let (ours, named) = (self.file.metadata()?, self.path.symlink_metadata());
+        let is_there = named.is_ok_and(|named| is_same(&ours, &named));
+        if is_there && ours.len() == self.size {
+            return Ok(());
+        }
+        let cause = if is_there {
+            "somebody else has written to it; put it aside"
+        } else {
+            "it was removed, or another file is in its place"
+        };
+        let run = &self.run;
+        Err(std::io::Error::other(format!(
+            "{cause}; `opsbook resume {run} --catch-up` makes it anew from the nodes"
+        )))
     }
 
     /// The same in another thread, while more is written.
@@ -318,6 +357,10 @@ impl Journal {
             Err(cause) => Err(failed(cause)),
         }
     }
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Whether an event must be on disk before the next action.

@@ -41,6 +41,45 @@ fn a_journal_is_read_back_gapless() {
 }
 
 #[test]
+fn a_journal_that_is_not_where_it_belongs_is_not_written_on() {
+    type Harm = fn(&Path);
+    let harms: [(Harm, &str); 4] = [
+        (|path| std::fs::remove_file(path).unwrap(), "it was removed"),
+        (
+            |path| std::fs::remove_dir_all(path.parent().unwrap()).unwrap(),
+            "it was removed",
+        ),
+        (
+            |path| {
+                let copy = path.with_extension("copy");
+                std::fs::copy(path, &copy).unwrap();
+                std::fs::rename(copy, path).unwrap();
+            },
+            "another file is in its place",
+        ),
+        (
+            |path| std::fs::write(path, "").unwrap(),
+            "somebody else has written to it",
+        ),
+    ];
+    for (harm, why) in harms {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::beside(folder.path());
+        let mut journal = journal(&state);
+        journal.sync().unwrap();
+        harm(journal.path());
+        let error = journal.sync().unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        let ended = What::NodeEnded {
+            status: Status::Error,
+            cause: None,
+        };
+        let error = journal.record(None, None, ended).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
 fn a_torn_last_line_is_taken_off_and_the_numbers_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::beside(folder.path());
