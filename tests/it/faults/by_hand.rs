@@ -12,11 +12,12 @@ use crate::tier;
 
 use super::signals::{CTRL_C, Terminal};
 
-/// The shells that a node may have as `sh`; a C locale and a terminal that can paste, as over ssh.
-const SHELLS: [(&str, &str); 3] = [
+/// The shells that a node may have as `sh` or as login shell; a C locale and a terminal that can paste, as over ssh.
+const SHELLS: [(&str, &str); 4] = [
     ("dash", "/usr/bin/dash"),
     ("bash --norc", "/usr/bin/bash"),
     ("busybox sh", "/usr/bin/busybox"),
+    ("zsh -f", "/usr/bin/zsh"),
 ];
 
 /// Steps after the first one, which fails until `go` is there.
