@@ -127,6 +127,19 @@ fn f48_an_old_record_that_cannot_be_removed_does_not_stay_in_the_way() {
     said.lacks(".left");
 }
 
+#[test]
+fn f48_thousands_of_old_runs_cost_a_new_one_little() {
+    let project = Project::new(&page("```sh step\ntrue\n```\n"));
+    let history = project.home(".opsbook/history");
+    for number in 0..4000 {
+        fs::create_dir_all(history.join(format!("20200101-000000-{number:04}"))).unwrap();
+    }
+    // The time of one process, so that it does not matter how busy this machine is.
+    let little = "ulimit -t 4; exec \"$0\" \"$@\"";
+    let run = ["run", "p", "here"];
+    project.through(&["sh", "-c", little], &run).ends(0);
+}
+
 /// A node whose sessions have a folder of one megabyte.
 fn small() -> Option<(Node, Project)> {
     let node = or_skip("T2", Node::start())?;

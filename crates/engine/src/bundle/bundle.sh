@@ -621,18 +621,22 @@ obb_mounted() {
   grep -qF -e " $obb_x " -e " $obb_x/" /proc/self/mountinfo
 } 2>/dev/null
 
-# obb_outdated NEWEST: begins to write down which runs of the history are kept no longer, where
-# there are more than so many; obb_i is who does it. Run ids sort by time: the oldest come first.
+# obb_outdated NEWEST: begins to write down what in the history is old, where there are more than so
+# many runs; obb_i is who does it, obb_new the newest. Run ids sort by time: the oldest come first.
+# A history may have thousands: each is touched once.
 obb_outdated() {
-  obb_k=$1 obb_n=0 obb_i=; set -- "$obb_h"/*
+  obb_k=$1 obb_i= obb_new=' '; set -- "$obb_h"/*
   # The run that is closed comes to them.
-  obb_k=$(($#+1-obb_k))
-  for obb_f do
-    shift; obb_n=$((obb_n+1)); [ $obb_n -le $obb_k ] || continue
-    # A name that is no run's is left alone.
-    case ${obb_f##*/} in *[!A-Za-z0-9._-]*) ;; *) set -- "$@" "$obb_f" ;; esac
-  done
-  if [ $# -gt 0 ]; then find "$@" -maxdepth 0 -mtime +6 2>/dev/null >"$ob_d/old" & obb_i=$!; fi
+  obb_k=$(($#+1-obb_k)); [ $obb_k -gt 0 ] || return 0
+  shift $obb_k; for obb_f do obb_new="$obb_new${obb_f##*/} "; done
+  find "$obb_h" -mindepth 1 -maxdepth 1 -mtime +6 2>/dev/null >"$ob_d/old" & obb_i=$!
+}
+
+# obb_outlived FILE: may it be removed, that is old? A name that is no run's is left alone.
+obb_outlived() {
+  case ${1##*/} in .* | *[!A-Za-z0-9._-]*) return 1 ;; esac
+  case $1 in "$obb_h"/*) ;; *) return 1 ;; esac
+  case $obb_new in *" ${1##*/} "*) return 1 ;; esac
 }
 
 # What is kept of a run: scripts, output, statuses; no values, no state, no delivered files.
@@ -659,7 +663,7 @@ obb_archive() {
   set --
   if [ "$obb_i" ]; then
     wait $obb_i
-    while IFS= read -r obb_f; do case $obb_f in "$obb_h"/*) set -- "$@" "$obb_f" ;; esac; done <"$ob_d/old"
+    while IFS= read -r obb_f; do if obb_outlived "$obb_f"; then set -- "$@" "$obb_f"; fi; done <"$ob_d/old"
   fi
   set -- "$obb_old" "$@"
   obb_kept=
