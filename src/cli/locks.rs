@@ -108,9 +108,7 @@ async fn look(node: &Arc<Node>, passwords: &Passwords) -> Found {
 }
 
 pub(super) fn cannot_be_reached(error: &OpenError) -> String {
-    let said = error.said.last_line();
-    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-    format!("cannot be reached: {error}{said}")
+    format!("cannot be reached: {}", error.sentence())
 }
 
 /// All nodes that a run holds, and those whose state is unknown.

@@ -91,7 +91,7 @@ fn in_words(said: &Result<Pong, OpenError>) -> String {
         sudo,
     } = match said {
         Ok(pong) => pong,
-        Err(error) => return one_line(error),
+        Err(error) => return error.sentence(),
     };
     let sudo = match sudo {
         SudoWay::Root => "is root".to_owned(),
@@ -120,7 +120,7 @@ fn json(name: &str, said: &Result<Pong, OpenError>) -> serde_json::Value {
         Ok(pong) => pong,
         Err(error) => {
             return serde_json::json!({
-                "v": 1, "node": name, "reached": false, "cause": one_line(error),
+                "v": 1, "node": name, "reached": false, "cause": error.sentence(),
             });
         }
     };
@@ -138,11 +138,4 @@ fn json(name: &str, said: &Result<Pong, OpenError>) -> serde_json::Value {
         "connect_seconds": hello.connect.as_secs_f64(),
         "answer_seconds": round_trip.as_secs_f64(),
     })
-}
-
-fn one_line(error: &OpenError) -> String {
-    match error.said.last_line() {
-        Some(said) => format!("{error}: {said}"),
-        None => error.to_string(),
-    }
 }

@@ -107,8 +107,10 @@ impl Terminal {
         }
         let node = question.node.as_str();
         match &question.ask {
-            Asked::SudoPassword { user } => {
-                let prompt = format!("password of sudo as {user} on {node}: ");
+            Asked::SudoPassword { user, of } => {
+                let of = of.as_ref();
+                let of = of.map_or(" of".to_owned(), |of| format!(" of `{}` for", of.line()));
+                let prompt = format!("password{of} sudo as {user} on {node}: ");
                 self.secret(prompt).await
             }
             Asked::Secret { prompt } => self.secret(format!("{prompt}: ")).await,

@@ -2,6 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::outside::Outside;
 use crate::session::Secret;
 
 /// One question to the operator, with one answer.
@@ -24,6 +25,8 @@ pub enum Asked {
     SudoPassword {
         /// The user to become.
         user: String,
+        /// Whose password it is, where that is not the login user's.
+        of: Option<Outside>,
     },
     /// A secret that `nodes.yaml` leaves to the operator.
     Secret {

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::manual::{On, SudoUser};
 use crate::nodes::Node;
+use crate::outside::Outside;
 use crate::question::{Answer, Asked, Operator};
 use crate::session::{Lost, OpenError, OpenOptions, Password, SudoError};
 use crate::shell::Shell;
@@ -87,11 +88,17 @@ impl Passwords {
         Passwords(Arc::new(Mutex::new(asking)), operator)
     }
 
-    /// The password; asks for it if it is unknown.
+    /// The password; asks for it if it is unknown. `of` is whose password it is, where that is not
+    /// the login user's.
     ///
     /// # Errors
     /// If nobody gives it.
-    pub async fn get(&self, node: &str, user: &str) -> Result<Password, NoPassword> {
+    pub async fn get(
+        &self,
+        node: &str,
+        user: &str,
+        of: Option<Outside>,
+    ) -> Result<Password, NoPassword> {
         let mut asking = self.0.lock().await;
         match &*asking {
             Asking::Given(password) => return Ok(password.clone()),
@@ -99,7 +106,7 @@ impl Passwords {
             Asking::Not => {}
         }
         let user = user.to_owned();
-        let asked = self.1.ask(node, Asked::SudoPassword { user }, None);
+        let asked = self.1.ask(node, Asked::SudoPassword { user, of }, None);
         let why = match asked.await {
             Answer::Secret(password) => {
                 *asking = Asking::Given(password.clone());
@@ -204,8 +211,10 @@ impl Reach {
         };
         let session = match self.session.sudo(user, None).await {
             Ok(session) => session,
-            Err(SudoError::PasswordNeeded) => {
-                let password = self.passwords.get(&self.node.name, user).await;
+            Err(SudoError::PasswordNeeded { of }) => {
+                let login = &self.session.hello().user;
+                let of = Some(of).filter(|of| !of.is_empty() && of != login);
+                let password = self.passwords.get(&self.node.name, user, of).await;
                 let password = password.map_err(|why| ReachError::NoPassword {
                     user: user.to_owned(),
                     why,
@@ -213,7 +222,7 @@ impl Reach {
                 match self.session.sudo(user, Some(&password)).await {
                     Ok(session) => session,
                     Err(cause) => {
-                        if matches!(cause, SudoError::WrongPassword) {
+                        if matches!(cause, SudoError::WrongPassword { .. }) {
                             self.passwords.refuse(&self.node.name).await;
                         }
                         return Err(wrong(cause));
@@ -224,13 +233,5 @@ impl Reach {
         };
         others.insert(user.to_owned(), session.clone());
         Ok(session)
-    }
-}
-
-/// Ssh's own message after the cause, if it adds something.
-pub(super) fn sentence(error: &OpenError) -> String {
-    match error.said.last_line() {
-        Some(said) => format!("{error}: {said}"),
-        None => error.to_string(),
     }
 }

@@ -71,7 +71,7 @@ impl Shell {
         match self {
             Shell::Session(session) => session.sudo(user, password).await.map(Shell::Session),
             #[cfg(test)]
-            Shell::Fake(_) => Err(SudoError::PasswordNeeded),
+            Shell::Fake(_) => Err(SudoError::PasswordNeeded { of: "".into() }),
         }
     }
 

@@ -210,7 +210,7 @@ impl Run {
         looked_over(&self.proof(project))?;
         let passwords = Passwords::new(operator.clone(), self.manner.password.clone());
         if self.manner.ask_password {
-            passwords.get("every node", "root").await?;
+            passwords.get("every node", "root", None).await?;
         }
         let secrets = Secrets::new(project.origin.clone(), operator.clone());
         let proof = self.proof(project);

@@ -4,16 +4,19 @@ use std::io;
 use std::time::Duration;
 
 use crate::outside::Outside;
+use crate::remedy;
 
 /// Why no session could be opened. Nothing was changed on the node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{cause}{}", had.map_or_else(String::new, after))]
+#[error("{cause}{}{}", had.map_or_else(String::new, after), note.as_ref().map_or_else(String::new, |note| format!("; {note}")))]
 pub struct OpenError {
     /// The cause, as an enum.
     pub cause: Cause,
     /// How long opsbook waited for the node, if that was too long. Time in which this machine was
     /// held up counts little.
     pub had: Option<Duration>,
+    /// How a login behaved that gave no shell, as far as that tells why.
+    pub note: Option<Box<str>>,
     /// The message of `ssh` or the transport's command, trimmed.
     pub said: Outside,
 }
@@ -23,7 +26,17 @@ impl OpenError {
         Self {
             cause,
             had: None,
+            note: None,
             said: said.into(),
+        }
+    }
+
+    /// The cause, then the last line of what was said about it.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self.said.last_line() {
+            Some(said) => format!("{self}: {said}"),
+            None => self.to_string(),
         }
     }
 
@@ -192,7 +205,7 @@ pub enum DeliverError {
         source: io::Error,
     },
     /// The node refused: disk full, no permission, no such directory.
-    #[error("cannot write `{path}`: {}", said.block())]
+    #[error("cannot write `{path}`: {}{}", said.block(), remedy(said.exact()))]
     Node {
         /// The file on the node.
         path: String,
@@ -217,15 +230,29 @@ pub enum DeliverError {
     },
 }
 
+fn not_that(of: &Outside) -> String {
+    if of.is_empty() {
+        String::new()
+    } else {
+        format!(": it is not that of `{}`", of.line())
+    }
+}
+
 /// Why `sudo` gave no shell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SudoError {
     /// `sudo` rejects the password.
-    #[error("sudo refused the password")]
-    WrongPassword,
+    #[error("sudo refused the password{}", not_that(of))]
+    WrongPassword {
+        /// Whose password it asked for; empty if it does not say.
+        of: Outside,
+    },
     /// `sudo` wants a password, and none was given.
     #[error("sudo asks for a password and none was given")]
-    PasswordNeeded,
+    PasswordNeeded {
+        /// Whose password it asks for; empty if it does not say.
+        of: Outside,
+    },
     /// The rules of `sudo` do not allow it.
     #[error("sudo does not allow it: {}", _0.line())]
     NotAllowed(Outside),

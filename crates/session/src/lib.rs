@@ -20,6 +20,7 @@
 //! ```
 
 // The crates below this one, under the names that its files use.
+use opsbook_text::disk::remedy;
 use opsbook_text::outside;
 
 mod call;
@@ -38,6 +39,7 @@ mod hello;
 mod interactive;
 mod limits;
 mod local;
+mod no_shell;
 mod open;
 mod ping;
 mod process;
@@ -223,7 +225,8 @@ impl Session {
         // Hold the lock while sudo is asked: two tasks must not send the password twice.
         let mut others = self.0.others.lock().await;
         if let Some(known) = others.get(user) {
-            let retry = matches!(known, Err(SudoError::PasswordNeeded)) && password.is_some();
+            let retry =
+                matches!(known, Err(SudoError::PasswordNeeded { .. })) && password.is_some();
             if !retry {
                 return known.clone();
             }

@@ -12,7 +12,7 @@ use super::handshake::{self, Waiting};
 use super::hello::Hello;
 use super::secret::Password;
 use super::transport::Transport;
-use super::{Inner, OpenOptions, Session, Target, classify, fair, sudo, told};
+use super::{Inner, OpenOptions, Session, Target, classify, fair, no_shell, sudo, told};
 
 /// Pauses after a server dropped the connection: most have `MaxStartups`, and others connect too.
 const PAUSES: [Duration; 4] = [
@@ -194,9 +194,10 @@ async fn start(
         login: transport.is_login(),
         prelude: options.prelude,
     };
+    let mut noise = Vec::new();
     let answer = tokio::select! {
         biased;
-        answer = Channel::start(reader, writer, start, why) => Some(answer),
+        answer = Channel::start(reader, writer, start, &mut noise, why) => Some(answer),
         () = waiting.overdue(&end, options) => None,
     };
     let error = match answer {
@@ -210,11 +211,16 @@ async fn start(
                 hello, channel, end, transport, closed, false,
             )));
         }
-        Some(Err(no)) => failed(no, &end, &transport).await,
+        Some(Err(no)) => failed(no, &noise, &end, &transport).await,
         None => {
             let cause = transport.late();
             end.kill();
-            OpenError::late(cause, waiting.time.counted(), end.ended().await.said)
+            let said = both(&noise, &end.ended().await.said);
+            let note = (cause == Cause::NoShell).then(|| no_shell::waits(&noise));
+            OpenError {
+                note,
+                ..OpenError::late(cause, waiting.time.counted(), said)
+            }
         }
     };
     let had = waiting.time.counted();
@@ -258,7 +264,8 @@ pub(super) async fn as_user(
         login: true,
         prelude: "",
     };
-    let starting = Channel::start(reader, writer, start, why);
+    let mut noise = Vec::new();
+    let starting = Channel::start(reader, writer, start, &mut noise, why);
     let Some(started) = fair::within(ANSWER, starting).await else {
         end.kill();
         let why = "it let us in, and no shell answered in 60 s";
@@ -271,9 +278,10 @@ pub(super) async fn as_user(
                 hello, channel, end, transport, closed, true,
             )))
         }
-        Err(no) => Err(SudoError::Other(
-            failed(no, &end, &transport).await.to_string().into(),
-        )),
+        Err(no) => {
+            let error = failed(no, &noise, &end, &transport).await;
+            Err(SudoError::Other(error.sentence().into()))
+        }
     }
 }
 
@@ -308,37 +316,52 @@ fn last_lines(said: &str) -> String {
     lines[lines.len().saturating_sub(3)..].join("\n")
 }
 
-async fn failed(no: NoHello, end: &End, transport: &Transport) -> OpenError {
-    let noise = match no {
-        NoHello::Ended(noise) => noise,
-        NoHello::Noise(noise) => {
+async fn failed(no: NoHello, noise: &[u8], end: &End, transport: &Transport) -> OpenError {
+    let (cause, said) = match no {
+        NoHello::Ended => return ended(noise, end, transport).await,
+        NoHello::Io(error) => return ended(error.to_string().as_bytes(), end, transport).await,
+        NoHello::Noise => {
+            let first: String = text(noise).chars().take(400).collect();
+            let error = OpenError::new(Cause::NoShell, first);
+            let note = "it printed more than 64 KiB, and no answer among them".into();
             end.kill();
-            let first: String = noise.chars().take(400).collect();
-            let why = "more than 64 KiB were printed, and no answer among them";
-            return OpenError::new(Cause::NoShell, format!("{first}\n{why}"));
+            return OpenError {
+                note: Some(note),
+                ..error
+            };
         }
-        NoHello::Odd(why) => {
-            end.kill();
-            return OpenError::new(Cause::NoShell, why);
-        }
-        NoHello::NoDirectory => {
-            end.kill();
-            return OpenError::new(
-                Cause::NoDirectory,
-                "`mkdir` and `mkfifo` fail in XDG_RUNTIME_DIR, /dev/shm, TMPDIR, /tmp and the home directory",
-            );
-        }
-        NoHello::Io(error) => error.to_string(),
+        NoHello::Odd(why) => (Cause::NoShell, why),
+        NoHello::NoDirectory => (Cause::NoDirectory, NO_DIRECTORY.to_owned()),
     };
+    end.kill();
+    OpenError::new(cause, said)
+}
+
+const NO_DIRECTORY: &str =
+    "`mkdir` and `mkfifo` fail in XDG_RUNTIME_DIR, /dev/shm, TMPDIR, /tmp and the home directory";
+
+/// The error of a connection that ended before a shell answered.
+async fn ended(noise: &[u8], end: &End, transport: &Transport) -> OpenError {
     end.leave().await;
     let ended = end.ended().await;
-    let said = [noise.as_str(), ended.said.as_str()];
-    let said: Vec<_> = said.into_iter().filter(|text| !text.is_empty()).collect();
-    let mut said = said.join("\n");
+    let mut said = both(noise, &ended.said);
     let mut cause = transport.cause(&ended);
     if let Cause::Jump(_) = cause {
         said = classify::of_jump(&said);
     }
     transport.show_key(&mut cause).await;
-    OpenError::new(cause, said)
+    let note = (cause == Cause::NoShell).then(|| no_shell::ended(noise, &said, ended.status));
+    OpenError {
+        note: note.flatten(),
+        ..OpenError::new(cause, said)
+    }
+}
+
+fn text(noise: &[u8]) -> String {
+    String::from_utf8_lossy(noise).trim().to_owned()
+}
+
+/// What was printed, then what was said on standard error.
+fn both(noise: &[u8], said: &str) -> String {
+    format!("{}\n{said}", text(noise)).trim().to_owned()
 }

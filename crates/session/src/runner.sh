@@ -15,7 +15,6 @@
 ob_n=@NONCE@
 # Root would make a file of that name, and everything would go into it.
 [ -c /dev/null ] || { printf '\n%s N\n' "$ob_n"; exit 70; }
-exec 2>/dev/null
 PATH=${PATH:-/usr/bin:/bin}; export PATH
 for ob_x in /usr/local/sbin /usr/sbin /sbin; do
   case :$PATH: in *:$ob_x:*) ;; *) PATH=$PATH:$ob_x ;; esac
@@ -142,7 +141,16 @@ ob_safe() {
   case $1 in d????-??-* | d????????[tT]*) ;; *) return 1 ;; esac
 }
 
+# Below these a shell dies without a word, or waits for ever. Root may have more processes.
+ob_enough() { case $2 in *[!0-9]*|'') ;; *) [ "$2" -ge "$3" ] || { printf '\n%s L %s\n' "$ob_n" "$*"; exit 70; } ;; esac; }
+
 ob_boot() {
+  # In one process, whose failure is told: until here the login hears what this shell says.
+  # shellcheck disable=SC2046,SC3045 # three words; shells that do not know -u know -p
+  set -- $(ulimit -n; ulimit -f; { ulimit -u || ulimit -p; } 2>/dev/null)
+  ob_enough n "$1" 32; ob_enough f "$2" 256; [ -w / ] || ob_enough u "${3-}" 32
+  set --
+  exec 2>/dev/null
   ob_know
   for ob_b in "${XDG_RUNTIME_DIR-}" /dev/shm "${TMPDIR-}" /tmp "${HOME-}"; do
     [ -n "$ob_b" ] && [ -d "$ob_b" ] && [ -w "$ob_b" ] && ob_safe "$ob_b" || continue

@@ -11,6 +11,7 @@ use super::channel::{Reader, Writer, nonce};
 use super::connection::{Connection, End};
 use super::error::SudoError;
 use super::fair;
+use super::outside::Outside;
 use super::secret::Password;
 use super::values::quote;
 
@@ -37,7 +38,7 @@ pub(super) async fn become_user(
         mut writer,
         end,
     } = connection;
-    let (prompt, ready) = (format!("opsbook-{}:", nonce()), nonce());
+    let (prompt, ready) = (Prompt::new(), nonce());
     let line = command(user, &prompt, &ready, password.is_none());
     let mut reader = BufReader::new(reader);
     let exchange = async {
@@ -63,7 +64,7 @@ pub(super) async fn become_user(
         }
         None => {
             end.kill();
-            let said = words(&end.said().replace(&prompt, ""));
+            let said = words(&prompt.without(&end.said()));
             Err(SudoError::Other(
                 format!("no answer in 60 s ({said})").into(),
             ))
@@ -71,9 +72,53 @@ pub(super) async fn become_user(
     }
 }
 
+/// Our prompt: `opsbook-NONCE`, a blank, whose password is asked for, and a colon.
+struct Prompt(String);
+
+impl Prompt {
+    fn new() -> Prompt {
+        Prompt(format!("opsbook-{} ", nonce()))
+    }
+
+    /// The prompts that have arrived: the text before each, and whose password it asks for.
+    fn split<'a>(&'a self, said: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut rest = said;
+        std::iter::from_fn(move || {
+            let (before, after) = rest.split_once(&self.0)?;
+            let (whose, after) = after.split_once(':')?;
+            rest = after;
+            Some((before, whose))
+        })
+    }
+
+    fn count(&self, said: &str) -> usize {
+        self.split(said).count()
+    }
+
+    /// Whose password is asked for; empty if this `sudo` does not say.
+    fn whose(&self, said: &str) -> Outside {
+        let last = self.split(said).last();
+        let told = last.map(|(_, whose)| whose).filter(|whose| *whose != "%p");
+        told.unwrap_or_default().into()
+    }
+
+    /// The text without them, and what stands behind the last one.
+    fn cut<'a>(&self, said: &'a str) -> (String, &'a str) {
+        let before: String = self.split(said).map(|(before, _)| before).collect();
+        let prompts = self.split(said);
+        let lengths = prompts.map(|(before, whose)| before.len() + self.0.len() + whose.len() + 1);
+        (before, &said[lengths.sum()..])
+    }
+
+    fn without(&self, said: &str) -> String {
+        let (before, after) = self.cut(said);
+        before + after
+    }
+}
+
 /// Argument lists contain only random words and the user's name. Before a person is asked for a
 /// password, `sudo` is asked whether one would help.
-fn command(user: &str, prompt: &str, ready: &str, first: bool) -> Vec<u8> {
+fn command(user: &str, prompt: &Prompt, ready: &str, first: bool) -> Vec<u8> {
     let mut line = b"LC_ALL=C; export LC_ALL; command -v sudo >/dev/null || { echo ".to_vec();
     line.extend_from_slice(ready.as_bytes());
     line.extend_from_slice(b"-none; exit 127; }; ");
@@ -88,7 +133,7 @@ fn command(user: &str, prompt: &str, ready: &str, first: bool) -> Vec<u8> {
         line.extend_from_slice(b"-few; exit 126; }; ");
     }
     line.extend_from_slice(b"exec sudo -S -p ");
-    quote(prompt.as_bytes(), &mut line);
+    quote(format!("{}%p:", prompt.0).as_bytes(), &mut line);
     line.extend_from_slice(b" -u ");
     quote(user.as_bytes(), &mut line);
     line.extend_from_slice(b" -H -- sh -c 'unset LC_ALL; echo ");
@@ -101,7 +146,7 @@ async fn exchange(
     end: &End,
     reader: &mut BufReader<Reader>,
     writer: &mut Writer,
-    prompt: &str,
+    prompt: &Prompt,
     ready: &str,
     password: Option<&Password>,
 ) -> Result<(), SudoError> {
@@ -129,10 +174,10 @@ async fn exchange(
                 }
             }
             Ok(()) = news.changed() => {
-                let prompts = end.said().matches(prompt).count();
-                while asked < prompts {
+                let said = end.said();
+                while asked < prompt.count(&said) {
                     asked += 1;
-                    answer(writer, password, asked).await?;
+                    answer(writer, password, asked, prompt.whose(&said)).await?;
                 }
             }
             () = fair::pass(QUESTION), if question.is_some() => {
@@ -146,10 +191,10 @@ async fn exchange(
 
 /// A question that is not ours, behind our own prompt where that has come: for a second factor,
 /// or for a new password in place of an expired one.
-fn question(said: &str, prompt: &str) -> Option<String> {
-    let (before, after) = said.rsplit_once(prompt).unwrap_or(("", said));
+fn question(said: &str, prompt: &Prompt) -> Option<String> {
+    let (before, after) = prompt.cut(said);
     let last = after.lines().next_back()?.trim();
-    let told = words(&before.replace(prompt, ""));
+    let told = words(&before);
     let asks = last.ends_with([':', '?']) && !after.ends_with('\n');
     asks.then(|| words(&format!("{told}\n{after}")))
 }
@@ -159,12 +204,13 @@ async fn answer(
     writer: &mut Writer,
     password: Option<&Password>,
     asked: usize,
+    of: Outside,
 ) -> Result<(), SudoError> {
     let Some(password) = password else {
-        return Err(SudoError::PasswordNeeded);
+        return Err(SudoError::PasswordNeeded { of });
     };
     if asked > 1 {
-        return Err(SudoError::WrongPassword);
+        return Err(SudoError::WrongPassword { of });
     }
     let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
     line.extend_from_slice(password.expose());
@@ -175,12 +221,12 @@ async fn answer(
 }
 
 /// Why it ended without opening a shell.
-async fn refusal(end: &End, prompt: &str, asked: usize) -> SudoError {
-    let said = end.ended().await.said.replace(prompt, "");
-    classify(said.trim(), asked)
+async fn refusal(end: &End, prompt: &Prompt, asked: usize) -> SudoError {
+    let said = end.ended().await.said;
+    classify(prompt.without(&said).trim(), asked, prompt.whose(&said))
 }
 
-fn classify(said: &str, asked: usize) -> SudoError {
+fn classify(said: &str, asked: usize, of: Outside) -> SudoError {
     let has = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
     let text = words(said);
     if has(&[
@@ -198,9 +244,11 @@ fn classify(said: &str, asked: usize) -> SudoError {
         "uthentication failed",
         "incorrect authentication",
     ]) {
-        SudoError::WrongPassword
-    } else if has(&["sudo: not found", "command not found"]) {
-        SudoError::Missing
+        SudoError::WrongPassword { of }
+    } else if said.contains("sh: command not found") {
+        SudoError::Other(
+            format!("{text}; it finds no `sh` in its `secure_path` or `runchroot`").into(),
+        )
     } else if text.is_empty() && asked > 0 {
         SudoError::Other("it ended after the password without a word".into())
     } else {
@@ -237,46 +285,76 @@ mod tests {
             ),
             (
                 "sudo: 1 incorrect password attempt",
-                SudoError::WrongPassword,
+                SudoError::WrongPassword { of: "root".into() },
             ),
             (
                 "sudo-rs: Authentication failed, try again.",
-                SudoError::WrongPassword,
+                SudoError::WrongPassword { of: "root".into() },
+            ),
+            (
+                "sudo: sh: command not found",
+                SudoError::Other(
+                    "sudo: sh: command not found; it finds no `sh` in its `secure_path` or `runchroot`".into(),
+                ),
             ),
             (
                 "sudo: unknown user x",
                 SudoError::Other("sudo: unknown user x".into()),
             ),
         ] {
-            assert_eq!(classify(said, 0), expected, "{said}");
+            assert_eq!(classify(said, 0, "root".into()), expected, "{said}");
         }
     }
 
     #[test]
     fn a_question_that_is_not_ours_is_known() {
+        let prompt = Prompt("P ".to_owned());
         for (said, expected) in [
             ("", None),
-            ("P:", None),
-            ("Sorry, try again.\nP:", None),
-            ("P:\n", None),
+            ("P ops:", None),
+            ("P ops", None),
+            ("Sorry, try again.\nP ops:", None),
+            ("P ops:\n", None),
             ("noise", None),
-            ("noiseP:", None),
+            ("noiseP ops:", None),
             ("Warning: a key:\n", None),
             ("Please touch the device.\n", None),
             ("Verification code: ", Some("Verification code:")),
-            ("P:\nVerification code: ", Some("Verification code:")),
+            ("P ops:\nVerification code: ", Some("Verification code:")),
             (
-                "P:sudo: password expired\nCurrent password: ",
+                "P ops:sudo: password expired\nCurrent password: ",
                 Some("sudo: password expired; Current password:"),
             ),
         ] {
-            assert_eq!(question(said, "P:").as_deref(), expected, "{said:?}");
+            assert_eq!(question(said, &prompt).as_deref(), expected, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn whose_password_is_asked_for_stands_in_the_prompt() {
+        let prompt = Prompt("P ".to_owned());
+        for (said, count, whose, without) in [
+            ("", 0, "", ""),
+            ("a\nP ro", 0, "", "a\nP ro"),
+            ("a\nP root:", 1, "root", "a\n"),
+            (
+                "[sudo: P root:] Password: ",
+                1,
+                "root",
+                "[sudo: ] Password: ",
+            ),
+            ("P ops:Sorry.\nP root:b", 2, "root", "Sorry.\nb"),
+            ("P %p:", 1, "", ""),
+        ] {
+            assert_eq!(prompt.count(said), count, "{said}");
+            assert_eq!(prompt.whose(said).exact(), whose, "{said}");
+            assert_eq!(prompt.without(said), without, "{said}");
         }
     }
 
     #[test]
     fn a_user_name_cannot_break_out() {
-        let line = command("x'; id #", "P:", "R", false);
+        let line = command("x'; id #", &Prompt::new(), "R", false);
         let line = String::from_utf8(line).unwrap();
         assert!(line.contains("-u 'x'\\''; id #' -H --"), "{line}");
     }

@@ -36,7 +36,7 @@ pub(super) async fn access(
         .transpose()?;
     let passwords = Passwords::new(operator.clone(), password);
     if args.ask_sudo_password {
-        passwords.get("every node", "root").await?;
+        passwords.get("every node", "root", None).await?;
     }
     let open = OpenOptions {
         timeout: args.connect_timeout,

@@ -57,6 +57,42 @@ fn f7_a_full_disk_at_resume_is_an_error_with_that_cause() {
 }
 
 #[test]
+fn f7_a_disk_that_becomes_read_only_is_named_and_gone_on_with_later() {
+    let Some((node, project)) = or_skip(
+        "T2",
+        small("1m", &SMALL.replace(": >", "test -e /tmp/go; : >")),
+    ) else {
+        return;
+    };
+    project.opsbook(&["run", "p", "far"]).ends(1);
+    let folder = "/home/ops/.opsbook";
+    node.root(&format!(
+        "mount --bind {folder} {folder}; mount -o remount,bind,ro {folder}; : > /tmp/go"
+    ));
+    let said = project.opsbook(&["resume"]).ends(3);
+    said.has("the bundle cannot be used: ")
+        .has("Read-only file system; `dmesg` there may say why");
+    assert!(!node.path("/tmp/ran").exists());
+    node.root(&format!("umount {folder}"));
+    project.opsbook(&["resume"]).ends(0);
+    assert!(node.path("/tmp/ran").exists());
+}
+
+#[test]
+fn f7_where_no_inode_is_left_it_says_so_and_goes_on_when_there_are() {
+    let inodes = "4m,nr_inodes=60";
+    let Some((node, project)) = or_skip("T2", small(inodes, SMALL)) else {
+        return;
+    };
+    node.root("i=0; while touch /home/ops/x$i; do i=$((i+1)); done 2>/dev/null || :");
+    let said = project.opsbook(&["run", "p", "far"]).ends(3);
+    said.has("No space left on device; `df -h` and `df -i` there show what is full");
+    assert!(!node.path("/tmp/ran").exists());
+    node.root("rm /home/ops/x*");
+    project.opsbook(&["resume"]).ends(0);
+}
+
+#[test]
 fn f7_a_full_disk_at_delivery_is_an_error_before_the_step() {
     let page = SMALL.replace(
         "```sh step",
@@ -119,8 +155,31 @@ fn f8_a_journal_that_cannot_be_written_stops_the_run_before_the_next_step() {
             &["run", "p", "here"],
         )
         .ends(3);
-    said.has("No space left on device").has("journal");
+    said.has("No space left on device (os error 28); `df -h` and `df -i` there show what is full")
+        .has("journal");
     assert_eq!(project.text("ran"), "1\n");
+}
+
+#[test]
+fn f8_a_journal_that_is_taken_away_stops_the_run_before_the_next_step() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\nuntil test -e \"$HOME/go\"; do sleep 0.1; done\n```\n\n```sh step id=two\necho 2 >> \"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    let mut run = project.opsbook(&["run", "p", "here"]).start();
+    run.until_file(&project.home("ran"));
+    let runs = project.path(".opsbook/runs");
+    let journal = fs::read_dir(&runs).unwrap().next().unwrap().unwrap();
+    let name = journal.file_name().into_string().unwrap();
+    let id = name.trim_end_matches(".jsonl").to_owned();
+    fs::remove_dir_all(&runs).unwrap();
+    fs::write(project.home("go"), "").unwrap();
+    let said = run.wait();
+    assert_eq!(said.status, 3, "{said:?}");
+    said.has("cannot be written: it was removed")
+        .has(&format!("`opsbook resume {id} --catch-up` makes it anew"));
+    assert_eq!(project.text("ran"), "1\n", "a step without its line");
+    let resume = ["resume", &id, "--catch-up", "--yes"];
+    project.opsbook(&resume).ends(0);
+    assert_eq!(project.text("ran"), "1\n2\n");
 }
 
 #[test]

@@ -191,6 +191,68 @@ async fn a_silent_and_a_dropping_server_are_told_apart() {
 }
 
 #[tokio::test]
+async fn f19_a_login_that_gives_no_shell_is_described() {
+    let few = |what| format!("no POSIX shell answered: the login may have {what}");
+    for (login, sentence) in [
+        (
+            "exit 0",
+            "no POSIX shell answered; it ended with exit status 0, without a word: a start file such as `.bashrc` may say `exit`",
+        ),
+        (
+            "exit 3",
+            "no POSIX shell answered; it ended with exit status 3, without a word",
+        ),
+        (
+            "PATH=/nonexistent",
+            "no POSIX shell answered; it ended with exit status 127: ",
+        ),
+        (
+            "echo Hello; exec cat",
+            "no POSIX shell answered after 6 s; it repeats what it gets, as `cat` and terminals do: ",
+        ),
+        (
+            "printf 'Which project? '; read -r x; read -r y; sleep 60",
+            "no POSIX shell answered after 6 s; the login is still busy: a start file such as `.bashrc` may ask a question: Which project?",
+        ),
+        (
+            "while :; do echo more; done",
+            "no POSIX shell answered; it printed more than 64 KiB, and no answer among them: more",
+        ),
+        (
+            "ulimit -n 20",
+            &few("20 open files (`ulimit -n`), and a session needs 32"),
+        ),
+        (
+            "ulimit -f 100",
+            &few("100 blocks in a file (`ulimit -f`), and a session needs 256"),
+        ),
+    ] {
+        let special = Special {
+            login: login.to_owned(),
+            ..Special::default()
+        };
+        let Some(server) = or_skip("login", Sshd::special(&special)) else {
+            return;
+        };
+        let error = refused(server.transport()).await;
+        assert_eq!(error.cause, Cause::NoShell, "{login}");
+        let said = error.sentence();
+        // How long it waited depends on how busy this machine is.
+        let plain = |text: &str| match text.split_once(" after ") {
+            Some((before, rest)) => {
+                let (_, rest) = rest.split_once(" s;").unwrap();
+                format!("{before}{rest}")
+            }
+            None => text.to_owned(),
+        };
+        assert!(
+            plain(&said).starts_with(&plain(sentence)),
+            "{login}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_account_without_a_shell_is_told() {
     let special = Special {
         login: "echo 'This account is currently not available.'; exit 1".to_owned(),

@@ -31,8 +31,16 @@ async fn sudo_is_told_apart_and_never_asked_again() {
     let wrong = Secret::from("wrong".to_owned());
     let cases: [(&str, Option<&Secret>, Option<SudoError>); 7] = [
         (asks, Some(&password), None),
-        (asks, Some(&wrong), Some(SudoError::WrongPassword)),
-        (asks, None, Some(SudoError::PasswordNeeded)),
+        (
+            asks,
+            Some(&wrong),
+            Some(SudoError::WrongPassword { of: "".into() }),
+        ),
+        (
+            asks,
+            None,
+            Some(SudoError::PasswordNeeded { of: "".into() }),
+        ),
         ("echo lecture >&2; exec \"$@\"", Some(&password), None),
         ("exec \"$@\"", None, None),
         (
@@ -97,7 +105,7 @@ async fn a_password_that_nobody_asks_for_goes_nowhere() {
 }
 
 const USERS: &str = "
-for user in ob-asks ob-free ob-none ob-tty; do
+for user in ob-asks ob-free ob-none ob-tty ob-root ob-noexec; do
   useradd -M -s /bin/sh $user; echo \"$user:Pass-$user-1\" | chpasswd
 done
 mkdir -p /etc/sudoers.d
@@ -107,6 +115,9 @@ ob-asks ALL=(ALL) ALL
 ob-free ALL=(ALL) NOPASSWD: ALL
 ob-tty ALL=(ALL) ALL
 Defaults:ob-tty requiretty
+ob-root ALL=(ALL) ALL
+Defaults:ob-root rootpw
+ob-noexec ALL=(ALL) NOEXEC: ALL
 END
 chmod 0440 /etc/sudoers.d/ob";
 
@@ -128,17 +139,17 @@ async fn the_sudo_of_this_machine_is_told_apart() {
     }
     let secret = |text: &str| Some(Secret::from(text.to_owned()));
     type Judge = fn(&SudoError) -> bool;
-    let cases: [(&str, Option<Secret>, Option<Judge>); 6] = [
+    let cases: [(&str, Option<Secret>, Option<Judge>); 8] = [
         ("ob-asks", secret("Pass-ob-asks-1"), None),
         (
             "ob-asks",
             secret("wrong"),
-            Some(|error| *error == SudoError::WrongPassword),
+            Some(|error| matches!(error, SudoError::WrongPassword { of } if *of == "ob-asks")),
         ),
         (
             "ob-asks",
             None,
-            Some(|error| *error == SudoError::PasswordNeeded),
+            Some(|error| matches!(error, SudoError::PasswordNeeded { of } if *of == "ob-asks")),
         ),
         ("ob-free", secret("rm -rf /nowhere"), None),
         (
@@ -150,6 +161,18 @@ async fn the_sudo_of_this_machine_is_told_apart() {
             "ob-tty",
             secret("Pass-ob-tty-1"),
             Some(|error| matches!(error, SudoError::NeedsTty(_))),
+        ),
+        (
+            "ob-root",
+            secret("Pass-ob-root-1"),
+            Some(|error| {
+                error.to_string() == "sudo refused the password: it is not that of `root`"
+            }),
+        ),
+        (
+            "ob-noexec",
+            secret("Pass-ob-noexec-1"),
+            Some(|error| error.to_string().contains("(as with `noexec` of `sudo`)")),
         ),
     ];
     for (user, password, refused) in cases {

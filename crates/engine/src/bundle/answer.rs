@@ -9,6 +9,8 @@ use crate::shell::Shell;
 /// An answer: a word, the rest of its line, and more lines.
 pub(super) struct Answer {
     bytes: Vec<u8>,
+    /// What its shell said beside it.
+    said: Outside,
     /// The folder of the session that answered.
     folder: String,
 }
@@ -17,6 +19,7 @@ impl Answer {
     pub(super) fn new(shell: &Shell, done: Done) -> Answer {
         Answer {
             bytes: done.out,
+            said: Outside::of_bytes(&done.err).trimmed(),
             folder: shell.hello().dir.clone(),
         }
     }
@@ -49,6 +52,8 @@ impl Answer {
             "FAILED" => BundleError::Failed(self.rest().into()),
             "GONE" => BundleError::Gone,
             "ENDED" => BundleError::Ended,
+            // A shell that cannot open a file leaves out what would have used it.
+            "" if !self.said.is_empty() => BundleError::Failed(self.said.clone()),
             "" | "FULL" => BundleError::NoAnswer(self.folder.as_str().into()),
             _ => self.not_understood(),
         }
@@ -147,8 +152,13 @@ mod tests {
     use super::*;
 
     fn state(answer: &str) -> String {
+        state_with(answer, "")
+    }
+
+    fn state_with(answer: &str, said: &str) -> String {
         let answer = Answer {
             bytes: answer.as_bytes().to_vec(),
+            said: said.into(),
             folder: "/run/s".to_owned(),
         };
         match answer.state("/b") {
@@ -232,5 +242,15 @@ mod tests {
         ] {
             assert_eq!(state(answer), expected, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn where_a_node_gives_no_answer_its_shell_may_say_why() {
+        let said = "sh: 9: cannot create /b/token.turn: Read-only file system";
+        let expected = format!(
+            "error: the bundle cannot be used: {said}; `dmesg` there may say why nothing can be written"
+        );
+        assert_eq!(state_with("", said), expected);
+        assert_eq!(state_with("GONE\n", said), state("GONE\n"));
     }
 }

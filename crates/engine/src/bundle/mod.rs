@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::outside::Outside;
+use crate::remedy;
 use crate::session::{Lost, compact, quote};
 use crate::shell::Shell;
 
@@ -100,10 +101,10 @@ pub enum BundleError {
     #[error("{}", _0.line())]
     Refused(Outside),
     /// The node could not do what was asked; its reason.
-    #[error("the bundle cannot be used: {}", _0.line())]
+    #[error("the bundle cannot be used: {}{}", _0.line(), remedy(_0.exact()))]
     Failed(Outside),
     /// The step could not start, and nothing of it ran.
-    #[error("the step cannot be started: {}", _0.line())]
+    #[error("the step cannot be started: {}{}", _0.line(), remedy(_0.exact()))]
     NotStarted(Outside),
     /// The step was started before; the node knows its result.
     #[error(

@@ -10,7 +10,7 @@ use crate::event::{Event, Site, What};
 use crate::halt::{Attention, Halt};
 use crate::journal::{self, Record};
 use crate::manual::On;
-use crate::reach::{ReachError, sentence};
+use crate::reach::ReachError;
 use crate::shell::Shell;
 use crate::state::State;
 
@@ -99,7 +99,7 @@ impl Bundles<'_> {
     async fn here(&self) -> Result<Shell, Halt> {
         match self.reach.to(On::Local, None).await {
             Ok(shell) => Ok(shell),
-            Err(ReachError::Open(error)) => Err(Halt::error(sentence(&error))),
+            Err(ReachError::Open(error)) => Err(Halt::error(error.sentence())),
             Err(error) => Err(error.into()),
         }
     }

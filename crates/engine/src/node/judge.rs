@@ -281,7 +281,7 @@ fn cut_short(step: &PlannedStep, done: &StepDone) -> Option<Worked> {
         How::DiskFull => Some(Worked::ended(
             Status::Error,
             format!(
-                "it ended with exit status {}, but the node's disk is full, or the bundle not to be written: what it printed or set was not kept",
+                "it ended with exit status {}, but the node's disk is full, or the bundle not to be written: what it printed or set was not kept; `df -h`, `df -i` and `dmesg` there tell which",
                 done.status
             ),
         )),

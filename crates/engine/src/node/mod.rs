@@ -39,7 +39,7 @@ use crate::manual::{On, SudoUser};
 use crate::peers::{Peer, Peers};
 use crate::plan::{Case, NodePlan, Plan, PlannedStep};
 use crate::proof::captured_names;
-use crate::reach::{Reach, sentence};
+use crate::reach::Reach;
 use crate::recorder::Recorder;
 use crate::scope::Scope;
 use crate::session::Lost;
@@ -133,7 +133,7 @@ async fn attempt(
     let reach = async { tokio::join!(reach, recorder.synced()) };
     let (reach, synced) = Box::pin(uninterrupted(options, reach)).await?;
     synced?;
-    let reach = reach.map_err(|error| Halt::error(sentence(&error)))?;
+    let reach = reach.map_err(|error| Halt::error(error.sentence()))?;
     let given = Given {
         options,
         recorder,
@@ -502,7 +502,7 @@ impl<'a> NodeRun<'a> {
                     &self.given.options.open,
                     &self.given.options.passwords,
                 );
-                let reach = again.await.map_err(|error| Halt::error(sentence(&error)))?;
+                let reach = again.await.map_err(|error| Halt::error(error.sentence()))?;
                 self.peers.put(
                     &node.name,
                     Peer {

@@ -7,7 +7,7 @@ use crate::event::What;
 use crate::halt::Halt;
 use crate::node::NodeRun;
 use crate::random_mark;
-use crate::reach::{Reach, sentence};
+use crate::reach::Reach;
 use crate::session::OpenOptions;
 use crate::session::fair::FairTime;
 
@@ -51,7 +51,7 @@ impl NodeRun<'_> {
                         }
                     }
                 }
-                Err(error) => last = sentence(&error),
+                Err(error) => last = error.sentence(),
             }
             tokio::select! {
                 () = had.during(tokio::time::sleep(pause)) => {}

@@ -17,7 +17,7 @@ use crate::node::steps::Course;
 use crate::node::{NodeRun, uninterrupted};
 use crate::peers::{Peer, Peers};
 use crate::plan::{Case, NodePlan, PlannedStep, Spread};
-use crate::reach::{Reach, sentence};
+use crate::reach::Reach;
 use crate::scope::Scope;
 
 /// What to do with a step.
@@ -95,7 +95,7 @@ impl<'a> Line<'a> {
                     line.add(plan, reach, resume);
                     Ok(())
                 }
-                Err(error) => Err(Halt::error(sentence(&error))),
+                Err(error) => Err(Halt::error(error.sentence())),
             };
             results.push((plan.node.name.as_str(), result));
         }

@@ -179,6 +179,7 @@ impl FakeNode {
             return Err(OpenError {
                 cause: Cause::Refused,
                 had: None,
+                note: None,
                 said: "".into(),
             });
         }

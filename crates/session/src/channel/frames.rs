@@ -34,25 +34,49 @@ pub(super) struct Greeting {
     pub(super) workers: usize,
 }
 
+/// Reads the greeting. What comes before it is left in `noise`, also where nobody waits any longer.
 pub(super) async fn greeting(
     reader: &mut BufReader<Reader>,
     nonce: &str,
+    noise: &mut Vec<u8>,
 ) -> Result<Greeting, NoHello> {
-    let (mut line, mut noise) = (Vec::new(), Vec::new());
     loop {
-        let got = read_line(reader, &mut line, MOST_NOISE).await;
-        let got = got.map_err(NoHello::Io)?;
-        let said = || String::from_utf8_lossy(&noise).trim().to_owned();
-        if got == 0 {
-            return Err(NoHello::Ended(said()));
+        let from = noise.len();
+        let got = read_more(reader, noise, MOST_NOISE).await;
+        if got.map_err(NoHello::Io)? == 0 {
+            return Err(NoHello::Ended);
         }
-        match line.strip_prefix(nonce.as_bytes()) {
-            Some(b" H\n") => return facts(reader, nonce).await,
-            Some(b" F\n") => return Err(NoHello::NoDirectory),
-            Some(b" N\n") => return Err(NoHello::Odd("there is no `/dev/null` on the node")),
-            _ if noise.len() + got > MOST_NOISE => return Err(NoHello::Noise(said())),
-            _ => noise.extend_from_slice(&line),
+        let Some(word) = noise[from..].strip_prefix(nonce.as_bytes()) else {
+            if noise.len() > MOST_NOISE {
+                return Err(NoHello::Noise);
+            }
+            continue;
+        };
+        return match word {
+            b" H\n" => facts(reader, nonce).await,
+            b" F\n" => Err(NoHello::NoDirectory),
+            b" N\n" => Err(NoHello::Odd(
+                "there is no `/dev/null` on the node".to_owned(),
+            )),
+            _ => Err(NoHello::Odd(too_small(word))),
+        };
+    }
+}
+
+/// ` L WHAT FOUND LEAST`: a limit of the login that is too small for a session.
+fn too_small(word: &[u8]) -> String {
+    let word = String::from_utf8_lossy(word);
+    let mut numbers = word.split_whitespace().skip(2).map(str::parse::<u64>);
+    let what = match word.split_whitespace().nth(1) {
+        Some("n") => "open files (`ulimit -n`)",
+        Some("u") => "processes (`ulimit -u`)",
+        _ => "blocks in a file (`ulimit -f`)",
+    };
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(found)), Some(Ok(least))) => {
+            format!("the login may have {found} {what}, and a session needs {least}")
         }
+        _ => "its answer makes no sense".to_owned(),
     }
 }
 
@@ -67,11 +91,11 @@ async fn facts(reader: &mut BufReader<Reader>, nonce: &str) -> Result<Greeting, 
         let got = read_line(reader, &mut lines, MOST_FACT).await;
         let got = got.map_err(NoHello::Io)?;
         if got == 0 {
-            return Err(NoHello::Ended(String::new()));
+            return Err(NoHello::Ended);
         }
         count += 1;
         if got > MOST_FACT || count > MOST_FACTS {
-            return Err(NoHello::Odd("it says too much of itself"));
+            return Err(NoHello::Odd("it says too much of itself".to_owned()));
         }
         let line = String::from_utf8_lossy(&lines);
         let line = line.trim_end_matches('\n');
@@ -91,8 +115,17 @@ async fn read_line(
     most: usize,
 ) -> io::Result<usize> {
     line.clear();
+    read_more(reader, line, most).await
+}
+
+/// The same, behind what `text` has already.
+async fn read_more(
+    reader: &mut BufReader<Reader>,
+    text: &mut Vec<u8>,
+    most: usize,
+) -> io::Result<usize> {
     let mut bounded = reader.take(most as u64 + 1);
-    bounded.read_until(b'\n', line).await
+    bounded.read_until(b'\n', text).await
 }
 
 impl Greeting {
@@ -100,7 +133,8 @@ impl Greeting {
     fn fit(mut self) -> Result<Self, NoHello> {
         let hello = &mut self.hello;
         if hello.home.contains(is_hidden) || hello.dir.contains(is_hidden) {
-            return Err(NoHello::Odd("its folders have names that cannot be shown"));
+            let why = "its folders have names that cannot be shown";
+            return Err(NoHello::Odd(why.to_owned()));
         }
         let graphic = |text: &str| text.len() <= 128 && text.chars().all(|c| c.is_ascii_graphic());
         if !graphic(&hello.boot_id) {
@@ -385,8 +419,9 @@ mod tests {
         };
         for text in [&b"x"[..], b"\0", b"line\n", b"NONCE H"] {
             let (mut reader, count) = endless(text);
-            let hello = greeting(&mut reader, "NONCE").await;
-            assert!(matches!(hello, Err(NoHello::Noise(_))), "{text:?}");
+            let mut noise = Vec::new();
+            let hello = greeting(&mut reader, "NONCE", &mut noise).await;
+            assert!(matches!(hello, Err(NoHello::Noise)), "{text:?}");
             assert!(read(&count) < 512 << 10, "{text:?}: {count:?}");
 
             let (mut reader, count) = endless(text);

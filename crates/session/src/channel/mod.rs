@@ -63,13 +63,13 @@ pub(super) struct Job<'a> {
 /// Why no runner answered.
 #[derive(Debug)]
 pub(super) enum NoHello {
-    /// The other side ended; its output until then.
-    Ended(String),
+    /// The other side ended.
+    Ended,
     /// It printed too much without an answer.
-    Noise(String),
+    Noise,
     NoDirectory,
-    /// Its answer is not valid.
-    Odd(&'static str),
+    /// Its answer is not valid, or says why it gives no session.
+    Odd(String),
     Io(io::Error),
 }
 
@@ -82,11 +82,13 @@ struct Sent<'a> {
 
 impl Channel {
     /// Starts the runner in the shell at the other end of the pipes. `why` returns what the
-    /// transport knows about the end of the connection, once it has ended.
+    /// transport knows about the end of the connection, once it has ended. `noise` gets what the
+    /// other side prints before it answers.
     pub(super) async fn start<W>(
         reader: Reader,
         mut writer: Writer,
         start: Start,
+        noise: &mut Vec<u8>,
         why: W,
     ) -> Result<(Self, Hello), NoHello>
     where
@@ -104,7 +106,7 @@ impl Channel {
             // If the peer ends at once, report its message, not our broken pipe.
             let _ = writer.write_all(boot.as_bytes()).await;
             let _ = writer.flush().await;
-            greeting(&mut reader, &nonce).await
+            greeting(&mut reader, &nonce, noise).await
         };
         let hello = greeting.await?;
         let quick = quick(begin.elapsed());
@@ -350,6 +352,11 @@ fn whole(time: Duration) -> u64 {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the text contains the beginning of what a session sends to its shell.
+pub(super) fn is_runner(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"ob_n=").is_some()
 }
 
 /// 64 random bits in hexadecimal.
