@@ -22,7 +22,7 @@ use crate::value::origin;
 pub const LOCAL: &str = "local";
 
 /// Settings for any shell into which a person pastes; written before everything else.
-pub(super) const READY: &str = "if [ \"${BASH_VERSION-}\" ]; then set +H; bind 'set disable-completion on'; bind 'set convert-meta off'; bind 'set input-meta on'; elif [ \"${ZSH_VERSION-}\" ]; then emulate sh; setopt interactivecomments; fi 2>/dev/null";
+pub(super) const READY: &str = "if [ \"${BASH_VERSION-}\" ]; then set +H; bind 'set disable-completion on'; bind 'set convert-meta off'; bind 'set input-meta on'; elif [ \"${ZSH_VERSION-}\" ]; then emulate sh; setopt interactivecomments; unsetopt zle; fi 2>/dev/null";
 
 /// One step on one node, with the state of its run.
 #[derive(Clone, Copy)]
