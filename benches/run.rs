@@ -2,7 +2,7 @@
 //! start, plan, connection, bundle, journal. Prints the ratios of one run.
 //!
 //! - ten trivial steps, against one `ssh` that carries the ten commands in one script; the same
-//! at a round trip of 50 ms
+//!   at a round trip of 50 ms
 //! - a second command on a node with an open connection
 //! - 200 delivered files, against `tar | ssh tar`
 //! - one file of 256 MiB, against `scp -O`
