@@ -46,20 +46,20 @@ pub(super) async fn greeting(
         if got.map_err(NoHello::Io)? == 0 {
             return Err(NoHello::Ended);
         }
-        let Some(word) = noise[from..].strip_prefix(nonce.as_bytes()) else {
-            if noise.len() > MOST_NOISE {
-                return Err(NoHello::Noise);
+        match noise[from..].strip_prefix(nonce.as_bytes()) {
+            Some(b" H\n") => return facts(reader, nonce).await,
+            Some(b" F\n") => return Err(NoHello::NoDirectory),
+            Some(b" N\n") => {
+                return Err(NoHello::Odd(
+                    "there is no `/dev/null` on the node".to_owned(),
+                ));
             }
-            continue;
-        };
-        return match word {
-            b" H\n" => facts(reader, nonce).await,
-            b" F\n" => Err(NoHello::NoDirectory),
-            b" N\n" => Err(NoHello::Odd(
-                "there is no `/dev/null` on the node".to_owned(),
-            )),
-            _ => Err(NoHello::Odd(too_small(word))),
-        };
+            Some(word) if word.starts_with(b" L ") && word.ends_with(b"\n") => {
+                return Err(NoHello::Odd(too_small(word)));
+            }
+            _ if noise.len() > MOST_NOISE => return Err(NoHello::Noise),
+            _ => {}
+        }
     }
 }
 
