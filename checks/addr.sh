@@ -106,5 +106,5 @@ case $ob_status in
     if [ -n "$ob_first" ]; then note "$ob_first"; fi
     fact reachable false
     ;;
-  *) cannot_look "${ob_first:-what connects ended with status $ob_status}" ;;
+  *) cannot_look "${ob_first:-the connection attempt ended with status $ob_status}" ;;
 esac

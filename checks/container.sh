@@ -1,7 +1,7 @@
 # container: a container of Docker or Podman
 #
 #: key name text -- name or id
-#: arg engine text -- `docker` or `podman`; the first that is there where it is not said
+#: arg engine text -- `docker` or `podman`; the first one found if absent
 #: fact exists bool gate = true -- the engine knows it
 #: fact running bool = true -- it runs
 #: fact status text -- `running`, `exited`, `restarting` …
@@ -14,7 +14,7 @@
 #: example shop-web: {running: true, health: healthy, restarts: {lt: 3}}
 case $arg_name in
   '' | -*)
-    cannot_look "\`$arg_name\` is no name of a container"
+    cannot_look "\`$arg_name\` is not a valid name for a container"
     return
     ;;
 esac

@@ -22,7 +22,7 @@ case $ob_name in
   *:*)
     case $ob_name in
       *[!0-9A-Fa-f:.]*)
-        cannot_look "\`${ob_name%%:*}\` is no type of record that can be asked for"
+        cannot_look "\`${ob_name%%:*}\` is not a type of record that can be asked for"
         return
         ;;
     esac
@@ -30,7 +30,7 @@ case $ob_name in
 esac
 case $ob_name in
   '' | . | -* | .* | *..* | *[!A-Za-z0-9._*:/-]*)
-    cannot_look "\`$ob_name\` is no name"
+    cannot_look "\`$ob_name\` is not a valid name"
     return
     ;;
 esac
@@ -63,7 +63,7 @@ ob_found='' ob_way='' ob_half=''
 # dns_reason: sets ob_why to why the node's own resolver found nothing; it is empty where there
 # is no such name. `getent` does not tell: to it, a resolver that is dead is a name that is not there
 dns_reason() {
-  ob_why='`getent` does not tell a name that is not there from a resolver that does not answer; there is no `bash`, `dig` or `nslookup` to ask'
+  ob_why='`getent` cannot tell a missing name from a resolver that does not answer; there is no `bash`, `dig` or `nslookup` to ask'
   if has bash; then
     # shellcheck disable=SC2016 # bash is to expand it
     ob_out=$(LC_ALL=C RES_OPTIONS="timeout:$ob_seconds attempts:3" bash -c ': <"/dev/tcp/$1/9"' bash "$ob_name" 2>&1)
@@ -108,7 +108,7 @@ nslookup_asked() {
   done
   set +f
   IFS=$ob_ifs
-  if [ -z "$ob_any$ob_half" ]; then ob_half='nslookup says nothing about it'; fi
+  if [ -z "$ob_any$ob_half" ]; then ob_half='nslookup reports nothing about it'; fi
 }
 # dig_half: sets ob_half to why what dig printed is not all of the answer to so many questions
 dig_half() {
@@ -131,7 +131,7 @@ dig_half() {
           *' ra '*) ;;
           *' aa '*) ob_alias=1 ;;
           # neither does it know, nor will it ask
-          *) case $ob_l in *'ANSWER: 0'*) ob_half='the server only says whom else to ask' ;; esac ;;
+          *) case $ob_l in *'ANSWER: 0'*) ob_half='the server only refers to other servers' ;; esac ;;
         esac
         ;;
       *IN*CNAME*) case $ob_alias$ob_type in 1 | 1A | 1AAAA) ob_alias=2 ;; esac ;;
@@ -140,7 +140,7 @@ dig_half() {
   done
   set +f
   IFS=$ob_ifs
-  if [ "$ob_answers" -lt "$1" ]; then ob_half='the server does not answer all that it is asked'; fi
+  if [ "$ob_answers" -lt "$1" ]; then ob_half='the server does not answer all questions'; fi
   case $ob_half$ob_alias in 2) ob_half='the server knows another name for it, and nothing of that' ;; esac
 }
 if [ -z "$ob_server$ob_type" ] && has getent; then

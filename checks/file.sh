@@ -113,7 +113,7 @@ if wants mode owner group uid gid size; then
     ob_mode=$ob_special$ob_mode
     set -- "$ob_mode" "$3" "$4" "$5"
   else
-    cannot_look "neither \`stat\` nor \`ls\` can look at it"
+    cannot_look "neither \`stat\` nor \`ls\` can read it"
     return
   fi
   case $ob_owner in UNKNOWN) ob_owner=$2 ;; esac
@@ -134,13 +134,13 @@ if wants linked-to; then
 fi
 if wants contents md5 sha256 sha512; then
   if ! [ -e "$ob_path" ]; then
-    cannot_look "what the link points to does not exist"
+    cannot_look "the target of the link does not exist"
     return
   elif [ -d "$ob_path" ]; then
     cannot_look "a directory has no contents to read"
     return
   elif ! [ -f "$ob_path" ]; then
-    cannot_look "it is no file whose contents could be read to their end"
+    cannot_look "it is not a file with contents that end"
     return
   elif ! [ -r "$ob_path" ]; then
     cannot_look "no permission to read \`$ob_path\`"
@@ -169,7 +169,7 @@ for ob_sum in md5 sha256 sha512; do
     fi
     case $ob_hash in
       [0-9a-f][0-9a-f]*) fact "$ob_sum" "${ob_hash%% *}" ;;
-      *) cannot_look "no checksum came of \`$ob_path\`" ;;
+      *) cannot_look "there is no checksum of \`$ob_path\`" ;;
     esac
   fi
 done

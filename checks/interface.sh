@@ -9,7 +9,7 @@
 #: example eth0: {addrs: {contain-element: {have-prefix: "10."}}, mtu: 1500}
 case $arg_name in
   '' | */* | . | ..)
-    cannot_look "\`$arg_name\` is no name of an interface"
+    cannot_look "\`$arg_name\` is not a valid name for an interface"
     return
     ;;
 esac

@@ -9,7 +9,7 @@
 #: example net.core.somaxconn: {value: {ge: 1024}}
 case /$arg_name/ in
   */../* | //)
-    cannot_look "\`$arg_name\` is no name of a parameter"
+    cannot_look "\`$arg_name\` is not a valid name for a parameter"
     return
     ;;
 esac

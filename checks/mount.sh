@@ -104,7 +104,7 @@ case $ob_found in
     ls -d -- "$arg_mountpoint/." >/dev/null 2>&1
     ob_mounts=$(cat "$ob_root/proc/self/mountinfo" 2>/dev/null)
     if ! mount_there; then
-      cannot_look 'what is mounted there has gone'
+      cannot_look 'the mounted file system is gone'
       return
     fi
     case $ob_found in
@@ -140,7 +140,7 @@ elif ob_stat=$(df -P -- "$arg_mountpoint" 2>/dev/null); then
   set -- ${ob_stat#*"$ob_lf"}
   set -- "$2" "$(($2 - $3))" '' ''
 else
-  cannot_look 'neither `stat -f` nor `df` can look at it'
+  cannot_look 'neither `stat -f` nor `df` can read it'
   return
 fi
 if [ "$1" -gt 0 ]; then

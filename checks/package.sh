@@ -1,14 +1,14 @@
 # package: a package of the system's package manager
 #
 #: key name package -- name of the package
-#: arg manager text -- `dpkg`, `rpm`, `apk` or `pacman`; found out where it is not said
+#: arg manager text -- `dpkg`, `rpm`, `apk` or `pacman`; detected if absent
 #: fact installed bool gate = true -- it is installed
 #: fact versions list -- the installed versions, as the package manager writes them
 #: tools `dpkg-query`, `rpm`, `apk` or `pacman`
 #: example nginx: {installed: true, versions: {contain-element: {have-prefix: "1.24."}}}
 case $arg_name in
   '' | -* | *[!A-Za-z0-9+._:@-]*)
-    cannot_look "\`$arg_name\` is no name of a package"
+    cannot_look "\`$arg_name\` is not a valid package name"
     return
     ;;
 esac
@@ -91,7 +91,7 @@ case $ob_manager in
       *) ob_why=$ob_out ;;
     esac
     ;;
-  *) ob_why="\`$ob_manager\` is no package manager that opsbook knows" ;;
+  *) ob_why="\`$ob_manager\` is not a package manager that opsbook knows" ;;
 esac
 if [ -n "$ob_why" ]; then
   first_line "$ob_why"

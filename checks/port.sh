@@ -22,7 +22,7 @@ case $ob_proto in
 esac
 case $ob_port in
   '' | *[!0-9]* | ??????*)
-    cannot_look "\`$ob_port\` is no port number"
+    cannot_look "\`$ob_port\` is not a port number"
     return
     ;;
 esac

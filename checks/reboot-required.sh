@@ -66,7 +66,7 @@ if [ -d "$ob_root/lib/modules" ] && has uname; then
     return
   fi
 elif ! [ -e "$ob_root/etc/debian_version" ]; then
-  cannot_look 'nothing on this system tells'
+  cannot_look 'nothing on this system reports it'
   return
 fi
 if [ -e "$ob_root/etc/debian_version" ]; then
@@ -77,7 +77,7 @@ if [ -e "$ob_root/etc/debian_version" ]; then
       return
     fi
   done
-  cannot_look 'nothing here notes that a restart is needed: neither `unattended-upgrades` nor `update-notifier-common` is installed'
+  cannot_look 'this system does not record whether a restart is needed: neither `unattended-upgrades` nor `update-notifier-common` is installed'
   return
 fi
 fact required false

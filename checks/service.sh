@@ -13,7 +13,7 @@
 #: example nginx: {enabled: true, running: true}
 case $arg_name in
   '' | -* | *[!A-Za-z0-9:_.@\\-]*)
-    cannot_look "\`$arg_name\` is no name of a service"
+    cannot_look "\`$arg_name\` is not a valid name for a service"
     return
     ;;
 esac
@@ -34,7 +34,7 @@ if [ -d "$ob_root/run/systemd/system" ] && has systemctl; then
   done
   case $ob_load in
     '')
-      cannot_look 'systemctl says nothing about it'
+      cannot_look 'systemctl reports nothing about it'
       return
       ;;
     not-found)

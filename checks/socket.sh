@@ -66,7 +66,7 @@ case $arg_address in
     ob_port=${arg_address#tcp:}
     case $ob_port in
       '' | *[!0-9]* | ??????*)
-        cannot_look "\`$ob_port\` is no port number"
+        cannot_look "\`$ob_port\` is not a port number"
         return
         ;;
     esac

@@ -19,7 +19,7 @@ if has chronyc && ob_out=$(LC_ALL=C chronyc -n -c tracking 2>/dev/null); then
   set +f
   IFS=$ob_ifs
   if [ $# -lt 14 ]; then
-    cannot_look 'chronyc says something that opsbook does not understand'
+    cannot_look 'opsbook does not understand the output of chronyc'
     return
   fi
   case $1 in
@@ -47,7 +47,7 @@ elif has ntpq && ob_out=$(LC_ALL=C ntpq -c 'rv 0 leap,refid,offset' 2>/dev/null)
       fact synchronized false
       ;;
     *leap=00* | *leap=01* | *leap=10*) fact synchronized true ;;
-    *) cannot_look 'ntpq says something that opsbook does not understand' ;;
+    *) cannot_look 'opsbook does not understand the output of ntpq' ;;
   esac
   ob_l=${ob_out#*refid=}
   fact source "${ob_l%%[, ]*}"
@@ -61,7 +61,7 @@ elif has timedatectl && ob_out=$(LC_ALL=C timedatectl show -p NTPSynchronized 2>
   case $ob_out in
     *=yes) fact synchronized true ;;
     *=no) fact synchronized false ;;
-    *) cannot_look 'timedatectl says something that opsbook does not understand' ;;
+    *) cannot_look 'opsbook does not understand the output of timedatectl' ;;
   esac
 else
   cannot_look 'no `chronyc`, `ntpq` or `timedatectl` that answers'

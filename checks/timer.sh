@@ -13,7 +13,7 @@
 #: example certbot: {enabled: true, running: true, result: success, age: {lt: 90000}}
 case $arg_name in
   '' | -* | *[!A-Za-z0-9:_.@\\-]*)
-    cannot_look "\`$arg_name\` is no name of a timer"
+    cannot_look "\`$arg_name\` is not a valid name for a timer"
     return
     ;;
 esac
@@ -51,7 +51,7 @@ words "${ob_unit:-${ob_name%.timer}.service}"
 found_with "systemctl list-timers --all $ob_l; systemctl status --no-pager -n 0 $ob_l $ob_words"
 case $ob_load$ob_active in
   '')
-    cannot_look 'systemctl says nothing about it'
+    cannot_look 'systemctl reports nothing about it'
     return
     ;;
   not-foundinactive | not-found)
@@ -83,7 +83,7 @@ timer_result() {
       return
       ;;
     *)
-      cannot_look 'systemctl says nothing about its service'
+      cannot_look 'systemctl reports nothing about its service'
       return
       ;;
   esac
@@ -106,7 +106,7 @@ timer_age() {
   set -- $1 ${2%%.*}
   IFS=$ob_ifs
   if [ $# -ne 6 ] || ! ob_now=$(date +%s); then
-    cannot_look 'this systemd does not tell when it last went off'
+    cannot_look 'this systemd does not report when it last ran'
     return
   fi
   # 08 is no number of a shell
@@ -126,6 +126,6 @@ if wants age; then
       set -- $ob_last
       timer_age "$2" "$3"
       ;;
-    *) cannot_look 'this systemd does not tell when it last went off' ;;
+    *) cannot_look 'this systemd does not report when it last ran' ;;
   esac
 fi

@@ -62,7 +62,7 @@ fn the_patch_is_taken_by_git_and_the_page_has_no_mistake_then() {
         "{told}"
     );
     assert!(
-        told.contains(":15  step? what `frobnicate` does is not known here"),
+        told.contains(":15  step? it is unclear what `frobnicate` does"),
         "{told}"
     );
     let said = shell(written.path(), "opsbook adopt docs --write");

@@ -331,7 +331,7 @@ fn whole(schema: &Value, document: &Value) -> Value {
 
 fn of_gateway(document: &Value) -> String {
     let mut section = String::from(
-        "## gateway\n\nWhat a gateway and its clients say to each other, as an OpenAPI document. Commands that \
+        "## gateway\n\nThe interface between a gateway and its clients, as an OpenAPI document. Commands that \
          speak to a gateway print what it has answered, and `v`, as everywhere. `opsbook watch --format json` \
          prints lines of journals: [event](#event).\n\n",
     );

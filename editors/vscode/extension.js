@@ -38,7 +38,7 @@ async function list(words) {
         // A manual with mistakes is listed, too.
         resolve(JSON.parse(stdout));
       } catch {
-        reject(new Error(stderr.split("\n")[0] || error?.message || "nothing was said"));
+        reject(new Error(stderr.split("\n")[0] || error?.message || "no message"));
       }
     });
   });
@@ -65,7 +65,7 @@ async function restart() {
     client = await start();
   } catch (error) {
     const choice = await vscode.window.showErrorMessage(
-      `\`${program()} lsp\` did not start: ${error.message}. Install opsbook, or say where it is.`,
+      `\`${program()} lsp\` did not start: ${error.message}. Install opsbook, or set its path.`,
       "Settings",
     );
     if (choice === "Settings") await vscode.commands.executeCommand("workbench.action.openSettings", "opsbook.path");
@@ -96,7 +96,7 @@ async function activate(context) {
   });
   const told = (action) => async () => {
     if (!vscode.workspace.isTrusted) {
-      return vscode.window.showWarningMessage("opsbook types commands in trusted folders alone");
+      return vscode.window.showWarningMessage("opsbook types commands only in trusted folders");
     }
     try {
       await action();

@@ -3,7 +3,7 @@
 set -euo pipefail
 version=${OPSBOOK_VERSION:?the input version is missing}
 case $version in
-  *[!0-9A-Za-z.+-]*) echo "::error title=opsbook::\`$version\` is no version"; exit 2 ;;
+  *[!0-9A-Za-z.+-]*) echo "::error title=opsbook::\`$version\` is not a version"; exit 2 ;;
 esac
 machine=$(uname -m)
 name=opsbook-$version-$machine-linux

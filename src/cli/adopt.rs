@@ -82,26 +82,23 @@ pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Resul
     }
     if blocks + unsaid == 0 {
         let pages = counted(looked_at, "page");
-        writeln!(
-            streams.talk,
-            "{pages} without a shell block that is not tagged yet"
-        )?;
+        writeln!(streams.talk, "{pages}: no untagged shell block")?;
     }
     if unsaid > 0 {
         writeln!(
             streams.talk,
-            "{} without a language: write `sh` behind the fence of what a shell runs",
+            "{} without a language: write `sh` after the fence of each block that a shell runs",
             counted(unsaid, "block")
         )?;
     }
     if !unsaved.is_empty() {
         let message = format!(
-            "left alone, because git does not have them as they are now: {}",
+            "not changed, because they have uncommitted changes: {}",
             unsaved.join(", ")
         );
         let problem = Problem::bare("not-clean", message);
         return Err(Failure::from(problem.hint(
-            "commit them first, or take the patch that `opsbook adopt` prints",
+            "commit them first, or apply the patch that `opsbook adopt` prints",
         )));
     }
     Ok(u8::from(left > 0))
@@ -120,15 +117,17 @@ fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> 
     let mut files: Vec<PathBuf> = Vec::new();
     if args.pages.is_empty() {
         let Some(project) = project else {
-            let problem =
-                Problem::bare("no-manual", "there is no manual here, and no page is named");
+            let problem = Problem::bare(
+                "no-manual",
+                "there is no manual here, and you named no page",
+            );
             let folder = if Path::new("docs").is_dir() {
                 "docs"
             } else {
                 "."
             };
             return Err(Failure::from(problem.hint(format!(
-                "`opsbook adopt {folder}` takes all pages below that folder"
+                "`opsbook adopt {folder}` reads all pages below that folder"
             ))));
         };
         let own = project.manual.pages.iter();
@@ -147,7 +146,8 @@ fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> 
         let about = std::fs::symlink_metadata(&file)?;
         if !about.is_file() || about.len() > MOST_BYTES {
             let message = format!(
-                "`{}` is no page: a file of at most {MOST_BYTES} bytes is wanted, and no link",
+                "`{}` is not a page: a page is a regular file, not a link, of at most \
+                 {MOST_BYTES} bytes",
                 file.display()
             );
             return Err(Failure::from(Problem::bare("no-page", message)));

@@ -49,10 +49,7 @@ pub(crate) fn open(path: &Path, signers: Option<&Path>) -> Result<Opened, Failur
             let signer = sign::verify(&archive.signed_text(), signature, signers);
             Signer::Named(signer.map_err(|why| {
                 let why = outside::line(&why).to_string();
-                let message = format!(
-                    "the signature of `{}` does not count: {why}",
-                    path.display()
-                );
+                let message = format!("the signature of `{}` is not valid: {why}", path.display());
                 Problem::bare("bad-signature", message)
             })?)
         }
@@ -79,13 +76,17 @@ pub(crate) fn read(path: &Path) -> Result<Archive, Failure> {
     }
     archive::read(&bytes).map_err(|why| match why {
         Bad::Archive(why) => {
-            let hint = "nothing of it was used; fetch it again from where it was released";
+            let hint = "nothing in it was used; download it again";
             Failure::from(bad(why).hint(hint))
         }
         Bad::TooNew(format) => {
-            let message = format!("`{}` is of form {format}, which is newer", path.display());
+            let message = format!(
+                "`{}` has archive format {format}, which is newer than this \
+                 opsbook",
+                path.display()
+            );
             let problem = Problem::bare("package-too-new", message);
-            Failure::from(problem.hint("a newer opsbook reads it"))
+            Failure::from(problem.hint("upgrade opsbook"))
         }
     })
 }
@@ -109,7 +110,7 @@ pub(crate) fn place(path: &Path, signers: Option<&Path>) -> Result<Place, Failur
             CacheError::Differs { path, .. } | CacheError::NotOurs(path) => {
                 let path = path.display();
                 problem.hint(format!(
-                    "look who has changed it; without `{path}` it is unpacked anew"
+                    "find out who changed it; delete `{path}` to unpack it again"
                 ))
             }
             CacheError::Io { .. } => problem,

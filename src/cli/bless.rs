@@ -34,7 +34,7 @@ const MOST_LINES: usize = 20;
 Examples:
   opsbook bless                          expectations that do not match any more
   opsbook bless --new --nodes @web tls   and checks without one, of those with `tls` in the name
-  opsbook bless --from RUN               what the steps of a run have printed")]
+  opsbook bless --from RUN               the output of the steps of a run")]
 pub(crate) struct Bless {
     /// Only checks and steps whose name contains one of these texts
     #[arg(value_name = "FILTER", add = complete::filters())]
@@ -74,8 +74,9 @@ pub(crate) fn run(args: &Bless, project: &Project, streams: &mut Streams) -> Res
     let wanted = |name: &str| args.filters.iter().any(|filter| name.contains(filter));
     learned.retain(|own| args.filters.is_empty() || wanted(&own.name));
     if learned.is_empty() {
-        let problem = Problem::bare("nothing-selected", "there is nothing to be blessed");
-        let hint = "`--new` takes checks without an expectation, `--from RUN` the steps of a run";
+        let problem = Problem::bare("nothing-selected", "there is nothing to bless");
+        let hint = "`--new` adds expectations to checks that have none, `--from RUN` to the steps \
+            of a run";
         return Err(Failure::from(problem.hint(hint)));
     }
     let mut pages = Pages::new(&project.root, &project.manual);

@@ -95,7 +95,7 @@ fn bundle_in(project: &Project, run: &str, place: &str) -> Result<(Arc<Node>, St
     if meant.is_empty() {
         let problem = Problem::bare(
             "unknown-node",
-            format!("`{place}` is no machine of run `{run}`"),
+            format!("run `{run}` has no machine `{place}`"),
         );
         let names: Vec<String> = sites.iter().map(Site::to_string).collect();
         let names = names.iter().map(String::as_str);
@@ -161,7 +161,7 @@ pub(crate) fn one(project: &Project, selector: &str) -> Result<Arc<Node>, Failur
         [one] => Ok(Arc::new(project.nodes.evaluate(one, &[])?)),
         several => {
             let message = format!(
-                "`{selector}` selects {} nodes: one is wanted",
+                "`{selector}` selects {} nodes: name exactly one",
                 several.len()
             );
             Err(Failure::from(Problem::bare("one-node", message)))
@@ -199,5 +199,5 @@ fn bundle_of(node: &Arc<Node>) -> Result<String, Failure> {
 }
 
 fn cannot(what: &str, error: &std::io::Error) -> Failure {
-    Failure::Error(format!("{what} cannot be started: {error}"))
+    Failure::Error(format!("cannot start {what}: {error}"))
 }

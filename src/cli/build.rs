@@ -138,7 +138,7 @@ fn tell(built: &Built, out: &mut dyn Write, talk: &mut dyn Write) -> std::io::Re
     if built.allows_html {
         writeln!(
             talk,
-            "`allow-html` is on: pages may run, load and send what they like"
+            "`allow-html` is on: pages can run scripts, and load and send anything"
         )?;
     }
     for problem in crate::source::first_of_each(&built.problems) {

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Sheet, project: &Project, streams: &mut Streams) -> Res
     let cannot = |error: std::io::Error| {
         Failure::from(Problem::bare(
             "write",
-            format!("the sheet cannot be written: {error}"),
+            format!("cannot write the sheet: {error}"),
         ))
     };
     if let Some(file) = &args.html {

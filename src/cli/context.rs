@@ -121,7 +121,7 @@ fn nodes_file(path: &Path) -> Result<Arc<Source>, Failure> {
     let read = file.take(most + 1).read_to_string(&mut text);
     read.map_err(|error| failed(error.to_string()))?;
     if text.len() > MAX_BYTES {
-        return Err(failed(format!("it holds more than {MAX_BYTES} bytes")));
+        return Err(failed(format!("it is larger than {MAX_BYTES} bytes")));
     }
     Ok(Source::new(path, text))
 }
@@ -158,11 +158,11 @@ pub(crate) fn tell_elsewhere(project: &Project, talk: &mut dyn Write) -> io::Res
         0 => Ok(()),
         1 => writeln!(
             talk,
-            "1 mistake elsewhere in this manual does not concern this run: opsbook lint"
+            "1 mistake elsewhere in this manual does not affect this run: opsbook lint"
         ),
         n => writeln!(
             talk,
-            "{n} mistakes elsewhere in this manual do not concern this run: opsbook lint"
+            "{n} mistakes elsewhere in this manual do not affect this run: opsbook lint"
         ),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Failure {
     #[error("wrong manual, nodes or arguments")]
     Problems(Vec<Problem>),
     /// A missing secret or file: nothing was changed.
-    #[error("what the run needs is not there")]
+    #[error("something that the run needs is missing")]
     NotThere(Vec<Problem>),
     #[error(transparent)]
     Book(#[from] BookError),
@@ -139,24 +139,25 @@ impl Failure {
             Failure::Journal(JournalError::Missing { near: None, .. }) => {
                 writeln!(
                     talk,
-                    "error: {self}\n\nhint: the journal of a run lies where it was started. `opsbook lock status` \
-                     says on which machine; copy `.opsbook/runs/RUN.jsonl` from there. Where it is lost, \
-                     `opsbook resume RUN --catch-up` makes it anew from the nodes"
+                    "error: {self}\n\nhint: the journal of a run is on the machine that started \
+                     it. `opsbook lock status` names that machine; copy `.opsbook/runs/RUN.jsonl` \
+                     from there. If it is lost, `opsbook resume RUN --catch-up` rebuilds it from \
+                     the nodes"
                 )
             }
             Failure::Journal(JournalError::Line { .. }) => {
                 writeln!(
                     talk,
-                    "error: {self}\n\nhint: put this file aside: `opsbook resume RUN --catch-up` makes the \
-                     journal anew from what the nodes know of the run"
+                    "error: {self}\n\nhint: move this file away; then `opsbook resume RUN \
+                     --catch-up` rebuilds the journal from the records on the nodes"
                 )
             }
             Failure::Journal(JournalError::Write { cause, .. }) if may_not_write(cause) => {
                 let variable = crate::journal::VARIABLE;
                 writeln!(
                     talk,
-                    "error: {self}\n\nhint: `{variable}=DIR`, or `state` under `[preprocessor.opsbook]` in \
-                     `book.toml`, names another folder for journals"
+                    "error: {self}\n\nhint: set `{variable}=DIR`, or `state` under \
+                     `[preprocessor.opsbook]` in `book.toml`, to keep journals in another folder"
                 )
             }
             Failure::Gateway(ClientError::Problem(problem))

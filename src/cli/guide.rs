@@ -45,8 +45,8 @@ const PACKAGES: &str = include_str!("../../opsbook.toml");
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  opsbook guide                    what there is to read
-  opsbook guide start              the first quarter of an hour
+  opsbook guide                    all topics
+  opsbook guide start              the first 15 minutes
   opsbook guide night              a card for three in the morning
   opsbook guide --book /tmp/guide  all of it as a book, for a browser")]
 pub(crate) struct Guide {

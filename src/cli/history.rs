@@ -208,11 +208,12 @@ pub(crate) fn log(args: &Log, project: &Project, streams: &mut Streams) -> Resul
     if record.torn {
         writeln!(
             streams.talk,
-            "warning: the last line of this journal is torn: its writer died over it"
+            "warning: the last line of this journal is incomplete: its writer ended while it \
+             wrote it"
         )?;
     }
     if record.events.is_empty() {
-        writeln!(streams.talk, "warning: this journal has no whole line")?;
+        writeln!(streams.talk, "warning: this journal has no complete line")?;
     }
     if args.form.is_json() {
         for event in &record.events {

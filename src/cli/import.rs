@@ -213,7 +213,7 @@ fn read(from: &Path) -> Result<(String, String), Failure> {
         _ => from.display().to_string(),
     };
     let text = String::from_utf8(bytes)
-        .map_err(|_| Problem::bare("not-understood", format!("`{name}` is no text in UTF-8")))?;
+        .map_err(|_| Problem::bare("not-understood", format!("`{name}` is not UTF-8 text")))?;
     Ok((name, text))
 }
 
@@ -256,7 +256,7 @@ fn write(output: &Path, text: &str) -> Result<(), Failure> {
     };
     if !may_be {
         let message = format!(
-            "`{}` is left alone: git does not have it as it is now",
+            "`{}` was not changed: it has uncommitted changes",
             output.display()
         );
         return Err(Failure::from(Problem::bare("not-clean", message)));

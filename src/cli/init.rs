@@ -109,7 +109,7 @@ impl Template {
 pub enum InitError {
     /// The folder already contains parts of a manual.
     #[error(
-        "`{}` is there already: nothing was written\n\n\
+        "`{}` already exists: nothing was written\n\n\
          hint: name a folder that is new or empty, as in `opsbook init ops/manual`",
         .0.display()
     )]

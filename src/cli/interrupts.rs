@@ -44,14 +44,16 @@ pub(crate) fn count_interrupts(
     (also, receiver)
 }
 
-const STOPPING: &str = "\nstopping what runs: TERM, and KILL ten seconds later; Ctrl-C once more goes away and leaves it running\n";
+const STOPPING: &str = "\nstopping the running steps: TERM now, KILL in ten seconds; Ctrl-C again \
+    leaves them running\n";
 
 fn left(run: &str) -> String {
     if run.is_empty() {
         return String::new();
     }
     format!(
-        "\nleft: a step that still runs on a node goes on to its end, and its bundle is kept\n\n\
-         hint: `opsbook resume {run}` reads how it ended and goes on; `opsbook handoff {run}` lists what is left\n"
+        "\nleft: a running step continues on its node until it ends; its bundle is kept\n\n\
+         hint: `opsbook resume {run}` reads its result and continues; `opsbook handoff {run}` \
+         lists what is left\n"
     )
 }

@@ -61,7 +61,7 @@ const NO: Key = key(
     'n',
     "no",
     "[n]o",
-    "stop here; `opsbook resume` goes on later",
+    "stop here; `opsbook resume` continues later",
     Does::Answer(Answer::No),
 );
 const VIEW: Key = key(
@@ -86,7 +86,7 @@ pub(crate) fn confirm(several: bool) -> Vec<Key> {
         'c',
         "continue",
         "[c]ontinue without asking",
-        "yes, and to all confirmations that follow on this node",
+        "yes, also to all later confirmations on this node",
         Does::Onward,
     );
     let mut keys = vec![YES, NO, onward];
@@ -101,7 +101,7 @@ pub(crate) fn yes_or_no() -> Vec<Key> {
         'n',
         "no",
         "[n]o",
-        "leave all as it is",
+        "change nothing",
         Does::Answer(Answer::No),
     );
     vec![YES, no, VIEW, EXPLAIN]
@@ -110,7 +110,7 @@ pub(crate) fn yes_or_no() -> Vec<Key> {
 /// A step done by a person.
 pub(crate) fn done() -> Vec<Key> {
     let yes = Key {
-        means: "it is done: go on",
+        means: "it is done: continue",
         ..YES
     };
     vec![yes, NO, VIEW, EXPLAIN]
@@ -124,21 +124,21 @@ pub(crate) fn menu(several: bool) -> Vec<Key> {
             's',
             "skip",
             "[s]kip",
-            "leave this step out, with a note",
+            "skip this step, with a note",
             Answer::Skip,
         ),
         answer(
             'b',
             "by hand",
             "[b]y hand",
-            "you do this step yourself, with a note; its checks are asked after it",
+            "you do this step yourself, with a note; its checks run afterwards",
             Answer::ByHand,
         ),
         key(
             'c',
             "continue",
             "[c]ontinue without asking",
-            "run this step and those that follow on this node; what asks for a confirmation still does",
+            "run this step and all later ones on this node; confirmations are still asked",
             Does::Onward,
         ),
     ];
@@ -156,7 +156,7 @@ pub(crate) fn menu(several: bool) -> Vec<Key> {
             '!',
             "shell",
             "[!] shell",
-            "a shell in the bundle, with the run's variables; its end comes back here",
+            "a shell in the bundle, with the run's variables; `exit` returns here",
             Does::Shell,
         ),
         EXPLAIN,
@@ -164,7 +164,7 @@ pub(crate) fn menu(several: bool) -> Vec<Key> {
             'q',
             "quit",
             "[q]uit",
-            "stop here; `opsbook resume` goes on later",
+            "stop here; `opsbook resume` continues later",
             Answer::Quit,
         ),
     ]);
@@ -185,7 +185,7 @@ pub(crate) fn again() -> Vec<Key> {
             'd',
             "done",
             "it is [d]one",
-            "you have looked, and it is done: go on after it",
+            "you looked, and it is done: continue after it",
             Answer::ByHand,
         ),
         Key { label: "", ..VIEW },
@@ -210,21 +210,21 @@ pub(crate) fn interrupted() -> Vec<Key> {
             's',
             "stop",
             "[s]top it",
-            "TERM, and KILL ten seconds later, to all that the step has started",
+            "send TERM, then KILL after ten seconds, to everything that the step started",
             Answer::Stop,
         ),
         answer(
             'l',
             "leave",
             "[l]eave it running and go",
-            "opsbook ends, the step goes on by itself; `opsbook resume` reads how it ended",
+            "opsbook ends, the step continues without it; `opsbook resume` reads its result",
             Answer::Leave,
         ),
         answer(
             'h',
             "hold",
             "[h]old after it",
-            "let it come to its end, with its checks, and stop before the next step",
+            "let it finish, with its checks, and stop before the next step",
             Answer::Hold,
         ),
         Key { label: "", ..VIEW },
@@ -250,7 +250,7 @@ pub(crate) fn all_interrupted() -> Vec<Key> {
         'e',
         "each",
         "ask about [e]ach",
-        "ask this for one node after the other",
+        "ask this for each node separately",
         Does::Each,
     );
     keys.insert(labels.len(), each);

@@ -85,7 +85,8 @@ pub(crate) fn launch(
         if let Err(error) = ways_on(project, &plan, &record, &mut Net::new(&mut **out.lock())) {
             writeln!(
                 streams.talk,
-                "error: the hand-off sheet cannot be written to standard output: {error}\n\nhint: `opsbook handoff {name}` prints it again"
+                "error: cannot write the hand-off sheet to standard output: {error}\n\nhint: \
+                 `opsbook handoff {name}` prints it again"
             )?;
         }
     }
@@ -103,7 +104,8 @@ fn prove(project: &Project, run: &Run, seat: Seat, talk: &mut dyn Write) -> Resu
     if let Some(step) = proof.asks_late() {
         writeln!(
             talk,
-            "note: step `{}` will ask, and there is nobody to ask: the run stops there (`--yes` confirms)\n",
+            "note: step `{}` asks for a confirmation, and there is nobody to ask: the run stops \
+             there (`--yes` confirms)\n",
             step.label()
         )?;
     }

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
         let many = if errors == 1 { "mistake" } else { "mistakes" };
         writeln!(
             streams.talk,
-            "{errors} {many} in this manual, which may hide more of it: opsbook lint"
+            "{errors} {many} in this manual, which may hide parts of it: opsbook lint"
         )?;
     }
     Ok(0)

@@ -22,7 +22,7 @@ use crate::session::OpenOptions;
 pub(crate) enum Lock {
     /// Show who holds the bundles of nodes
     ///
-    /// Exit status 0 if all are free, 4 if one is held, 3 if one could not be asked.
+    /// Exit status 0 if all are free, 4 if one is held, 3 if one could not be reached.
     Status {
         /// Nodes or selectors; all nodes if absent
         #[arg(value_name = "SELECTOR", add = complete::nodes())]
@@ -128,7 +128,7 @@ async fn acquire(
     let name = &reach.node.name;
     writeln!(
         streams.people(),
-        "{name}: held; `opsbook lock release {name} --run {run}` gives it up"
+        "{name}: held; `opsbook lock release {name} --run {run}` releases it"
     )?;
     Ok(0)
 }

@@ -22,14 +22,14 @@ use crate::project::{Project, Who, controller_name, words};
 use crate::session::{OpenOptions, nodes_within, raise_limits};
 use crate::source::Problem;
 
-const ASKS: &str = "make the journal anew from that?";
+const ASKS: &str = "rebuild the journal from these records?";
 
 /// A node's information about the run.
 enum Said {
     /// The owner line, in its bundle or its history.
     Owner(Box<Owner>),
     Nothing,
-    /// It could not be asked; the reason.
+    /// It could not be reached; the reason.
     Unknown(String),
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn make_journal(project: &Project, run: &str, yes: bool) -> Result<()
         _ => None,
     }) {
         return Err(Failure::Error(format!(
-            "the journal of run {run} cannot be made anew: {why}, and it is one of its nodes"
+            "cannot rebuild the journal of run {run}: {why}, and it is one of its nodes"
         )));
     }
     let about = about(owner, request, run, &without);
@@ -126,11 +126,8 @@ async fn owner_on(reach: &Reach, dir: &str, run: &str) -> Result<Option<Owner>, 
 
 /// The order of the run, as all nodes that know it report it.
 fn agreed<'a>(said: &'a [(String, Said)], run: &str) -> Result<(&'a Owner, &'a Request), Failure> {
-    let cannot = |why: String| {
-        Failure::Error(format!(
-            "the journal of run {run} cannot be made anew: {why}"
-        ))
-    };
+    let cannot =
+        |why: String| Failure::Error(format!("cannot rebuild the journal of run {run}: {why}"));
     let mut owners = said.iter().filter_map(|(name, said)| match said {
         Said::Owner(owner) => Some((name, &**owner)),
         _ => None,
@@ -145,14 +142,15 @@ fn agreed<'a>(said: &'a [(String, Said)], run: &str) -> Result<(&'a Owner, &'a R
     };
     let Some(request) = &owner.request else {
         return Err(cannot(format!(
-            "`{first}` does not say what it was asked to do, which was too long, or of an older opsbook"
+            "the record on `{first}` lacks the request of the run: it was too long, or an older \
+             opsbook wrote the record"
         )));
     };
     for (other, its) in owners {
         let same = its.procedure == owner.procedure && its.request.as_ref() == Some(request);
         if !same {
             return Err(cannot(format!(
-                "`{first}` and `{other}` do not say the same of it"
+                "the records on `{first}` and `{other}` differ"
             )));
         }
     }
@@ -162,7 +160,8 @@ fn agreed<'a>(said: &'a [(String, Said)], run: &str) -> Result<(&'a Owner, &'a R
         .find(|(name, said)| matches!(said, Said::Owner(_)) && !listed(name));
     if let Some((name, _)) = stranger {
         return Err(cannot(format!(
-            "`{name}` has a record of it, and says that it is none of its nodes"
+            "`{name}` has a record of the run, but that record does not list `{name}` among the \
+             nodes"
         )));
     }
     Ok((owner, request))
@@ -181,7 +180,8 @@ fn movable(project: &Project, said: &[(String, Said)], run: &str) -> Result<(), 
         let reasons = owner.pinned.iter().map(|reason| reason.line().to_string());
         let reasons: Vec<String> = reasons.collect();
         return Err(Failure::Error(format!(
-            "the journal of run {run} cannot be made anew here: on `{name}` only its own controller can go on with it ({}): {}, the folder {}",
+            "cannot rebuild the journal of run {run} here: on `{name}`, only its own controller \
+             can continue it ({}): {}, the folder {}",
             reasons.join("; "),
             owner.controller.line(),
             owner.folder.clone().unwrap_or_default().line()
@@ -195,10 +195,7 @@ fn plan(project: &Project, owner: &Owner, request: &Request) -> Result<Plan, Fai
     let bound = request.roles.values().flatten();
     for node in request.nodes.iter().chain(bound) {
         if !project.nodes.contains(node) {
-            let message = format!(
-                "the run was on a node that is not known here: `{}`",
-                line(node)
-            );
+            let message = format!("the run used a node that is unknown here: `{}`", line(node));
             return Err(Failure::from(Problem::bare("unknown-node", message)));
         }
     }
@@ -216,7 +213,7 @@ fn plan(project: &Project, owner: &Owner, request: &Request) -> Result<Plan, Fai
 
 fn about(owner: &Owner, request: &Request, run: &str, without: &[&str]) -> String {
     let mut text = format!(
-        "run {run} has no journal here. As its nodes say, it is `{}` on {}, begun by {}@{} at {}",
+        "run {run} has no journal here. Its nodes say: `{}` on {}, started by {}@{} at {}",
         owner.procedure.line(),
         words(&request.nodes, &request.roles).join(", "),
         owner.operator.line(),
@@ -230,7 +227,7 @@ fn about(owner: &Owner, request: &Request, run: &str, without: &[&str]) -> Strin
         text += &format!(", from step {step}");
     }
     if !without.is_empty() {
-        text += &format!("; there is nothing of it on {}", without.join(", "));
+        text += &format!("; no record on {}", without.join(", "));
     }
     text
 }
@@ -245,10 +242,10 @@ fn consent(about: &str, yes: bool, without: &[&str]) -> Result<Option<&'static s
         let hint = if without.is_empty() {
             "`--yes` confirms"
         } else {
-            "a person must confirm it, as not every node has a record of the run"
+            "a person must confirm it, because not every node has a record of the run"
         };
         return Err(Failure::Stopped(format!(
-            "{about}: {ASKS} Nobody is there to ask ({hint})"
+            "{about}: {ASKS} There is nobody to ask ({hint})"
         )));
     }
     let text = format!("{about}\n");

@@ -129,10 +129,10 @@ impl MannerArgs {
         let Some((word, _)) = said.iter().find(|(_, said)| *said) else {
             return Ok(());
         };
-        let message = format!("`{word}` means nothing here: the section of the page says it");
+        let message = format!("`{word}` has no effect here: a section of the page decides it");
         let problem = Problem::bare("usage", message);
         Err(Failure::from(
-            problem.hint("`--batch` can make its batches smaller"),
+            problem.hint("only `--batch` applies, to make batches smaller"),
         ))
     }
 

@@ -123,7 +123,7 @@ fn make(args: &Pack, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let version = &archive.description.version;
         let digest = oci::push(&bytes, &file, place, version).map_err(|why| {
-            let message = format!("it is not pushed: {}", outside::line(&why.message));
+            let message = format!("it was not pushed: {}", outside::line(&why.message));
             Problem::bare(why.code, message)
         })?;
         writeln!(streams.people(), "pushed  {place}:{version}@{digest}")?;
@@ -189,7 +189,7 @@ fn check(
     let Opened { archive, signer } = archive::open(file, from.signers.as_deref())?;
     let signed = match signer {
         Signer::None => "not signed".to_owned(),
-        Signer::Unknown => "signed, by whom nobody has looked (`--signers FILE`)".to_owned(),
+        Signer::Unknown => "signed; the signer was not verified (`--signers FILE`)".to_owned(),
         Signer::Named(name) => format!("signed by {name}"),
     };
     let description = &archive.description;

@@ -101,7 +101,12 @@ pub(crate) fn run(args: &Packages, from: &Chosen, streams: &mut Streams) -> Resu
             let root = context::find_root(from)?;
             if let Some(tag) = to {
                 let [name] = &names[..] else {
-                    return Err(Problem::bare("usage", "`--to` moves one package").into());
+                    return Err(Problem::bare(
+                        "usage",
+                        "`--to` needs the name of one \
+                         package",
+                    )
+                    .into());
                 };
                 move_to(&root, name, tag)?;
             }
@@ -138,7 +143,7 @@ fn list(json: bool, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure>
         return Ok(0);
     }
     if parts.is_empty() {
-        writeln!(streams.people(), "this manual is made of no packages")?;
+        writeln!(streams.people(), "this manual uses no packages")?;
         return Ok(0);
     }
     let mut rows = vec![["NAME", "VERSION", "FROM", "SIGNED", "OWNERS"].map(str::to_owned)];
@@ -202,7 +207,7 @@ fn add(args: &Add, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> 
         (None, None, Some(archive), None) => From::Archive(archive.clone()),
         (None, None, None, Some(path)) => From::Path(path.clone()),
         _ => {
-            let problem = Problem::bare("usage", "a package comes from one place");
+            let problem = Problem::bare("usage", "name one source for the package");
             let hint =
                 "`--git URL --tag TAG`, `--oci PLACE --tag TAG`, `--archive FILE` or `--path DIR`";
             return Err(problem.hint(hint).into());
@@ -216,9 +221,12 @@ fn add(args: &Add, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> 
     };
     let source = Source::new(manifest::FILE, before.as_str());
     if manifest::read(&source).0.packages.contains_key(&args.name) {
-        let problem = Problem::bare("usage", format!("`{}` is named already", args.name));
+        let problem = Problem::bare(
+            "usage",
+            format!("`{}` is already in `[packages]`", args.name),
+        );
         return Err(problem
-            .hint("`opsbook packages update NAME --to TAG` moves it")
+            .hint("`opsbook packages update NAME --to TAG` changes its tag")
             .into());
     }
     let span = crate::source::Span::new(&source, 0..0);
@@ -269,13 +277,13 @@ fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
     crate::package::address::check_ref(tag).map_err(|why| Problem::bare("usage", why))?;
     let manifest = manifest_of(root)?;
     let Some(dependency) = manifest.packages.get(name) else {
-        let problem = Problem::bare("usage", format!("no package is called `{name}`"));
+        let problem = Problem::bare("usage", format!("there is no package `{name}`"));
         return Err(problem
             .did_you_mean(name, manifest.packages.keys().map(String::as_str))
             .into());
     };
     let old = tag_of(&dependency.from)
-        .ok_or_else(|| Problem::bare("usage", format!("`{name}` has no tag that could move")))?;
+        .ok_or_else(|| Problem::bare("usage", format!("`{name}` has no tag to change")))?;
     let text = &manifest.source.text;
     let start = dependency.span.start as usize;
     let quoted = [format!("\"{old}\""), format!("'{old}'")];
@@ -285,7 +293,7 @@ fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
     });
     let Some((at, length)) = found else {
         return Err(Failure::Error(format!(
-            "`{name}`: its tag is not found in the text"
+            "the tag of `{name}` was not found in `opsbook.toml`"
         )));
     };
     let after = format!("{}\"{tag}\"{}", &text[..at], &text[at + length..]);
@@ -294,7 +302,7 @@ fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
     let moved = moved.is_some_and(|dependency| tag_of(&dependency.from) == Some(tag));
     if !moved || problems.iter().any(Problem::is_error) {
         return Err(Failure::Error(format!(
-            "`{name}`: its tag is not found in the text"
+            "the tag of `{name}` was not found in `opsbook.toml`"
         )));
     }
     std::fs::write(root.join(manifest::FILE), after)?;
@@ -318,7 +326,7 @@ fn update(root: &Path, names: &[String], streams: &mut Streams) -> Result<u8, Fa
     for name in names {
         if !manifest.packages.contains_key(name) {
             let known = manifest.packages.keys().map(String::as_str);
-            let problem = Problem::bare("usage", format!("no package is called `{name}`"));
+            let problem = Problem::bare("usage", format!("there is no package `{name}`"));
             return Err(problem.did_you_mean(name, known).into());
         }
     }
@@ -350,7 +358,12 @@ fn update(root: &Path, names: &[String], streams: &mut Streams) -> Result<u8, Fa
         .iter()
         .filter(|old| lock.get(&old.name).is_none())
     {
-        writeln!(streams.people(), "{} {} is gone", gone.name, gone.version)?;
+        writeln!(
+            streams.people(),
+            "{} {} was removed",
+            gone.name,
+            gone.version
+        )?;
     }
     if !changed {
         writeln!(streams.people(), "nothing has changed")?;
@@ -391,8 +404,8 @@ fn tell_halted(
             let runs = crate::source::counted(number, "halted run");
             writeln!(
                 streams.talk,
-                "note: {runs} began with {} {}: `opsbook history` shows them, and \
-                 `opsbook resume RUN --accept-changed` goes on",
+                "note: {runs} began with {} {}: `opsbook history` shows them, and `opsbook resume \
+                 RUN --accept-changed` continues one",
                 old.name, old.version
             )?;
         }
@@ -541,7 +554,7 @@ fn diff(
     let part = place.parts.all.iter().find(|part| part.name() == name);
     let Some(part) = part else {
         let known = place.parts.all.iter().map(Part::name);
-        let problem = Problem::bare("usage", format!("no package is called `{name}`"));
+        let problem = Problem::bare("usage", format!("there is no package `{name}`"));
         return Err(problem.did_you_mean(name, known).into());
     };
     let before = match old {
@@ -560,10 +573,10 @@ fn diff(
                 .map_err(|why| Failure::Error(why.to_string()))?;
             let problem = Problem::bare(
                 "package-missing",
-                format!("`{name}` as it is locked is not here"),
+                format!("the locked version of `{name}` is not here"),
             );
             kept.flatten()
-                .ok_or_else(|| problem.hint("`opsbook packages fetch` brings it"))?
+                .ok_or_else(|| problem.hint("`opsbook packages fetch` downloads it"))?
                 .1
         }
     };

@@ -158,8 +158,8 @@ fn message(event: &Event) -> Option<String> {
             Some(format!("{step}{title}"))
         }
         What::CheckHeld { check, .. } => Some(format!("{step}{check} holds")),
-        What::ConnectionLost { .. } => Some(format!("{step}lost; looking for it")),
-        What::Reattached { .. } => Some(format!("{step}found again")),
+        What::ConnectionLost { .. } => Some(format!("{step}connection lost; reconnecting")),
+        What::Reattached { .. } => Some(format!("{step}reconnected")),
         What::BundleOpened { .. } => Some(format!("{turn}bundle opened")),
         _ => None,
     }

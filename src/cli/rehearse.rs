@@ -38,7 +38,7 @@ pub(crate) fn rehearse(
     operator: Operator,
 ) -> Result<Rehearse, Failure> {
     if let Some((name, _)) = set.iter().find(|(name, _)| !taken(project, tests, name)) {
-        let message = format!("`--set {name}=…`: no procedure that is rehearsed takes it");
+        let message = format!("`--set {name}=…`: no rehearsed procedure has this parameter");
         let problem = Problem::bare("unknown-argument", message);
         return Err(Failure::from(problem.hint(
             "procedures are rehearsed with `--include-ignored`, on nodes with `rehearse: true`",
@@ -124,7 +124,7 @@ fn may_be_rehearsed(ready: Ready) -> Result<Ready, String> {
     let mut nodes = ready.plan.nodes.iter().map(|plan| &plan.node);
     match nodes.find(|node| !node.rehearse) {
         Some(node) => Err(format!(
-            "`{}` is bound, and does not say `rehearse: true`",
+            "`{}` is bound, but does not have `rehearse: true`",
             node.name
         )),
         None => Ok(ready),
@@ -204,7 +204,7 @@ fn outcome(status: Status, run: &str, events: &[Event]) -> Outcome {
         What::NodeEnded { cause, .. } => cause.clone(),
         _ => None,
     });
-    let cause = cause.unwrap_or_else(|| "it did not say why".into());
+    let cause = cause.unwrap_or_else(|| "it gave no reason".into());
     match status {
         Status::Ok | Status::Skipped | Status::ByHand => Outcome::Held,
         Status::Failed | Status::TimedOut => {

@@ -24,14 +24,14 @@ pub(super) async fn release(
 ) -> Result<u8, Failure> {
     let name = &reach.node.name;
     let Some(held) = Bundle::look(reach.session(), dir).await? else {
-        writeln!(streams.people(), "{name}: it is free already")?;
+        writeln!(streams.people(), "{name}: already free")?;
         return Ok(0);
     };
     let owner = held.owner.as_ref().map(|owner| owner.run.exact());
     if let (Some(owner), None) = (owner, run) {
         writeln!(
             streams.talk,
-            "error: {name}: {}\n\nhint: `--run {}` says that this is the one to give up",
+            "error: {name}: {}\n\nhint: `--run {}` confirms that you mean this run",
             held.sentence(),
             line(owner)
         )?;
@@ -42,8 +42,9 @@ pub(super) async fn release(
         let run = line(owner.unwrap_or_default());
         let others = others.join(", ");
         let about = format!(
-            "{name}: run {run} is at work on {others} as well: this gives up its lock on `{name}` alone, and it cannot go on\n\
-             `opsbook lock release --run {run}` gives it up on all its machines\n"
+            "{name}: run {run} also works on {others}: this releases only its lock on `{name}`, \
+             and the run cannot continue\n\
+             `opsbook lock release --run {run}` releases it on all its machines\n"
         );
         if yes {
             write!(streams.talk, "{about}")?;
@@ -58,7 +59,7 @@ pub(super) async fn release(
     match Bundle::release(reach.session(), dir, wanted).await {
         Ok(()) => {}
         Err(BundleError::Gone) => {
-            writeln!(streams.people(), "{name}: it is free already")?;
+            writeln!(streams.people(), "{name}: already free")?;
             return Ok(0);
         }
         Err(error) => return Err(error.into()),
@@ -84,12 +85,12 @@ pub(super) async fn give_up_all_the_same(
     if !is_anybody_there() {
         writeln!(
             streams.talk,
-            "error: {about}\nhint: `--yes` gives it up all the same"
+            "error: {about}\nhint: `--yes` releases it anyway"
         )?;
         return Ok(false);
     }
-    match terminal::sure(about.clone(), about, "give it up all the same?").await {
-        Answer::Quit => Err(Failure::Stopped("nothing was given up".to_owned())),
+    match terminal::sure(about.clone(), about, "release it anyway?").await {
+        Answer::Quit => Err(Failure::Stopped("nothing was released".to_owned())),
         answer => Ok(matches!(answer, Answer::Yes)),
     }
 }

@@ -92,7 +92,7 @@ async fn reach_all(project: &Project, names: &[String]) -> Vec<Machine> {
         let passwords = passwords.clone();
         tasks.spawn(async move {
             let reach = match node {
-                Err(_) => Err("`nodes.yaml` does not say any more how it is reached".to_owned()),
+                Err(_) => Err("`nodes.yaml` no longer says how to reach it".to_owned()),
                 Ok(node) => Reach::open(&node, &OpenOptions::default(), &passwords)
                     .await
                     .map_err(|error| cannot_be_reached(&error)),
@@ -152,7 +152,7 @@ async fn look_everywhere(
         if let Err(why) = &machine.reach {
             writeln!(
                 streams.talk,
-                "error: {}: {why}; what the run holds there is not given up",
+                "error: {}: {why}; what the run holds there was not released",
                 machine.name
             )?;
             status = exit(Status::Error);
@@ -287,7 +287,10 @@ impl Ours {
 
 /// Without the journal the nodes of the run are unknown: all nodes are asked.
 fn not_here(project: &Project, run: &str) -> Failure {
-    let message = format!("the journal of run {run} is not here, and it alone names all machines");
+    let message = format!(
+        "the journal of run {run} is not here, and only the journal names all \
+         machines of a run"
+    );
     let problem = Problem::bare("no-journal", message);
     let (held, unknown) = match locks::held_by(project, run) {
         Ok(found) => found,
@@ -296,15 +299,16 @@ fn not_here(project: &Project, run: &str) -> Failure {
     let mut hints = Vec::new();
     for name in held {
         hints.push(format!(
-            "`opsbook lock release {name} --run {run}` gives it up on `{name}`"
+            "`opsbook lock release {name} --run {run}` releases it on `{name}`"
         ));
     }
     if hints.is_empty() {
-        hints.push("no node of `nodes.yaml` that answers is held by it".to_owned());
+        hints.push("it holds no node of `nodes.yaml` that answers".to_owned());
     }
     for name in unknown {
         hints.push(format!(
-            "`{name}` could not be asked: `opsbook lock release {name} --run {run}` where it is held there"
+            "`{name}` did not answer: if the run holds it, use `opsbook lock release {name} --run \
+             {run}`"
         ));
     }
     Failure::from(problem.hint(hints.join("\n      ")))

@@ -56,7 +56,7 @@ pub(crate) struct Resume {
     /// Who continues it: this program, over ssh, or a runner of the gateway that has the run
     #[arg(long, value_enum, default_value_t = Via::Ssh)]
     via: Via,
-    /// A value for a captured name, if its step was skipped or the value is another one now; may be
+    /// A value for a captured name, if its step was skipped or the value has changed; may be
     /// repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     set: Vec<(String, String)>,
@@ -96,7 +96,7 @@ pub(crate) fn at_gateway(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let Some(run) = &args.which else {
-        let message = "`--via gateway` wants the run named";
+        let message = "`--via gateway` needs the name of a run";
         let problem = Problem::bare("usage", message);
         return Err(Failure::from(problem.hint("`opsbook runs` shows all runs")));
     };
@@ -111,7 +111,7 @@ pub(crate) fn at_gateway(
     ];
     let beside = { beside.iter() }.find_map(|(name, said)| said.then_some(*name));
     if let Some(option) = beside.or(args.common.of_this_program()) {
-        let message = format!("`{option}` means nothing to a gateway");
+        let message = format!("a gateway does not accept `{option}`");
         return Err(Failure::from(Problem::bare("usage", message)));
     }
     gateway::order::resume(run, dir, streams)
@@ -131,20 +131,23 @@ pub(crate) fn resume(
     if record.status() == Some(Status::Ok) {
         writeln!(
             streams.talk,
-            "run {run} is complete: there is nothing to go on with"
+            "run {run} is complete: there is nothing to resume"
         )?;
         return Ok(0);
     }
     if record.is_given_up_everywhere() {
-        let message =
-            format!("run {run} was given up: what its steps left has gone with its bundle");
-        let hint = format!("`opsbook run {} …` begins anew", started.procedure);
+        let message = format!(
+            "run {run} was released: its bundle, with what its steps left in it, was \
+             removed"
+        );
+        let hint = format!("`opsbook run {} …` starts a new run", started.procedure);
         return Err(Failure::from(Problem::bare("given-up", message).hint(hint)));
     }
     if record.unchained > 0 {
         writeln!(
             streams.talk,
-            "note: an older opsbook wrote the first {} lines of this journal: a change in them would not be found\n",
+            "note: an older opsbook wrote the first {} lines of this journal: opsbook cannot \
+             detect changes in them\n",
             record.unchained
         )?;
     }
@@ -223,7 +226,7 @@ fn same_book(
     let now = match now {
         Some(now) if now.version == before.version => {
             format!(
-                "it has other files with the same number, {}, now",
+                "it now has other files under the same version, {}",
                 now.version
             )
         }
@@ -244,7 +247,7 @@ fn same_book(
     let message = outside::line(&message).to_string();
     let problem = Problem::bare("book-changed", message);
     Err(Failure::from(problem.hint(
-        "name the old archive with `--book`, or say `--accept-changed`",
+        "name the old archive with `--book`, or pass `--accept-changed`",
     )))
 }
 
@@ -280,7 +283,8 @@ pub(crate) fn say(
     let message = format!("{what} have changed since run {run} was halted");
     Err(Failure::from(
         Problem::bare("manual-changed", message).hint(
-            "`--accept-changed` goes on with what is there now, and delivers changed files again",
+            "`--accept-changed` continues with the current manual and nodes, and delivers changed \
+             files again",
         ),
     ))
 }
@@ -296,9 +300,9 @@ fn given(set: &[(String, String)], plan: &Plan) -> Result<Vec<(String, String)>,
                 plan.procedure
             );
             let problem = Problem::bare("unknown-argument", message);
-            return Err(Failure::from(problem.hint(
-                "a run goes on with the arguments with which it began; a new run takes others",
-            )));
+            return Err(Failure::from(
+                problem.hint("a run keeps its arguments; start a new run to use others"),
+            ));
         }
     }
     Ok(set.to_vec())
@@ -309,7 +313,10 @@ fn without(args: &Resume, plan: &Plan, record: &Record) -> Result<Vec<String>, F
     for name in &args.without {
         let mut plans = plan.nodes.iter().filter(|node| node.node.name == *name);
         if plan.binding.is_none() || plans.clone().next().is_none() {
-            let message = format!("`--without {name}`: it is no machine of a run over several");
+            let message = format!(
+                "`--without {name}`: this run has no machine `{name}` that it \
+                 can leave out"
+            );
             let problem = Problem::bare("without", message);
             return Err(Failure::from(problem.did_you_mean(name, plan.machines())));
         }
@@ -319,7 +326,7 @@ fn without(args: &Resume, plan: &Plan, record: &Record) -> Result<Vec<String>, F
             let message = format!("`--without {name}`: step `{label}` is left to do there");
             let problem = Problem::bare("without", message);
             return Err(Failure::from(problem.hint(
-                "`--start-at` goes on after it; `--done` says that a person has done it",
+                "`--start-at` continues after it; `--done` records that a person did it",
             )));
         }
     }
@@ -354,7 +361,8 @@ fn tell_not_begun(
     if !names.is_empty() {
         writeln!(
             streams.talk,
-            "note: `--start-at` is for what has begun; not begun, and so from the first step: {}\n",
+            "note: `--start-at` applies only to nodes that have started; these start at the first \
+             step: {}\n",
             outside::line(&names.join(", "))
         )?;
     }
@@ -373,7 +381,8 @@ fn take_over(
     if !options.is_empty() {
         writeln!(
             streams.talk,
-            "note: as run {run} was told: {} (`--new-manner` takes nothing over)\n",
+            "note: options taken over from run {run}: {} (`--new-manner` takes none \
+             over)\n",
             options.join(" ")
         )?;
     }
@@ -392,10 +401,7 @@ pub(crate) fn handoff(
     if let Some(node) = &args.node
         && !names().any(|name| name == node)
     {
-        let problem = Problem::bare(
-            "unknown-node",
-            format!("`{node}` is no node of run `{run}`"),
-        );
+        let problem = Problem::bare("unknown-node", format!("run `{run}` has no node `{node}`"));
         return Err(Failure::from(problem.did_you_mean(node, names())));
     }
     if plan.binding.is_some() {
@@ -412,7 +418,7 @@ pub(crate) fn handoff(
         if !has_sheet(&record, name) {
             writeln!(
                 streams.people(),
-                "\n# {name}: nothing was begun there, and nothing is left to do by hand"
+                "\n# {name}: nothing was started there, and nothing is left to do by hand"
             )?;
             continue;
         }
@@ -424,9 +430,10 @@ pub(crate) fn handoff(
 fn started<'a>(record: &'a Record, run: &str) -> Result<&'a RunStarted, Failure> {
     record.started().ok_or_else(|| {
         let message = format!(
-            "the journal of run `{run}` has no first line: it ended before it had begun, or the journal was emptied"
+            "the journal of run `{run}` has no first line: the run ended before it started, or \
+             somebody emptied the journal"
         );
-        let hint = format!("`opsbook resume {run} --catch-up` asks the nodes what they know of it");
+        let hint = format!("`opsbook resume {run} --catch-up` reads the records on the nodes");
         Failure::from(Problem::bare("run-not-started", message).hint(hint))
     })
 }

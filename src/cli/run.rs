@@ -131,7 +131,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     if let Some(run) = own_open_run(project, &plan) {
         writeln!(
             streams.talk,
-            "note: run {run} of `{}` is halted; `opsbook resume {run}` goes on with it\n",
+            "note: run {run} of `{}` is halted; `opsbook resume {run}` continues it\n",
             plan.procedure
         )?;
     }
@@ -156,7 +156,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     if args.break_glass.is_some() {
         writeln!(
             streams.talk,
-            "the gateway does not know of run {name}: `opsbook sync {name}` reports it"
+            "the gateway does not know run {name}: `opsbook sync {name}` reports it"
         )?;
     }
     status
@@ -166,7 +166,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
 fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.len() > 1_000 || text.contains(char::is_control) {
-        return Err("say why, in a line of at most 1000 letters".to_owned());
+        return Err("give the reason in one line of at most 1000 characters".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -174,15 +174,16 @@ fn reason(text: &str) -> Result<String, String> {
 /// Orders it at the gateway, and shows it.
 pub(crate) fn ask(args: &Run, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     if args.break_glass.is_some() {
-        let message = "`--break-glass` passes the gateway by, and `--via gateway` asks it";
+        let message = "`--break-glass` bypasses the gateway, and `--via gateway` uses it: pass \
+            one of them";
         return Err(Failure::from(Problem::bare("usage", message)));
     }
     if args.dry_run || args.supervised.run.is_some() {
-        let message = "`--via gateway` asks for a run: `--dry-run` and `--run` are said without it";
+        let message = "`--via gateway` cannot be combined with `--dry-run` or `--run`";
         return Err(Failure::from(Problem::bare("usage", message)));
     }
     if let Some(option) = args.common.of_this_program() {
-        let message = format!("`{option}` means nothing to a gateway");
+        let message = format!("a gateway does not accept `{option}`");
         let problem = Problem::bare("usage", message);
         return Err(Failure::from(
             problem.hint("`opsbook ask` has the options of a gateway"),
@@ -213,7 +214,7 @@ fn adopt(
     if record.status() == Some(Status::Ok) {
         writeln!(
             streams.talk,
-            "run {} is complete: there is nothing to go on with",
+            "run {} is complete: there is nothing to resume",
             allotted.run
         )?;
         return Ok(0);
@@ -248,9 +249,9 @@ fn allotted(args: &Run, project: &Project) -> Result<Option<Allotted>, Failure> 
         return Ok(None);
     };
     if !args.supervised.adopt && journal::runs(&project.state).contains(&run) {
-        let problem = Problem::bare("begun", format!("run {run} has begun already"));
+        let problem = Problem::bare("begun", format!("run {run} has already started"));
         return Err(Failure::from(
-            problem.hint(format!("`opsbook resume {run}` goes on with it")),
+            problem.hint(format!("`opsbook resume {run}` continues it")),
         ));
     }
     Ok(Some(Allotted {
@@ -268,10 +269,11 @@ fn named(args: &Run, project: &Project) -> Result<(), Failure> {
         return Ok(());
     }
     if let Some(word) = args.nodes.iter().find(|word| word.contains('=')) {
-        let problem = Problem::bare("usage", format!("`{word}` stands where a node is named"));
-        return Err(Failure::from(
-            problem.hint(format!("an argument is `--set {}`", shell_word(word))),
-        ));
+        let problem = Problem::bare("usage", format!("`{word}` is where a node is expected"));
+        return Err(Failure::from(problem.hint(format!(
+            "write an argument as `--set {}`",
+            shell_word(word)
+        ))));
     }
     if !args.nodes.is_empty() {
         return Ok(());
@@ -279,7 +281,7 @@ fn named(args: &Run, project: &Project) -> Result<(), Failure> {
     let name = &args.procedure;
     let problem = Problem::bare(
         "usage",
-        format!("`{name}` runs on nodes, and none is named"),
+        format!("`{name}` runs on nodes, and you named none"),
     );
     Err(Failure::from(match project.manual.procedures.get(name) {
         Some(procedure) => problem.hint(procedure.command()),
@@ -300,7 +302,8 @@ fn confirmed(plan: &Plan, part: Part, yes: bool, streams: &mut Streams) -> Resul
     if !is_anybody_there() {
         writeln!(
             streams.talk,
-            "{about}\nerror: more than one node is asked about, and there is nobody to ask\n\nhint: `--yes` confirms"
+            "{about}\nerror: a run on more than one node needs a confirmation, and there is \
+             nobody to ask\n\nhint: `--yes` confirms"
         )?;
         return Ok(false);
     }
@@ -311,7 +314,7 @@ fn confirmed(plan: &Plan, part: Part, yes: bool, streams: &mut Streams) -> Resul
     if let Answer::Nobody = answer {
         writeln!(
             streams.talk,
-            "error: there is no answer\n\nhint: `--yes` confirms"
+            "error: nobody answered\n\nhint: `--yes` confirms"
         )?;
     }
     Ok(matches!(answer, Answer::Yes))

@@ -118,12 +118,12 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let folder = folder(&args.at)?;
     if let Some(before) = folder.enrolment()?.filter(|_| !args.again) {
         let message = format!(
-            "this is runner `{}` of {} already",
+            "this is already runner `{}` of {}",
             before.name, before.gateway
         );
         let problem = Problem::bare("enrolled", message);
         return Err(Failure::from(problem.hint(
-            "`--state` names another folder; `--again` takes the place of the enrolment",
+            "`--state` names another folder; `--again` replaces the enrolment",
         )));
     }
     let name = args.name.clone();
@@ -208,7 +208,7 @@ fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failu
 fn approvers(args: &RunArgs) -> Result<Option<Approvers>, Failure> {
     let (Some(signers), Some(gateway)) = (&args.approvers, &args.approvals_for) else {
         if args.approvals > 0 {
-            let message = "`--approvals` counts those whom `--approvers` names";
+            let message = "`--approvals` needs `--approvers FILE`";
             return Err(Failure::from(Problem::bare("usage", message)));
         }
         return Ok(None);
@@ -251,15 +251,7 @@ fn status(args: &FolderArgs, streams: &mut Streams) -> Result<u8, Failure> {
         None => writeln!(out, "not enrolled")?,
     }
     let works = folder.is_busy();
-    writeln!(
-        out,
-        "{}",
-        if works {
-            "it works"
-        } else {
-            "it does not work"
-        }
-    )?;
+    writeln!(out, "{}", if works { "it works" } else { "not working" })?;
     for held in folder.held() {
         let work = held.work;
         let state = held

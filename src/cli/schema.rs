@@ -37,7 +37,7 @@ const SCHEMAS: [(&str, &str); 17] = schemas![
 ];
 
 /// It is an `OpenAPI` document, whose own title is the server's.
-const GATEWAY: &str = "what a gateway and its clients say to each other, as an OpenAPI document";
+const GATEWAY: &str = "the interface between a gateway and its clients, as an OpenAPI document";
 
 /// Print the JSON Schema of a command's output, or of a file that people write
 #[derive(Args, Debug)]

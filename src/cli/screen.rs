@@ -142,7 +142,7 @@ impl Screen {
         }
         if not_kept > 0 {
             let text = format!(
-                "  {not_kept} pieces of output came while the question stood, and are shown by `opsbook log` only\n"
+                "  {not_kept} pieces of output came during the question; `opsbook log` shows them\n"
             );
             state.progress.above(|| crate::cli::tty::show(&text));
         }

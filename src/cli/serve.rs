@@ -10,7 +10,7 @@ use crate::project::Place;
 use crate::serve::Server;
 use crate::source::Problem;
 
-/// Show the book while it is written, on an address of this machine only
+/// Preview the book, on an address of this machine only
 ///
 /// A changed page is rendered when it is requested, with its problems at their places; the browser
 /// reloads automatically. Nothing is run: no step, no check, no command of book.toml. The book is
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Serve, place: Place, streams: &mut Streams) -> Result<u
     let cannot = |why: &dyn std::fmt::Display| {
         Failure::from(Problem::bare(
             "serve",
-            format!("the book is not served: {why}"),
+            format!("cannot serve the book: {why}"),
         ))
     };
     block_on(async {

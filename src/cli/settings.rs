@@ -117,7 +117,7 @@ impl FromFile {
                 let problem = Problem::error(
                     "bad-settings",
                     Span::new(source, at),
-                    format!("`{key}` wants a text, a number, true or false"),
+                    format!("`{key}` needs a text, a number, true or false"),
                 );
                 return self.problems.push(problem);
             }
@@ -224,7 +224,7 @@ fn misfit(arg: &Arg, value: &str) -> Option<String> {
     let first = told.lines().next().unwrap_or_default();
     let why = first.rsplit_once("': ").map_or("", |(_, why)| why);
     Some(match why {
-        "" => format!("`{value}` is no value of this setting"),
+        "" => format!("`{value}` is not a valid value of this setting"),
         why => format!("`{value}`: {why}"),
     })
 }

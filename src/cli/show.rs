@@ -18,7 +18,7 @@ Examples:
   opsbook show web1                     every value of web1
   opsbook show web1 address app_port    these two only
   opsbook show web1 --set app_port=80   with an argument, as `opsbook run` would see it
-  opsbook show --diff web1 web2         what the two do not have alike
+  opsbook show --diff web1 web2         the values in which they differ
   opsbook show web.deploy               what this procedure takes, needs and does
 
 Layers, later wins: defaults, groups from left to right (each after the groups that it is
@@ -84,7 +84,7 @@ pub fn unknown(args: &Show, nodes: &Nodes, manual: &Manual) -> Problem {
     let names = names.chain(manual.groups.keys().map(String::as_str));
     Problem::bare(
         "unknown-name",
-        format!("no node, procedure or group of checks is called `{name}`"),
+        format!("there is no node, procedure or group of checks `{name}`"),
     )
     .did_you_mean(name, names)
 }

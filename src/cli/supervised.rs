@@ -92,7 +92,7 @@ impl SupervisedArgs {
         let kill = rustix::process::Signal::KILL;
         let asked = rustix::process::set_parent_process_death_signal(Some(kill));
         asked.map_err(|error| {
-            Failure::Error(format!("`--supervisor` means nothing here: {error}"))
+            Failure::Error(format!("`--supervisor` is not possible here: {error}"))
         })?;
         // The supervisor may have ended before that.
         let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
@@ -100,7 +100,7 @@ impl SupervisedArgs {
             return Ok(());
         }
         Err(Failure::Stopped(format!(
-            "process {supervisor}, with which this one ends, has not started it"
+            "process {supervisor} (`--supervisor`) did not start this one, or has ended"
         )))
     }
 
@@ -114,14 +114,16 @@ impl SupervisedArgs {
         let about = file.metadata().map_err(|error| cannot(error.to_string()))?;
         let ours = about.uid() == rustix::process::geteuid().as_raw();
         if about.is_file() && (!ours || about.mode() & 0o077 != 0) {
-            let why = "others can read it, or it is theirs (chmod 600)";
+            let why = "another user owns it or can read it (chmod 600)";
             return Err(cannot(why.to_owned()));
         }
         let read: Result<BTreeMap<String, String>, _> = serde_json::from_reader(file.take(LARGEST));
         // Report errors only by place: the text contains values.
         let read = read.map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            cannot(format!("it is no JSON object of texts ({line}:{column})"))
+            cannot(format!(
+                "it is not a JSON object whose values are texts ({line}:{column})"
+            ))
         })?;
         Ok(read.into_iter().collect())
     }
@@ -170,7 +172,7 @@ impl SupervisedArgs {
             have.dedup();
             if have.len() < need.count as usize {
                 return Err(Failure::Blocked(format!(
-                    "{} wants {} approval(s), and {} could be verified here",
+                    "{} needs {} approval(s), and {} could be verified here",
                     need.place,
                     need.count,
                     have.len()
@@ -199,7 +201,7 @@ impl SupervisedArgs {
             return Ok(());
         }
         Err(Failure::Blocked(format!(
-            "what would be done is not what was approved: its sum is {found}, and not {wanted}"
+            "the plan differs from the approved one: its checksum is {found}, not {wanted}"
         )))
     }
 
@@ -222,7 +224,7 @@ impl SupervisedArgs {
             return Ok(());
         }
         Err(Failure::Blocked(format!(
-            "the plan is another one than the one that was asked for: its sum is {found}, and not {wanted}"
+            "the plan differs from the requested one: its checksum is {found}, not {wanted}"
         )))
     }
 }
@@ -241,7 +243,8 @@ pub(crate) fn run_name(text: &str) -> Result<String, String> {
     match parts[..] {
         [day, time, rest] if digits(day, 8) && digits(time, 6) && last(rest) => Ok(text.to_owned()),
         _ => Err(format!(
-            "`{text}` is no name of a run: YYYYMMDD-HHMMSS-, then 4 to 32 digits and lower-case letters"
+            "`{text}` is not the name of a run: YYYYMMDD-HHMMSS-, then 4 to 32 digits and \
+             lower-case letters"
         )),
     }
 }

@@ -167,7 +167,7 @@ impl Terminal {
             Asked::Manual { step, text } => {
                 put.step = step;
                 let text: String = text.lines().map(|line| format!("  {line}\n")).collect();
-                put.about = format!("{place}: {step}: to be done by you:\n{text}");
+                put.about = format!("{place}: {step}: do this yourself:\n{text}");
                 put.keys = keys::done();
                 put.asks = "  done? ".to_owned();
             }

@@ -81,7 +81,8 @@ fn latest(record: &Record, run: &str) -> Result<String, Failure> {
     };
     let began = began.strftime("%Y-%m-%d %H:%MZ");
     let message = format!(
-        "run {run} began at {began}, which is still to come: the clock was put back, and which run is the latest cannot be told"
+        "run {run} began at {began}, which is in the future: the clock was set back, so opsbook \
+         cannot tell which run is the latest"
     );
     let problem = Problem::bare("clock", message);
     Err(Failure::from(

@@ -391,7 +391,7 @@ fn a_chapter_outside_the_folder_is_no_part_of_the_book() {
     let built = project.build();
     assert_eq!(built.pages, 1);
     for outside in ["`../secret.md`", "`/etc/hostname`"] {
-        let problem = format!("{outside} lies outside the folder of `SUMMARY.md`");
+        let problem = format!("{outside} is outside the folder of `SUMMARY.md`");
         assert!(drawn(&built).contains(&problem), "{}", drawn(&built));
     }
     let found = tree(project.root());
@@ -399,7 +399,7 @@ fn a_chapter_outside_the_folder_is_no_part_of_the_book() {
     assert_eq!(html.count(), 0);
     project.write("manual/SUMMARY.md", "- [Out](../secret.md)\n");
     let refused = refusal(project.root(), None);
-    assert!(refused.contains("`../secret.md` lies outside"), "{refused}");
+    assert!(refused.contains("`../secret.md` is outside"), "{refused}");
 }
 
 #[test]
@@ -432,7 +432,7 @@ fn a_preprocessor_that_is_not_installed_is_named_and_the_book_is_made_without_it
     assert!(project.page("page.html").contains("Text."));
     assert_eq!(
         drawn(&built),
-        "book.toml:4:2: error: the book is made without the preprocessor `mermaid`: there is no `no-such-mermaid`\n  \
+        "book.toml:4:2: error: the book is built without the preprocessor `mermaid`: there is no command `no-such-mermaid`\n  \
          |\n4 | [preprocessor.mermaid]\n  |  ^^^^^^^^^^^^^^^^^^^^\n\n\
          hint: install it, or write `optional = true` under it"
     );

@@ -112,7 +112,7 @@ fn typed_checks_hold_or_say_what_was_found() {
     let all = format!("{}{}", said.out, said.err);
     assert!(all.contains("file// holds"), "{all}");
     assert!(
-        all.contains("could not be asked: cannot look: cannot read two.txt"),
+        all.contains("could not be evaluated: cannot look: cannot read two.txt"),
         "{all}"
     );
     assert_eq!(said.status, Some(3), "{all}");
@@ -160,11 +160,11 @@ fn a_group_that_is_only_needed_is_no_test() {
     for (page, says) in [
         (
             page.replace("needs: [g]\n", ""),
-            "warning: nobody asks `g`: no procedure needs it",
+            "warning: `g` is never evaluated: no procedure needs it",
         ),
         (
             page.replace("when: needed", "when: never"),
-            "error: `when` is `needed`, or is not there; this is `never`",
+            "error: `when` must be `needed` or absent, not `never`",
         ),
     ] {
         std::fs::write(root.join("manual/a.md"), page).unwrap();

@@ -154,7 +154,7 @@ fn after_the_time_limit_what_has_no_answer_could_not_look() {
         "{}",
         said.out
     );
-    let why = ": the suite's time limit of 3s was over before there was an answer\n";
+    let why = ": the time limit of the suite (3s) passed before there was an answer\n";
     assert_eq!(
         (count(why), count("    2 tests on ")),
         (2, 1),
@@ -245,7 +245,7 @@ fn options_for_ci_are_taken_from_the_environment() {
     let late = project
         .opsbook(&["test"])
         .env("OPSBOOK_TEST_TIME_LIMIT", "0s");
-    late.ends(3).has("the suite's time limit of 0s was over");
+    late.ends(3).has("the time limit of the suite (0s) passed");
     let file = project.path("password").display().to_string();
     let secret = project
         .opsbook(&["test"])

@@ -121,7 +121,7 @@ fn a_run_ends_as_it_ends_whoever_reads() {
         assert_eq!(said.status, 1, "{script}: {said:?}");
         assert_eq!(project.text("ran"), "ran\nran\n", "{script}");
         if script.contains(">/dev/full") && !script.contains("2>") {
-            said.has("the hand-off sheet cannot be written")
+            said.has("cannot write the hand-off sheet")
                 .has("opsbook handoff ");
         }
     }
@@ -393,7 +393,7 @@ stands at        manual/page.md:29
     assert_eq!(json["steps"][0]["timeout_s"], 300.0);
     let call = project.opsbook(&["show", "app.deplyo"]);
     call.status(2)
-        .err("error: no node, procedure or group of checks is called `app.deplyo`\n\nhint: did you mean `app.deploy`?\n")
+        .err("error: there is no node, procedure or group of checks `app.deplyo`\n\nhint: did you mean `app.deploy`?\n")
         .check();
 }
 
@@ -402,11 +402,11 @@ fn a_command_line_that_names_no_node_says_how_it_is_written() {
     let project = Project::new(PAGE);
     let call = project.opsbook(&["run", "greet"]);
     call.status(2)
-        .err("error: `greet` runs on nodes, and none is named\n\nhint: opsbook run greet NODE\n")
+        .err("error: `greet` runs on nodes, and you named none\n\nhint: opsbook run greet NODE\n")
         .check();
     let call = project.opsbook(&["run", "greet", "here", "version=2.0.0"]);
     call.status(2)
-        .err("error: `version=2.0.0` stands where a node is named\n\nhint: an argument is `--set version=2.0.0`\n")
+        .err("error: `version=2.0.0` is where a node is expected\n\nhint: write an argument as `--set version=2.0.0`\n")
         .check();
     let call = project.opsbook(&["run", "greet", "@web"]);
     call.status(2)
@@ -474,7 +474,7 @@ fn a_run_has_the_name_that_is_allotted_and_begins_once() {
     let first = &project.events()[0];
     assert_eq!((first.run.as_str(), first.epoch), (name, Some(4)));
     let call = project.opsbook(&allotted).status(2);
-    call.err("error: run 20261129-120000-ab12cd has begun already\n\nhint: `opsbook resume 20261129-120000-ab12cd` goes on with it\n")
+    call.err("error: run 20261129-120000-ab12cd has already started\n\nhint: `opsbook resume 20261129-120000-ab12cd` continues it\n")
         .check();
     for wrong in ["0", "99999999999999"] {
         let said = project.opsbook(&["run", "greet", "here", "--run", name, "--epoch", wrong]);
@@ -487,6 +487,6 @@ fn a_run_has_the_name_that_is_allotted_and_begins_once() {
     assert_eq!(said.out.matches("hello").count(), 0, "{said:?}");
     for wrong in ["x", "../../x", "20261129-120000-", "20261129-120000-AB12"] {
         let said = project.opsbook(&["run", "greet", "here", "--run", wrong]);
-        said.ends(2).has("is no name of a run");
+        said.ends(2).has("is not the name of a run");
     }
 }

@@ -103,7 +103,7 @@ fn a_container_that_is_not_there_is_unreachable_and_why_is_said() {
             "box",
             "docker",
             "Error: No such container: box",
-            "there is none of that name",
+            "there is no node of that name",
         ),
         (
             "box",
@@ -115,7 +115,7 @@ fn a_container_that_is_not_there_is_unreachable_and_why_is_said() {
             "box",
             "docker",
             "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
-            "the service that knows it does not answer",
+            "the service that manages it does not answer",
         ),
         (
             "box",
@@ -127,7 +127,7 @@ fn a_container_that_is_not_there_is_unreachable_and_why_is_said() {
             "pod",
             "podman",
             "Error: no container with name or ID \"other\" found: no such container",
-            "there is none of that name",
+            "there is no node of that name",
         ),
         (
             "pod",
@@ -139,13 +139,13 @@ fn a_container_that_is_not_there_is_unreachable_and_why_is_said() {
             "web-0",
             "kubectl",
             "Error from server (NotFound): pods \"web-0\" not found",
-            "there is none of that name",
+            "there is no node of that name",
         ),
         (
             "web-0",
             "kubectl",
             "The connection to the server localhost:8080 was refused - did you specify the right host or port?",
-            "the service that knows it does not answer",
+            "the service that manages it does not answer",
         ),
         (
             "web-0",
@@ -157,7 +157,7 @@ fn a_container_that_is_not_there_is_unreachable_and_why_is_said() {
             "m1",
             "systemd-run",
             "Failed to connect to bus: Host is down",
-            "there is none of that name",
+            "there is no node of that name",
         ),
     ];
     for (node, tool, says, why) in all {
@@ -222,5 +222,5 @@ fn systemd_run_gives_a_shell() {
     ping.has("root");
     with_tools(&project, &["ping", "none"])
         .ends(3)
-        .has("there is none of that name");
+        .has("there is no node of that name");
 }

@@ -47,8 +47,8 @@ fn what_cannot_be_delivered_is_found_before_a_run() {
         "templates/site.conf:1 `port` is not defined for nodes `web1`, `web2`\n\
          templates/for.conf:1 template syntax: unexpected end of input, expected end of block\n\
          manual/page.md:14 unknown template `site.cnf`\n\
-         manual/page.md:18 `nowhere.txt` cannot be delivered: there is no such file\n\
-         manual/page.md:19 `nodes.yaml` cannot be delivered: it is no folder\n\
+         manual/page.md:18 cannot deliver `nowhere.txt`: there is no such file\n\
+         manual/page.md:19 cannot deliver `nodes.yaml`: it is not a folder\n\
          manual/page.md:24 `nope` is not defined for nodes `web1`, `web2`"
     );
 }
@@ -81,15 +81,15 @@ fn words_that_somebody_meant_are_never_passed_over() {
         ),
         (
             "```sh step on=local sudo\ntrue\n```",
-            "`sudo` means nothing with `on=local`",
+            "`sudo` has no effect with `on=local`",
         ),
         (
             "```sh check on=local sudo\ntrue\n```",
-            "`sudo` means nothing with `on=local`",
+            "`sudo` has no effect with `on=local`",
         ),
         (
             "```sh step on=local reboot\ntrue\n```",
-            "`reboot` means nothing with `on=local`",
+            "`reboot` has no effect with `on=local`",
         ),
         (
             "```sh step capture=node\ntrue\n```",
@@ -105,7 +105,7 @@ fn words_that_somebody_meant_are_never_passed_over() {
         ),
         (
             "```sh step\n$ true\n$ echo \\\n```",
-            "the command goes on in the next line, and there is none",
+            "the command continues on the next line, but there is none",
         ),
         (
             "## Checks\n\n```yaml checks\nid: c\nfile: {\"\": {exists: true}}\n```",
@@ -159,7 +159,7 @@ fn each_mistake_is_told_once_and_where_it_is() {
         ),
         (
             contract("timeout: 0s\n```\n```sh step\ntrue\n```\n"),
-            "5:10 `0s` is no time at all",
+            "5:10 `0s` is not a positive duration",
         ),
         (
             contract("nodes: \"web1,wbe2,@web\"\n```\n```sh step\ntrue\n```\n"),
@@ -201,7 +201,7 @@ fn each_mistake_is_told_once_and_where_it_is() {
         ),
         (
             group("http: {\"http://a/\": {eventually: 2s/60s}}"),
-            "5:34 `2s/60s` tries more seldom than its limit allows; `eventually` is as `60s/2s`",
+            "5:34 the interval of `2s/60s` is longer than its limit; `eventually` is as `60s/2s`",
         ),
         (
             group("port: {tcp:99999: {listening: true}}"),

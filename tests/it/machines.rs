@@ -93,7 +93,7 @@ fn a_rehearsal_that_cannot_be_run_says_why_and_passes_for_nothing() {
     for (rehearsals, why) in [
         (
             "[{old: a, new: c}]",
-            "`c` is bound, and does not say `rehearse: true`",
+            "`c` is bound, but does not have `rehearse: true`",
         ),
         ("[{old: a}]", "`db.switch` needs the role `new`"),
         ("[{old: a, new: nope}]", "unknown node `nope`"),
@@ -181,7 +181,7 @@ fn a_file_goes_from_one_machine_to_another_and_nothing_else_does() {
         ("link", "it is not a regular file"),
         ("folder", "it is not a regular file"),
         ("none", "it is not a regular file"),
-        ("../outside", "it is no name inside the bundle"),
+        ("../outside", "it is not a name inside the bundle"),
     ] {
         let project = machines(COPY, "");
         let set = format!("what={what}");
@@ -242,13 +242,13 @@ fn a_machine_on_which_nothing_is_left_can_be_left_out() {
     let said = project
         .opsbook(&["resume", "--without", "c", "--yes"])
         .ends(2);
-    assert!(said.err.contains("it is no machine of"), "{}", said.err);
+    assert!(said.err.contains("this run has no machine"), "{}", said.err);
     let said = project
         .opsbook(&["resume", "--without", "a", "--yes"])
         .ends(0);
     assert!(
         said.out
-            .contains("`a` is left out: what this run holds there stays"),
+            .contains("`a` is left out: the lock of this run stays there"),
         "{}",
         said.out
     );

@@ -117,7 +117,7 @@ fn a_secret_is_never_looked_up() {
     refuses(
         &root,
         &["show", "db1", "--set", &format!("password={CANARY}")],
-        "--set:1:1: error: `password` is a secret, and arguments can be seen by others\n  |\n1 | password\n  | ^^^^^^^^",
+        "--set:1:1: error: `password` is a secret, but other users can see arguments\n  |\n1 | password\n  | ^^^^^^^^",
     );
 }
 
@@ -143,7 +143,7 @@ fn wrong_names_say_which_was_meant() {
         ),
         (
             vec!["nodes", ""],
-            "error: an empty selector\n\nhint: all nodes are `*`",
+            "error: an empty selector\n\nhint: `*` selects all nodes",
         ),
         (
             vec!["show", "--diff", "web1"],
@@ -163,11 +163,11 @@ fn a_broken_file_is_drawn_and_nothing_else_is_printed() {
         ),
         (
             "opsbook: 1\nnodes: {}\n---\nnodes: {a: {}}\n",
-            "nodes.yaml:3:1: error: a second document; one file or block is one document\n  |\n3 | ---\n  | ^^^\n\nhint: take out the line `---`",
+            "nodes.yaml:3:1: error: a second document; one file or block is one document\n  |\n3 | ---\n  | ^^^\n\nhint: remove the line `---`",
         ),
         (
             "opsbook: 1\nnodes:\n  a: {address: '${b}', b: '${address}'}\n",
-            "nodes.yaml:3:28: error: a value cannot refer to itself: `address` to `b` to `address`\n  |\n3 |   a: {address: '${b}', b: '${address}'}\n  |                            ^^^^^^^^^^\nnodes.yaml:3:16: `address` refers on here\n  |\n3 |   a: {address: '${b}', b: '${address}'}\n  |                ^^^^^^",
+            "nodes.yaml:3:28: error: a value cannot refer to itself: `address` to `b` to `address`\n  |\n3 |   a: {address: '${b}', b: '${address}'}\n  |                            ^^^^^^^^^^\nnodes.yaml:3:16: `address` refers to the next value here\n  |\n3 |   a: {address: '${b}', b: '${address}'}\n  |                ^^^^^^",
         ),
     ] {
         refuses(project(nodes).path(), &["nodes"], expected);
@@ -183,7 +183,7 @@ fn hostile_files_are_refused_within_a_limit_of_memory() {
     let cases = [
         (
             format!("a0: &a0 x\n{aliases}"),
-            "YAML anchors are not read here",
+            "YAML anchors are not supported",
         ),
         (
             format!("opsbook: 1\nnodes:\n  n:\n    a0: 0123456789\n{doubling}"),

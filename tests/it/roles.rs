@@ -106,7 +106,7 @@ fn a_state_is_asked_by_its_full_name_only() {
             false
             ```
 "});
-    let ignored = "...\ntest [here] here::db.primary::role ... ignored (a state: it is asked where a role needs it)\n...\n";
+    let ignored = "...\ntest [here] here::db.primary::role ... ignored (a state: it is evaluated where a role needs it)\n...\n";
     project.opsbook(&["test"]).out(ignored).check();
     for (words, status) in [
         (&["--include-ignored"][..], 2),
@@ -271,13 +271,13 @@ const WORDS: &[(&str, &str)] = &[
             command line:1:23 error: `old` is bound twice
               command line:1:19 it is bound here
               hint: it is one node
-            page.md:10:8 error: `site` is not the same on all: `s` on db1 (old), web1 (web); `else` on db3 (new)
+            page.md:10:8 error: `site` differs between nodes: `s` on db1 (old), web1 (web); `else` on db3 (new)
               hint: these nodes do not belong together"},
     ),
     (
         "old=@db new=other web=web1",
         indoc! {"
-            command line:1:19 error: `old` is one node, and this is 3: db1, db2, db3
+            command line:1:19 error: `old` takes one node, but got 3: db1, db2, db3
               hint: name one of them
             command line:1:27 error: `other` may not be bound to `new`
               hint: it may be db1, db2, db3"},
@@ -287,43 +287,43 @@ const WORDS: &[(&str, &str)] = &[
         indoc! {"
             command line:1:27 error: `db1` is bound to `old` and to `new`
               command line:1:19 `old` is bound here
-              hint: a machine plays one role in a run
+              hint: a machine has only one role in a run
             command line:1:44 error: `web2` is bound to `web` and to `any`
               command line:1:35 `web` is bound here
-              hint: a machine plays one role in a run"},
+              hint: a machine has only one role in a run"},
     ),
     (
         "old= new=nope web=* any=",
         indoc! {"
-            command line:1:19 error: no node is named for `old`
+            command line:1:19 error: `old=` names no node
               hint: it may be db1, db2, db3
             command line:1:24 error: unknown node `nope`
               hint: the nodes are `db1`, `db2`, `web1`, `web2`, `other`, `db3`
             command line:1:33 error: `db1`, `db2`, `other`, `db3` may not be bound to `web`
               hint: it may be web1, web2
-            command line:1:39 error: no node is named for `any`
-              hint: leave the word out where there is none"},
+            command line:1:39 error: `any=` names no node
+              hint: omit the argument if there is none"},
     ),
     (
         "version=2 old=db1 new=db2 web=web1",
         indoc! {"
             command line:1:15 error: `p` has no role `version`
-              hint: it is a parameter: `--set version=…`"},
+              hint: it is a parameter: use `--set version=…`"},
     ),
     (
         "old=db1 new=db3 web=@web",
         indoc! {"
-            page.md:10:8 error: `site` is not the same on all: `s` on db1 (old), web1 (web), web2 (web); `else` on db3 (new)
+            page.md:10:8 error: `site` differs between nodes: `s` on db1 (old), web1 (web), web2 (web); `else` on db3 (new)
               hint: these nodes do not belong together"},
     ),
     (
         "old=db1 new=db2 web=web1 --set site=x --set old=db2 --set vresion=1",
         indoc! {"
-            error: `--set site=…`: neither a parameter of `p`, nor captured by a step of it
-              hint: a value of a node is changed in `nodes.yaml`: each machine has its own
-            error: `--set old=…`: neither a parameter of `p`, nor captured by a step of it
-              hint: a role is bound by a word: `old=NODE`
-            error: `--set vresion=…`: neither a parameter of `p`, nor captured by a step of it
+            error: `--set site=…`: `p` has no such parameter or captured value
+              hint: values of nodes differ by machine: change them in `nodes.yaml`
+            error: `--set old=…`: `p` has no such parameter or captured value
+              hint: to bind a role, write `old=NODE`
+            error: `--set vresion=…`: `p` has no such parameter or captured value
               hint: did you mean `version`?"},
     ),
 ];
@@ -368,7 +368,7 @@ const MISTAKES: &[Row] = &[
             true
             ```"},
         indoc! {"
-            page.md:19:20 error: `on=node` is no machine where there are several
+            page.md:19:20 error: `on=node` is ambiguous in a procedure with roles
               hint: write `on=old`, `on=new`, `on=all:web`, `on=all:any` or `on=local`"},
     ),
     // several outside
@@ -383,7 +383,7 @@ const MISTAKES: &[Row] = &[
             ```"},
         indoc! {"
             page.md:19:15 error: `web` may be several nodes
-              hint: `on=all:web` is all of them side by side; a section with `yaml each` is one after the other"},
+              hint: `on=all:web` means all of them in parallel; a section with `yaml each` takes one after the other"},
     ),
     // capture all
     (
@@ -397,7 +397,7 @@ const MISTAKES: &[Row] = &[
             ```"},
         indoc! {"
             page.md:19:15 error: `capture=x` with `on=all:web`: each node prints its own
-              hint: capture on one machine, or print it within a section"},
+              hint: capture it on one machine, or in a section"},
     ),
     // always
     (
@@ -410,8 +410,8 @@ const MISTAKES: &[Row] = &[
             true
             ```"},
         indoc! {"
-            page.md:19:20 error: `always` means nothing in a procedure with roles
-              hint: what holds at all times is a group of checks: it knows its nodes"},
+            page.md:19:20 error: `always` has no effect in a procedure with roles
+              hint: write a check that must always hold in a group of checks, which names its nodes"},
     ),
     // role captured
     (
@@ -424,7 +424,7 @@ const MISTAKES: &[Row] = &[
             true
             ```"},
         indoc! {"
-            page.md:19:7 error: `new` is a role, and cannot be captured as well
+            page.md:19:7 error: `new` is a role, and cannot also be captured
               page.md:7:3 the role"},
     ),
     // deliver local
@@ -459,7 +459,7 @@ const MISTAKES: &[Row] = &[
             ```"},
         indoc! {"
             page.md:22:1 error: `old` is one node: there is nothing to repeat
-              hint: a role of several says `count: 1+`, or `0+`"},
+              hint: a role for several nodes has `count: 1+` or `0+`"},
     ),
     // each unknown
     (
@@ -499,9 +499,9 @@ const MISTAKES: &[Row] = &[
             true
             ```"#},
         indoc! {"
-            page.md:22:14 error: a batch has one node at least
+            page.md:22:14 error: a batch has at least one node
             page.md:22:25 error: `5` has no unit: `5s`, `5m`, `5h`
-            page.md:22:38 error: `x` is no number of nodes
+            page.md:22:38 error: `x` is not a number of nodes
             page.md:22:41 error: unknown key `wiat` of a section
               hint: did you mean `wait`?
             page.md:23:1 error: a section is for the nodes of one role
@@ -536,7 +536,7 @@ const MISTAKES: &[Row] = &[
         indoc! {"
             page.md:31:9 error: a section within a section
               page.md:21:9 it begins here
-              hint: give each a heading of its own, of the same level"},
+              hint: give each its own heading, of the same level"},
     ),
     // each empty
     (
@@ -558,7 +558,7 @@ const MISTAKES: &[Row] = &[
             ```"},
         indoc! {"
             page.md:21:9 error: this section has no steps
-              hint: it reaches to the next heading of the same or a higher level"},
+              hint: it ends at the next heading of the same or a higher level"},
     ),
     // all in turn
     (
@@ -595,7 +595,7 @@ const MISTAKES: &[Row] = &[
             web:
             ```"},
         indoc! {r#"
-            page.md:13:9 error: an `each` outside any procedure with roles
+            page.md:13:9 error: this `each` is outside of any procedure with roles
               hint: the contract names them: `roles: {web: {nodes: "@web"}}`"#},
     ),
     // on role without roles
@@ -611,7 +611,7 @@ const MISTAKES: &[Row] = &[
             file: book.toml
             ```"},
         indoc! {"
-            page.md:7:20 error: `on` is `node` or `local`, not `old`
+            page.md:7:20 error: `on` must be `node` or `local`, not `old`
             page.md:11:17 error: `on` is an attribute of `step`, not of `deliver`"},
     ),
     // nodes and roles
@@ -622,8 +622,8 @@ const MISTAKES: &[Row] = &[
         indoc! {"
             page.md:10:1 error: a procedure has `nodes` or `roles`, not both
               page.md:5:1 its roles
-              hint: each role says for itself which nodes may play it
-            page.md:11:1 error: `needs` of a procedure with roles stand with the role that they are of
+              hint: write `nodes` in each role
+            page.md:11:1 error: in a procedure with roles, each role has its own `needs`
               hint: write `old: {nodes: …, needs: […]}`"},
     ),
     // same without roles
@@ -634,7 +634,7 @@ const MISTAKES: &[Row] = &[
             ```sh step id=a
             true
             ```"},
-        "page.md:5:1 error: `same` compares the machines of a run, and this has no `roles`",
+        "page.md:5:1 error: `same` compares the machines of a run, but this procedure has no `roles`",
     ),
     // bad roles
     (
@@ -647,15 +647,15 @@ const MISTAKES: &[Row] = &[
             true
             ```"},
         indoc! {"
-            page.md:6:3 error: `node` means something else, and names no role
+            page.md:6:3 error: `node` has another meaning, and cannot be the name of a role
             page.md:7:3 error: `Old` is not the name of a role: lower-case letters and digits, a letter first
             page.md:8:3 error: `a_b` is not the name of a role: lower-case letters and digits, a letter first
             page.md:9:6 error: a role cannot be text
               hint: write `x: {nodes: SELECTOR}`
-            page.md:10:14 error: `count` is `1`, `1+` or `0+`, not `2`
+            page.md:10:14 error: `count` must be `1`, `1+` or `0+`, not `2`
             page.md:10:17 error: unknown key `nods` of a role
               hint: did you mean `nodes`?
-            page.md:11:3 error: the role `z` does not say which nodes may play it
+            page.md:11:3 error: the role `z` has no `nodes`
               hint: write `z: {nodes: SELECTOR}`"},
     ),
     // param is role
@@ -667,7 +667,7 @@ const MISTAKES: &[Row] = &[
         )],
         "$STEP",
         indoc! {"
-            page.md:12:3 error: `old` is a role, and a parameter as well
+            page.md:12:3 error: `old` is both a role and a parameter
               page.md:6:3 the role"},
     ),
     // unused role
@@ -694,7 +694,7 @@ const MISTAKES: &[Row] = &[
             ```"},
         indoc! {"
             page.md:21:7 warning: the sentence before this block says `new`, and it runs on `old` [prose-names-other-role]
-              hint: say `old` in it: many readers see no more"},
+              hint: write `old` in it: many readers see nothing else"},
     ),
     // heading
     (
@@ -710,7 +710,7 @@ const MISTAKES: &[Row] = &[
             ```"},
         indoc! {"
             page.md:21:7 warning: the heading before this block says `new`, and it runs on `old` [prose-names-other-role]
-              hint: say `old` in it: many readers see no more"},
+              hint: write `old` in it: many readers see nothing else"},
     ),
     // hides
     (
@@ -732,9 +732,9 @@ const MISTAKES: &[Row] = &[
             echo "$new_site"
             ```"#},
         indoc! {"
-            nodes.yaml:3:27 error: `new_site` is a value of this machine, and of `new` as well
+            nodes.yaml:3:27 error: `new_site` is a value of both this machine and `new`
               page.md:20:8 used here
-              hint: give the role another name, or the value"},
+              hint: rename the role or the value"},
     ),
     // capture hides
     (
@@ -751,7 +751,7 @@ const MISTAKES: &[Row] = &[
             echo "$new_site"
             ```"#},
         indoc! {"
-            page.md:24:8 error: `new_site` is captured, and a value of `new` as well
+            page.md:24:8 error: `new_site` is both captured and a value of `new`
               hint: capture it under another name"},
     ),
     // set elsewhere
@@ -769,8 +769,8 @@ const MISTAKES: &[Row] = &[
             echo "$x"
             ```"#},
         indoc! {"
-            page.md:24:8 error: `x` is set on `old` by step 1 s, and this runs on `new`
-              hint: `capture=x` on a step that prints it brings it here"},
+            page.md:24:8 error: `x` is set on `old` by step 1 s, but this runs on `new`
+              hint: use `capture=x` on a step that prints it"},
     ),
     // set here
     (
@@ -787,8 +787,8 @@ const MISTAKES: &[Row] = &[
             echo "$x"
             ```"#},
         indoc! {"
-            page.md:24:8 error: `x` is set on your own machine by step 1 s, and this runs on `new`
-              hint: `capture=x` on a step that prints it brings it here"},
+            page.md:24:8 error: `x` is set on your own machine by step 1 s, but this runs on `new`
+              hint: use `capture=x` on a step that prints it"},
     ),
     // no value
     (
@@ -820,7 +820,7 @@ const MISTAKES: &[Row] = &[
             ```"#},
         indoc! {"
             page.md:20:8 error: `site` is not defined on your own machine [undefined-variable]
-              hint: the value of another machine is `$old_site`"},
+              hint: write the value of another machine as `$old_site`"},
     ),
     // list space
     (
@@ -836,13 +836,13 @@ const MISTAKES: &[Row] = &[
             echo "$web_note $web_key $web_app"
             ```"#},
         indoc! {"
-            nodes.yaml:3:41 error: `note` of `db1` would be no one word in a list of the values of `web`
+            nodes.yaml:3:41 error: `note` of `db1` contains characters that a list of the values of `web` cannot hold
               page.md:20:8 used here
-            nodes.yaml:3:41 error: `note` of `db2` would be no one word in a list of the values of `web`
+            nodes.yaml:3:41 error: `note` of `db2` contains characters that a list of the values of `web` cannot hold
               page.md:20:8 used here
-            nodes.yaml:3:59 error: `key` of `db1` is a secret, and has no place in a list of the values of `web`
+            nodes.yaml:3:59 error: `key` of `db1` is a secret, which a list of the values of `web` cannot hold
               page.md:20:18 used here
-            nodes.yaml:3:59 error: `key` of `db2` is a secret, and has no place in a list of the values of `web`
+            nodes.yaml:3:59 error: `key` of `db2` is a secret, which a list of the values of `web` cannot hold
               page.md:20:18 used here
             page.md:8:16 error: `new`, `old`, `web` need a node each, and may be only db1, db2
             page.md:20:27 error: `web_app` is not defined: `web` has no value `app` for nodes `db1`, `db2` [undefined-variable]
@@ -861,7 +861,7 @@ const MISTAKES: &[Row] = &[
             ```"#},
         indoc! {"
             page.md:21:6 error: `web` is a list, because `web` may be several nodes
-              hint: a file has one name: deliver within a section"},
+              hint: a file has one name: deliver it in a section"},
     ),
     // expect
     (
@@ -883,8 +883,8 @@ const MISTAKES: &[Row] = &[
         indoc! {"
             page.md:23:1 error: `new_nope` is not defined: `new` has no value `nope` for nodes `db2`, `db1` [undefined-variable]
               hint: did you mean `new_note`?
-            page.md:27:6 error: `new_key` is a secret, which opsbook shows to nobody
-              hint: write where the person finds it instead
+            page.md:27:6 error: `new_key` is a secret, which opsbook never shows
+              hint: write where the person can find it instead
             page.md:27:23 error: `web_nope` is not defined: `web` has no value `nope` for nodes `web1`, `web2` [undefined-variable]
               hint: did you mean `new_note`?"},
     ),
@@ -903,7 +903,7 @@ const MISTAKES: &[Row] = &[
         &[("id: up\nnodes: \"@db\"", "id: up\nnodes: \"@web\"")],
         "$STEP",
         indoc! {"
-            page.md:6:31 error: `up` is about no node that may play `old`
+            page.md:6:31 error: `up` applies to no node that may play `old`
               page.md:22:5 the group"},
     ),
     // too few
@@ -935,10 +935,10 @@ const MISTAKES: &[Row] = &[
             page.md:20:10 error: `p` has no role `nwe`
               hint: did you mean `new`?
             page.md:21:10 error: `old` is the machine itself: its bundle has the file
-            page.md:22:10 error: `web` may be several nodes, and a file comes from one
-            page.md:23:4 error: which file of that machine's bundle is it?
+            page.md:22:10 error: `web` may be several nodes, but a file comes from exactly one
+            page.md:23:4 error: this delivery does not name a file of that machine's bundle
               hint: add `path: NAME`, its name in the bundle there
-            page.md:24:21 error: `path` is a file in the bundle of another machine: it goes with `from`
+            page.md:24:21 error: `path` names a file in the bundle of another machine: it needs `from`
             page.md:25:21 error: `../x` is not a name within the bundle"},
     ),
     // state
@@ -946,7 +946,7 @@ const MISTAKES: &[Row] = &[
         Contract::Roles,
         &[("state: true", "state: true\nwhen: needed")],
         "$STEP",
-        "page.md:24:1 error: a state is asked only where a role needs it: `when` says nothing more",
+        "page.md:24:1 error: a state is evaluated only where a role needs it: remove `when`",
     ),
     // check names
     (

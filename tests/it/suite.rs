@@ -365,7 +365,7 @@ fn nothing_selected_is_no_pass() {
     let ran = manual.test(&["godo"]);
     assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
     assert!(
-        ran.err.contains("no test is selected: that is not a pass"),
+        ran.err.contains("no test is selected, so nothing passed"),
         "{}",
         ran.err
     );
@@ -904,7 +904,7 @@ fn fail_fast_does_not_wait_for_a_node_that_is_being_reached() {
     "});
     let ran = manual.test(&["--fail-fast"]);
     assert_eq!((ran.status, ran.err.as_str()), (Some(101), ""));
-    let line = "test [slow] slow::g::a ... ignored (not asked: another one failed, and --fail-fast was given)\n";
+    let line = "test [slow] slow::g::a ... ignored (not evaluated: another one failed, and --fail-fast was given)\n";
     assert!(ran.out.contains(line), "{}", ran.out);
     assert!(ran.took < Duration::from_secs(20), "{:?}", ran.took);
 }
@@ -927,7 +927,7 @@ fn fail_fast_asks_no_more() {
     assert_eq!(ran.status, Some(101));
     assert!(
         ran.out
-            .contains("here::g::b ... ignored (not asked: another one failed"),
+            .contains("here::g::b ... ignored (not evaluated: another one failed"),
         "{}",
         ran.out
     );
@@ -1225,7 +1225,7 @@ fn a_rehearsed_procedure_takes_the_arguments_that_it_knows() {
     assert!(ran.out.contains("2 passed"), "{}", ran.out);
     let ran = manual.test(&["--ignored", "--set", "version=2", "--set", "vresion=2"]);
     assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
-    let said = "error: `--set vresion=…`: no procedure that is rehearsed takes it\n";
+    let said = "error: `--set vresion=…`: no rehearsed procedure has this parameter\n";
     assert!(ran.err.starts_with(said), "{}", ran.err);
 }
 

@@ -169,8 +169,8 @@ fn f40_who_was_adopted_from_is_blocked_when_it_comes_back() {
     fs::write(journal_of(&project), first).unwrap();
     let said = run(&project, "1", &["--adopt"]);
     assert_eq!(said.status, 4, "{said:?}");
-    said.has("another opsbook has gone on with this run: ")
-        .has(" as its controller 2, and this one is 1");
+    said.has("another opsbook has continued this run: ")
+        .has(" as its controller 2; this one is 1");
     fs::write(project.home("go"), "").unwrap();
     assert_eq!(run(&project, "3", &["--adopt"]).status, 0);
     assert_eq!(project.text("ran"), ALL);
@@ -184,7 +184,7 @@ fn another_plan_than_the_one_that_was_allotted_is_blocked() {
     let said = run(&project, "1", &["--plan-sha256", &none]);
     assert_eq!(said.status, 4, "{said:?}");
     assert!(events(&project).is_empty() && project.text("ran").is_empty());
-    let (_, rest) = said.err.split_once("its sum is ").unwrap();
+    let (_, rest) = said.err.split_once("its checksum is ").unwrap();
     let sum = &rest[..64];
     assert_eq!(run(&project, "1", &["--plan-sha256", sum]).status, 0);
 }

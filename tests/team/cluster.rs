@@ -166,7 +166,7 @@ impl Cluster {
     /// The standby is the server from now on.
     pub fn promote(&self) {
         self.sql("select pg_promote()");
-        until("it is no standby", || {
+        until("it is not a standby", || {
             self.sql("select pg_is_in_recovery()") == "f"
         });
     }

@@ -543,11 +543,11 @@ fn a_program_that_is_too_old_is_told_how_to_upgrade() {
     let team = Team::new(PAGE, "[version]\nwants = \"99.0.0\"\n");
     let told = |output: Output| String::from_utf8(output.stderr).unwrap();
     // To machines it is not told; to people once a day. The gateway's first call was one.
-    assert!(!told(team.opsbook(&["runs", "--json"])).contains("is wanted by"));
+    assert!(!told(team.opsbook(&["runs", "--json"])).contains("is required by"));
     let log = team.path("home/.local/state/opsbook/told-older");
     fs::remove_file(&log).unwrap();
-    assert!(told(team.opsbook(&["runs"])).contains("opsbook 99.0.0 is wanted by unix:"));
-    assert!(!told(team.opsbook(&["runs"])).contains("is wanted by"));
+    assert!(told(team.opsbook(&["runs"])).contains("opsbook 99.0.0 is required by unix:"));
+    assert!(!told(team.opsbook(&["runs"])).contains("is required by"));
 }
 
 #[test]
@@ -958,11 +958,11 @@ fn what_nobody_has_approved_is_not_run_whatever_the_store_says() {
     }
     let said = team.said();
     assert!(
-        said.contains("the approval of `bo` is not what they have signed"),
+        said.contains("the signature of the approval of `bo` does not match"),
         "{said}"
     );
     assert!(
-        said.contains("access.yaml:3 wants 1 approval(s), and 0 could be verified here"),
+        said.contains("access.yaml:3 needs 1 approval(s), and 0 could be verified here"),
         "{said}"
     );
     assert_eq!(team.ran(), ALL, "only what was approved has run");
@@ -980,7 +980,7 @@ fn what_nobody_has_approved_is_not_run_whatever_the_store_says() {
     assert_eq!(team.view(&moved)["status"], "BLOCKED");
     assert!(
         team.said()
-            .contains("what would be done is not what was approved")
+            .contains("the plan differs from the approved one")
     );
     assert_eq!(team.ran(), "");
 }

@@ -92,9 +92,9 @@ fn checks_are_asked_and_a_patch_is_printed_first() {
     assert!(lab.text("manual/page.md").contains("  one\n"));
     let said = lab.with(&secret, &["bless", "--new", "--write", "--apart", "1ms"]);
     said.ended(0)
-        .has("g::none: prints nothing: its exit status says all")
-        .has("g::secret: is given a secret")
-        .has("g::colour: prints something that is no plain text")
+        .has("g::none: prints nothing: only its exit status matters")
+        .has("g::secret: uses a secret")
+        .has("g::colour: prints something that is not plain text")
         .has("g::fails: does not hold: exit status 1")
         .has("2 expectations written");
     let page = lab.text("manual/page.md");
@@ -141,7 +141,7 @@ fn steps_are_blessed_from_a_run_that_ended_well() {
     lab.page(&PAGE.replace("echo \"at", "echo \"still at"));
     lab.opsbook(&["bless", "--from", &id, "say"])
         .ended(0)
-        .has("has another text now than in that run");
+        .has("has changed since that run");
     // Nothing is learned from a failed run.
     lab.page(&PAGE.replace("\n:\n", "\nfalse\n"));
     lab.opsbook(&["run", "p", "here"]).ended(1);
@@ -152,7 +152,7 @@ fn steps_are_blessed_from_a_run_that_ended_well() {
         .find(|run| *run != id && is_run(run));
     lab.opsbook(&["bless", "--from", failed.unwrap()])
         .ended(2)
-        .has("has not ended well: nothing is learned from it");
+        .has("did not end OK: nothing is taken from it");
 }
 
 const FORMS: &str = "# Page
@@ -218,11 +218,11 @@ fn expressions_json_and_transcripts_keep_what_their_author_wrote() {
     for has in [
         "-old\n+new\n \\w+ .*\n",
         "+{\"n\":   {\"port\": ${app_port}}, \"state\": \"up\"}\n",
-        "g::number: `pid` has no value that stays: yours to change\n",
+        "g::number: `pid` has no value that stays the same: change it yourself\n",
         "+```json expect\n+{\n+  \"a\": [\"x\"],\n+  \"b\": 1\n+}\n+```\n",
         "   one\n   [..]\n-  old\n+  last\n   $ echo out",
         "   >   now\n+  port ${app_port} now\n",
-        "$ echo '$ prompt': prints what a transcript takes for a prompt",
+        "$ echo '$ prompt': prints what looks like a prompt",
         "5 expectations to be written",
     ] {
         said.has(has);

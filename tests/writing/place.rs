@@ -83,7 +83,7 @@ fn what_it_would_change_is_shown_before() {
     );
     lab.opsbook(&dry)
         .ended(0)
-        .has("/etc/app.conf\n  as it should be\n");
+        .has("/etc/app.conf\n  unchanged\n");
     // With several nodes, the text is that of the first.
     lab.nodes("  here: {transport: local, port: 1, word: a}\n  there: {transport: local, port: 2, word: b}\n");
     let said = lab.opsbook(&["run", "conf", "here", "there", "--dry-run"]);
@@ -105,7 +105,7 @@ fn a_resume_does_not_go_on_with_the_old_text_in_silence() {
         .has("+extra = new\n")
         .has("mode 0640\n")
         .has("mode 0600\n");
-    said.has("step 2 (port) works on");
+    said.has("step 2 (port) changes");
     assert!(lab.text("etc/app.conf").contains("extra = old"));
     lab.opsbook(&["resume", "--accept-changed"]).ended(0);
     assert!(
@@ -149,13 +149,10 @@ fn a_secret_reaches_the_file_and_nothing_else() {
         lab.page(&format!("# P\n\n```yaml procedure\nid: conf\n```\n\nIt:\n\n```sh step capture=made\necho made\n```\n\n```ini file to=ROOM/etc/s {words}\n{{{{ pass }}}} {{{{ made }}}}\n```\n"));
     };
     for (words, why) in [
-        ("mode=0644", "everybody may read it: mode 0644"),
-        (
-            "mode=0640",
-            "a group may read it that is not named: mode 0640",
-        ),
-        ("append", "nothing says who may read it"),
-        ("append mode=0644", "everybody may read it: mode 0644"),
+        ("mode=0644", "everybody can read it: mode 0644"),
+        ("mode=0640", "a group without a name can read it: mode 0640"),
+        ("append", "has no `mode`"),
+        ("append mode=0644", "everybody can read it: mode 0644"),
     ] {
         page(words);
         lab.opsbook(&["lint"]).ended(2).has(why);

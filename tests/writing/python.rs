@@ -26,13 +26,13 @@ fn what_is_not_there_is_said_before_the_first_step() {
     let lab = Lab::new(&page("```yaml deliver\n- {file: book.toml}\n```\n\n"));
     let said = lab.opsbook(&["run", "p", "here"]);
     said.ended(3)
-        .has("step do needs `python3.99`, and there is none on this node")
+        .has("step do needs `python3.99`, which is missing on this node")
         .lacks("1 of");
     // An earlier step may install it.
     lab.page(&page("```sh step\n:\n```\n\n"));
     let said = lab.opsbook(&["run", "p", "here"]);
     said.ended(1)
-        .has("`python3.99`, and there is none on this node: a step before it has to bring it");
+        .has("`python3.99`, which is missing on this node: an earlier step must install it");
 }
 
 #[test]

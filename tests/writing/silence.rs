@@ -19,7 +19,7 @@ fn lint_counts_what_was_silenced_and_names_what_does_nothing() {
     lab.page("# P\n");
     let said = lab.opsbook(&["lint"]);
     said.ended(0)
-        .has("book.toml:5:12: warning: no problem `broken-link` is there to be silenced")
+        .has("book.toml:5:12: warning: there is no problem `broken-link` here to silence")
         .has("0 errors, 1 warning");
     lab.opsbook(&["lint", "--strict"]).ended(2);
 }

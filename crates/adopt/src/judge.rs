@@ -102,7 +102,7 @@ pub fn judge(script: &str) -> Suggestion {
         return as_root;
     }
     let Some(first) = code.first() else {
-        return Suggestion::Example("there is no command in it");
+        return Suggestion::Example("it contains no command");
     };
     if STAMP.is_match(first) {
         return Suggestion::Example("it is a log");
@@ -119,7 +119,7 @@ pub fn judge(script: &str) -> Suggestion {
     if OTHERS.is_match(first) {
         return left(
             Likely::Example,
-            "a session within another program, or its output",
+            "a session in another program, or its output",
         );
     }
     if let Some(shell) = code.iter().find_map(|line| PROMPT.find(line)) {
@@ -236,7 +236,7 @@ fn no_commands(first: &str, code: &[&str]) -> Option<&'static str> {
     if word.ends_with(':')
         || word.starts_with(['-', '+', '|', '=', ',', '%', '{', '\u{1b}']) && word != "{"
     {
-        return Some("it does not begin with a command: output, or another language");
+        return Some("it does not begin with a command: perhaps output, or another language");
     }
     if shouts {
         return Some("words of another program");
@@ -282,7 +282,7 @@ fn of_commands(script: &str) -> Suggestion {
     let Some(all) = commands(script) else {
         return left(
             Likely::Step,
-            "its text cannot be cut into commands with certainty",
+            "its text cannot be split into commands reliably",
         );
     };
     let bare: Vec<Vec<&str>> = all
@@ -291,7 +291,7 @@ fn of_commands(script: &str) -> Suggestion {
         .collect();
     let waits = |(command, words): (&Command, &Vec<&str>)| !command.background && never_ends(words);
     if all.iter().zip(&bare).any(waits) {
-        return Suggestion::Example("it goes on until somebody stops it");
+        return Suggestion::Example("it runs until somebody stops it");
     }
     let by_hand = |(command, words): (&Command, &Vec<&str>)| !command.fed && needs_a_person(words);
     let piped = all.iter().zip(&bare);
@@ -328,7 +328,7 @@ fn of_commands(script: &str) -> Suggestion {
             left(
                 Likely::Check,
                 format!(
-                    "it seems to look, and what `{}` does is not known with certainty",
+                    "it seems to be a check, but it is unclear what `{}` does",
                     words[0]
                 ),
             )
@@ -343,12 +343,9 @@ fn of_commands(script: &str) -> Suggestion {
             } else {
                 Likely::Step
             };
-            left(
-                likely,
-                format!("what `{}` does is not known here", words[0]),
-            )
+            left(likely, format!("it is unclear what `{}` does", words[0]))
         }
-        None => left(Likely::Step, "it has no command of its own"),
+        None => left(Likely::Step, "it has no command"),
     }
 }
 
@@ -846,7 +843,7 @@ mod tests {
             ("ssh web1", "terminal"),
             ("kubectl delete pod <pod name>", "placeholder `<pod name>`"),
             ("apt install x\nyum install x", "several systems"),
-            ("frobnicate --all", "`frobnicate` does is not known"),
+            ("frobnicate --all", "it is unclear what `frobnicate` does"),
             ("#!/bin/sh\nrm x", "a file"),
         ] {
             let said = format!("{:?}", judge(script)).replace("\\\"", "\"");

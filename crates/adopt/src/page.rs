@@ -296,13 +296,13 @@ impl Block {
         let why = if read.tagged.contains(&self.section) {
             "its section has tags already"
         } else if refused.sections.contains(&self.section) {
-            "a contract has no place in its section"
+            "its section has no place for a contract"
         } else if read.has_procedures_below(self.section) {
             "sections below its own have tags"
         } else if read.headings.contains_key(&self.section) {
-            "another block of its section is not sure"
+            "another block of its section is unclear"
         } else {
-            "no heading stands above it"
+            "there is no heading above it"
         };
         let why = why.to_owned();
         self.suggestion = Suggestion::Left(Left { likely, why });
@@ -342,7 +342,7 @@ fn of(info: &[&str], body: &str) -> Option<Suggestion> {
         // Without a language, report only what is certainly a command.
         [] => match judge(body) {
             sure @ (Suggestion::Check | Suggestion::Step) => {
-                Some(unsure(sure, "write `sh` behind its fence"))
+                Some(unsure(sure, "write `sh` after its fence"))
             }
             _ => None,
         },

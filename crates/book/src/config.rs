@@ -169,10 +169,7 @@ fn relative(source: &std::sync::Arc<Source>, html: &HtmlConfig) -> Result<(), Pr
     match files.into_iter().find(outside) {
         None => Ok(()),
         Some(path) => {
-            let message = format!(
-                "`{}` lies outside the folder of `book.toml`",
-                path.display()
-            );
+            let message = format!("`{}` is outside the folder of `book.toml`", path.display());
             Err(Problem::error(
                 "book-config",
                 find(source, &path.to_string_lossy()),
@@ -208,7 +205,7 @@ fn addresses(source: &std::sync::Arc<Source>, html: &HtmlConfig) -> Result<(), P
             return refused(link, "is not an address that a page may lead to");
         }
         if link.contains(['<', '>', '"', '\'', '\\', '`']) {
-            return refused(link, "holds a character that no address has");
+            return refused(link, "contains a character that is invalid in an address");
         }
     }
     Ok(())
@@ -227,9 +224,9 @@ fn confine(
         let problem = Problem::warning(
             "book-needs-network",
             find(source, "mathjax-support"),
-            "`mathjax-support` is left out of the book: it loads a script from the network",
+            "`mathjax-support` is ignored: it loads a script from the network",
         );
-        let hint = "formulas stand as they are written; a picture of one (`.svg`) is shown";
+        let hint = "formulas stay as text; use a picture (`.svg`) instead";
         problems.push(problem.hint(hint));
     }
     let outputs: std::collections::BTreeMap<String, toml::Value> = config.outputs()?;
@@ -237,7 +234,7 @@ fn confine(
         problems.push(Problem::warning(
             "other-output",
             find(source, &format!("output.{name}")),
-            format!("`[output.{name}]` is not built: `opsbook build` makes the HTML book only"),
+            format!("`[output.{name}]` is ignored: `opsbook build` makes only the HTML book"),
         ));
     }
     Ok(())
@@ -386,7 +383,7 @@ mod tests {
             ),
             (
                 "[output.html]\nadditional-css = [\"/etc/x.css\"]\n",
-                "book.toml:2:20: error: `/etc/x.css` lies outside",
+                "book.toml:2:20: error: `/etc/x.css` is outside",
             ),
             ("[book]\ntitle = \"x\"\n", "fine"),
         ] {

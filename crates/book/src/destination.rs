@@ -48,7 +48,7 @@ pub(super) fn choose(
     }
     match is_book_or_empty(&path) {
         Ok(true) => Ok(path),
-        Ok(false) => refused("it holds something that is not a book".to_owned()),
+        Ok(false) => refused("it contains something that is not a book".to_owned()),
         Err(error) => refused(error.to_string()),
     }
 }
@@ -190,7 +190,7 @@ mod tests {
             ("../link", "that would delete the manual itself"),
             ("x/../../project", "that would delete the manual itself"),
             ("manual", "that would delete the chapters"),
-            ("notes", "it holds something that is not a book"),
+            ("notes", "it contains something that is not a book"),
             ("notes/a.txt", "Not a directory (os error 20)"),
         ] {
             assert_eq!(try_in(&root, dest), expected, "{dest}");

@@ -62,8 +62,10 @@ fn not_installed(message: &str, wanted: &[(String, Span)]) -> Option<Problem> {
         .split_once("` for preprocessor `")?;
     let name = rest.split('`').next()?;
     let (_, span) = wanted.iter().find(|(wanted, _)| wanted == name)?;
-    let message =
-        format!("the book is made without the preprocessor `{name}`: there is no `{command}`");
+    let message = format!(
+        "the book is built without the preprocessor `{name}`: there is no command \
+         `{command}`"
+    );
     let problem = Problem::error("no-preprocessor", span.clone(), message);
     Some(problem.hint("install it, or write `optional = true` under it"))
 }
@@ -83,7 +85,7 @@ pub(super) fn unknown(words: &std::collections::BTreeMap<String, usize>) -> Opti
     let named: Vec<String> = named.collect();
     let more = (more > 0).then(|| format!(", and {more} more"));
     let message = format!(
-        "words of another generator stand in the book as they are written: {}{}",
+        "the book shows directives of another generator as plain text: {}{}",
         named.join(", "),
         more.unwrap_or_default()
     );

@@ -83,7 +83,7 @@ impl Listed<'_> {
         let place = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if !at.components().all(place) {
             let message = format!(
-                "`{}` lies outside the folder of `SUMMARY.md`: it is not in the book",
+                "`{}` is outside the folder of `SUMMARY.md`: it is not in the book",
                 at.display()
             );
             self.problems.push(Problem::bare("page-outside", message));

@@ -26,7 +26,7 @@ pub enum Address {
 /// The text is not a gateway's address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no address of a gateway: it is `https://HOST`, `http://HOST:PORT` or `unix:/path`"
+    "`{0}` is not the address of a gateway: `https://HOST`, `http://HOST:PORT` or `unix:/path`"
 )]
 pub struct AddressError(String);
 

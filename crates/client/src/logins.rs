@@ -60,7 +60,7 @@ pub enum LoginsError {
     },
     /// Others can read or write it.
     #[error(
-        "`{0}` is no file of this user alone (chmod 600): it may hold what others have put there"
+        "`{0}` is not a file of this user alone (chmod 600): it may hold what others have put there"
     )]
     NotOurs(PathBuf),
     /// Its contents are invalid.

@@ -33,10 +33,10 @@ pub enum UrlError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// It is unencrypted and leaves this machine.
-    #[error("what is said to {0} can be read on its way: it is `https://…`")]
+    #[error("the connection to {0} is not encrypted: it is `https://…`")]
     Clear(String),
     /// Its path is invalid.
-    #[error("the path of `{0}` has letters that no path has, or is too long")]
+    #[error("the path of `{0}` has invalid characters, or is too long")]
     Path(String),
 }
 
@@ -171,7 +171,7 @@ async fn asked(url: &Url, ask: Outbound<'_>) -> Result<Reply, String> {
     });
     let headers = headers.collect();
     let body = Limited::new(answer.into_body(), ask.most).collect().await;
-    let body = body.map_err(|error| format!("its answer broke off: {error}"))?;
+    let body = body.map_err(|error| format!("its answer ended early: {error}"))?;
     Ok(Reply {
         status,
         headers,

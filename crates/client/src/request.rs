@@ -51,7 +51,7 @@ impl std::fmt::Debug for Token {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No answer; whether the request arrived is unknown.
-    #[error("the gateway {address} cannot be reached: {cause}")]
+    #[error("cannot reach the gateway {address}: {cause}")]
     Unreachable {
         /// The address.
         address: String,
@@ -62,7 +62,7 @@ pub enum ClientError {
     #[error("{0}")]
     Problem(Box<Problem>),
     /// The answer is not from a gateway, or not understood.
-    #[error("{address} gives no answer that this opsbook understands: {cause}")]
+    #[error("cannot understand the answer of {address}: {cause}")]
     Strange {
         /// The address.
         address: String,
@@ -448,7 +448,7 @@ impl Client {
         let reading = Limited::new(answer.into_body(), most).collect();
         match tokio::time::timeout(PATIENCE, reading).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) => Err(self.unreachable(format!("its answer broke off: {error}"))),
+            Ok(Err(error)) => Err(self.unreachable(format!("its answer ended early: {error}"))),
             Err(_) => Err(self.unreachable("its answer did not end".to_owned())),
         }
     }

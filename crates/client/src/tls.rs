@@ -41,7 +41,7 @@ pub struct Fingerprint([u8; 32]);
 
 /// The text is not a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no SHA-256 of a certificate: 64 hexadecimal digits, with or without colons")]
+#[error("it is not the SHA-256 of a certificate: 64 hexadecimal digits, with or without colons")]
 pub struct FingerprintError;
 
 impl std::str::FromStr for Fingerprint {
@@ -104,11 +104,11 @@ pub(crate) fn config(tls: &Tls) -> Result<ClientConfig, String> {
     };
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(identity.certificate().as_bytes()).collect();
-    let chain = chain.map_err(|error| format!("the own certificate: {error}"))?;
+    let chain = chain.map_err(|error| format!("the client certificate: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(identity.key().as_bytes());
-    let key = key.map_err(|error| format!("the own key: {error}"))?;
+    let key = key.map_err(|error| format!("the client key: {error}"))?;
     let config = builder.with_client_auth_cert(chain, key);
-    config.map_err(|error| format!("the own certificate: {error}"))
+    config.map_err(|error| format!("the client certificate: {error}"))
 }
 
 /// The machine's trusted certificates.
@@ -120,7 +120,7 @@ fn trusted() -> Result<RootCertStore, String> {
         let why = found.errors.first().map(|error| format!(": {error}"));
         let why = why.unwrap_or_default();
         return Err(format!(
-            "this machine trusts no certificate{why} (ca-certificates brings them)"
+            "this machine trusts no certificate authority{why} (install ca-certificates)"
         ));
     }
     Ok(roots)
@@ -138,9 +138,9 @@ pub(crate) async fn over(
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
         match inner {
             Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-                "nobody whom this machine trusts vouches for its certificate; \
-                 a gateway with an authority of its own prints its fingerprint at its start, \
-                 for `--fingerprint`"
+                "its certificate is not signed by an authority that this machine trusts; if the \
+                 gateway has its own authority, it prints the fingerprint for `--fingerprint` \
+                 when it starts"
                     .to_owned()
             }
             _ => error.to_string(),
@@ -171,7 +171,7 @@ impl ServerCertVerifier for Pinned {
         let shown = std::iter::once(own).chain(behind);
         // Only the first ones: an honest chain is short.
         let Some(known) = shown.take(10).find(is_it) else {
-            let why = format!("it shows no certificate with the fingerprint {}", self.pin);
+            let why = format!("it has no certificate with the fingerprint {}", self.pin);
             return Err(Error::General(why));
         };
         let mut roots = RootCertStore::empty();

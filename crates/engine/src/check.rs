@@ -86,7 +86,7 @@ pub async fn file_there(
         _ if done.truncated => Err("it has more than 1 MiB".to_owned()),
         0 => Ok(Some(done.out)),
         NONE => Ok(None),
-        45 => Err("it is no plain file".to_owned()),
+        45 => Err("it is not a regular file".to_owned()),
         _ => Err(harmless(&done.err).trim().to_owned()),
     }
 }
@@ -106,9 +106,9 @@ pub async fn printed(
         return Err("is no script".to_owned());
     };
     let of_outcome = |answer: Answer| match answer {
-        Ok(Outcome::Unknown(why)) => format!("could not be asked: {}", why.line()),
-        Ok(_) => "could not be asked".to_owned(),
-        Err(lost) => format!("could not be asked: {lost}"),
+        Ok(Outcome::Unknown(why)) => format!("could not be evaluated: {}", why.line()),
+        Ok(_) => "could not be evaluated".to_owned(),
+        Err(lost) => format!("could not be evaluated: {lost}"),
     };
     let session = session_for(reach, case).await.map_err(of_outcome)?;
     let limits = Limits {
@@ -123,7 +123,7 @@ pub async fn printed(
     let marked = (!commands.is_empty()).then(|| transcript(script, &mark));
     let asked = target::script(marked.as_ref().unwrap_or(script));
     let done = session.run(&asked, &values, limits).await;
-    let done = done.map_err(|lost| format!("could not be asked: {lost}"))?;
+    let done = done.map_err(|lost| format!("could not be evaluated: {lost}"))?;
     if let Some(why) = cut_short(&done, case.timeout) {
         return Err(why);
     }
@@ -265,7 +265,7 @@ fn of_probe(done: &Done, limit: Duration, assertion: &Assertion, batch: &Batch) 
     }
     match batch.split(done.status, &done.out, &done.err).pop() {
         Some(facts) => of_facts(assertion, facts),
-        None => Outcome::Unknown("the probe said nothing".into()),
+        None => Outcome::Unknown("the probe printed nothing".into()),
     }
 }
 
@@ -382,7 +382,8 @@ pub fn wrong_status(exit: &[i32], status: i32, out: &[u8], err: &[u8], text: &st
     }
 }
 
-const SUDO_WITHIN: &str = "within a script `sudo` can ask nobody for a password: write `sudo` or `sudo=USER` on the fence";
+const SUDO_WITHIN: &str = "`sudo` in a script cannot ask for a password: write `sudo` or \
+    `sudo=USER` on the fence";
 
 /// Whether sudo wanted a password, or a terminal to ask for one.
 fn sudo_asked(said: &str) -> bool {

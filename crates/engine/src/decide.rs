@@ -302,8 +302,11 @@ impl Doubt {
     pub fn because(self, left: &[String]) -> String {
         match self {
             Doubt::MayHaveFinished => "may or may not have finished".to_owned(),
-            Doubt::NotKept => "has run, and what it printed or set was not kept".to_owned(),
-            Doubt::LeftBehind => format!("has left behind what still runs: {}", left.join(", ")),
+            Doubt::NotKept => "has run, but its output or its variables were not kept".to_owned(),
+            Doubt::LeftBehind => format!(
+                "has left processes behind that still run: {}",
+                left.join(", ")
+            ),
         }
     }
 }
@@ -313,10 +316,11 @@ impl Refusal {
     pub fn sentence(self, step: &str, said: &str, run: &str) -> String {
         match self {
             Refusal::StillRuns(option) => {
-                format!("{step} still runs: without `{option}` its end is waited for")
+                format!("{step} still runs: omit `{option}` to wait until it ends")
             }
             Refusal::NodeIsAhead => format!(
-                "{step}: the node says that {said}, and the journal knows nothing of that; `opsbook resume --catch-up {run}` reads from the node what the journal lacks"
+                "{step}: the node says that {said}, but the journal does not; `opsbook resume \
+                 --catch-up {run}` reads the missing lines from the node"
             ),
             Refusal::Contradiction => format!(
                 "the journal and the node contradict each other, and nothing was run: {step}{said}"

@@ -57,7 +57,7 @@ pub async fn run(
                 STOPPED.to_owned()
             } else {
                 format!(
-                    "not started: {} of earlier batches ended badly",
+                    "not started: {} of earlier batches did not end OK",
                     counted(bad, "node")
                 )
             };

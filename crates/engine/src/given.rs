@@ -12,7 +12,7 @@ use crate::plan::{NodePlan, PlannedStep, Value};
 use crate::{Options, Recorder};
 
 /// The question if the node has steps that the journal lacks.
-pub(super) const TAKE_IN: &str = "take them in as the node has them?";
+pub(super) const TAKE_IN: &str = "accept the records of the node?";
 
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a> {
@@ -76,7 +76,7 @@ impl<'a> Given<'a> {
         let (line, epoch) = self.recorder.head();
         let mut reasons = pinned(self.plan);
         if self.options.pinned {
-            reasons.push("it was asked for".to_owned());
+            reasons.push("it was requested".to_owned());
         }
         Owner {
             node: Some(self.node().to_owned()),

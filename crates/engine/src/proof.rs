@@ -151,11 +151,11 @@ impl<'a> Proof<'a> {
             let captures = |step: &&&PlannedStep| step.capture.as_deref() == Some(name);
             if let Some(step) = steps.find(captures) {
                 let message = format!(
-                    "`--set {name}=…`: step `{}` captures it, and is going to run",
+                    "`--set {name}=…`: step `{}` captures it, and will run",
                     step.label()
                 );
                 let problem = Problem::error("given-and-captured", step.span.clone(), message);
-                problems.push(problem.hint("leave it out, or begin after that step"));
+                problems.push(problem.hint("omit it, or start after that step"));
             }
         }
     }
@@ -262,8 +262,7 @@ impl<'a> Proof<'a> {
                         DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
                             let path = Path::new(path);
                             readable(&project, path, file).err().map(|why| {
-                                let message =
-                                    format!("`{}` cannot be delivered: {why}", path.display());
+                                let message = format!("cannot deliver `{}`: {why}", path.display());
                                 Problem::error("undeliverable", file.span.clone(), message)
                             })
                         }
@@ -361,11 +360,13 @@ fn capturing<'n>(node: &'n NodePlan, step: &PlannedStep, name: &str) -> Option<&
 fn left_out(node: &NodePlan, step: &PlannedStep, name: &str) -> Problem {
     let from = capturing(node, step, name).unwrap_or("another one");
     let message = format!(
-        "step `{}` needs `{name}`, which step `{from}` captures, and that step is left out",
+        "step `{}` needs `{name}`, which step `{from}` captures, but that step is skipped",
         step.label()
     );
     let problem = Problem::error("left-out", step.span.clone(), message);
-    problem.hint(format!("`--set {name}=…` gives it; or begin at `{from}`"))
+    problem.hint(format!(
+        "give it with `--set {name}=…`, or start at `{from}`"
+    ))
 }
 
 fn not_set(node: &NodePlan, step: &PlannedStep, name: &str) -> Problem {
@@ -375,17 +376,17 @@ fn not_set(node: &NodePlan, step: &PlannedStep, name: &str) -> Problem {
     });
     let from = from.map_or("another one", PlannedStep::label);
     let message = format!(
-        "step `{}` uses `{name}`, which step `{from}` sets, and that step is left out",
+        "step `{}` uses `{name}`, which step `{from}` sets, but that step is skipped",
         step.label()
     );
     let problem = Problem::error("left-out", step.span.clone(), message);
     problem.hint(format!(
-        "begin at `{from}`; `defined={name}` on the fence says that the script gets it elsewhere"
+        "start at `{from}`; if the script gets it elsewhere, write `defined={name}` on the fence"
     ))
 }
 
 fn no_secret(node: &NodePlan, name: &str, error: &SecretError) -> Problem {
-    let message = format!("the secret `{name}` cannot be had: {error}");
+    let message = format!("cannot read the secret `{name}`: {error}");
     let value = node.node.leaves.get(name);
     let problem = match value.and_then(|value| value.origin.span.clone()) {
         Some(span) => Problem::error("no-secret", span, message),

@@ -46,10 +46,10 @@ pub enum NoPassword {
     )]
     Nobody,
     /// `sudo` does not accept the given password for this user.
-    #[error("the password was refused on `{0}`, and is not tried again")]
+    #[error("sudo refused the password on `{0}`; it is not tried again")]
     Refused(String),
     /// The operator stopped at the question.
-    #[error("the operator stopped at the question for the password")]
+    #[error("the operator stopped at the password prompt")]
     Stopped,
 }
 

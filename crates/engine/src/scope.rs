@@ -30,7 +30,8 @@ pub enum ScopeError {
     #[error("`{0}` is not known yet: the step that captures it has not run")]
     NotCaptured(String),
     #[error(
-        "`{0}` was captured before, and a secret in it is not kept: start at the step that captures it"
+        "`{0}` holds a secret, so its captured value was not kept: start at the step that \
+         captures it"
     )]
     Masked(String),
 }

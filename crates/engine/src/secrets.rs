@@ -45,7 +45,7 @@ pub enum SecretError {
     #[error("nothing was given for the secret `{0}`")]
     Empty(String),
     /// The operator stopped at the question.
-    #[error("the operator stopped where a secret was looked up")]
+    #[error("the operator stopped at the prompt for a secret")]
     Stopped,
 }
 

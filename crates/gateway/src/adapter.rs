@@ -69,14 +69,16 @@ impl Adapter {
     ) -> Result<Adapter, String> {
         match (kind, command, url) {
             ("program", Some(command), None) if token.is_none() => Ok(Adapter::Program { command }),
-            ("program", ..) => Err("a `program` has a `command`, and nothing else".to_owned()),
+            ("program", ..) => Err("a `program` needs a `command`, and nothing else".to_owned()),
             ("webhook", None, Some(url)) => {
                 let url: Result<Url, _> = url.parse();
                 let url = url.map_err(|error| format!("`url`: {error}"))?;
                 Ok(Adapter::Webhook { url, token })
             }
-            ("webhook", ..) => Err("a `webhook` has a `url`, and may have a `token`".to_owned()),
-            (kind, ..) => Err(format!("`kind` is `program` or `webhook`, not `{kind}`")),
+            ("webhook", ..) => Err("a `webhook` needs a `url`, and may have a `token`".to_owned()),
+            (kind, ..) => Err(format!(
+                "`kind` must be `program` or `webhook`, not `{kind}`"
+            )),
         }
     }
 
@@ -121,7 +123,7 @@ async fn webhook(url: &Url, token: Option<&Secret>, body: String) -> Result<Stri
     if !reply.is_success() {
         return Err(format!("{url}: status {}", reply.status));
     }
-    String::from_utf8(reply.body).map_err(|_| format!("{url}: its answer is no text"))
+    String::from_utf8(reply.body).map_err(|_| format!("{url}: its answer is not text"))
 }
 
 /// Kills the program and its children when dropped.
@@ -152,7 +154,7 @@ async fn program(command: &str, body: &str) -> Result<String, String> {
         Ok(Ok(text)) => Ok(text),
         Ok(Err(why)) => Err(cannot(why)),
         Err(_) => Err(cannot(format!(
-            "no end within {} seconds",
+            "did not end within {} seconds",
             PATIENCE.as_secs()
         ))),
     }
@@ -174,7 +176,7 @@ async fn talk(child: &mut Child, body: &str) -> Result<String, String> {
         let line = line.map(|line| format!(": {}", crate::outside::line(line)));
         return Err(format!("{status}{}", line.unwrap_or_default()));
     }
-    text.ok_or_else(|| "its answer is no text, or too long".to_owned())
+    text.ok_or_else(|| "its answer is not text, or too long".to_owned())
 }
 
 /// The whole output; `None` if it is not text or too long. The rest is still read, so that the
@@ -223,7 +225,7 @@ mod tests {
         );
         for (text, why) in [
             ("", "kind"),
-            ("kind = \"moon\"", "`kind` is"),
+            ("kind = \"moon\"", "`kind` must be"),
             ("kind = \"program\"", "has a `command`"),
             (
                 "kind = \"program\"\ncommand = \"x\"\nurl = \"https://a.example\"",
@@ -232,7 +234,7 @@ mod tests {
             ("kind = \"webhook\"\ncommand = \"x\"", "has a `url`"),
             (
                 "kind = \"webhook\"\nurl = \"http://a.example\"",
-                "read on its way",
+                "is not encrypted",
             ),
             ("kind = \"program\"\ncommand = \"x\"\nmoon = 1", "moon"),
         ] {

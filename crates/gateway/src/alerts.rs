@@ -33,19 +33,19 @@ const RESOLVED: i64 = 15 * 60_000;
 
 /// Sends until `stop`.
 pub(crate) async fn send(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
-    let mut said = String::new();
+    let mut last = String::new();
     while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
-        if let Err(error) = once(&gateway, &mut said, &tell).await {
-            let error = format!("notices cannot be looked for: {error}");
-            if error != said {
+        if let Err(error) = once(&gateway, &mut last, &tell).await {
+            let error = format!("cannot search for notices: {error}");
+            if error != last {
                 tell(&error);
-                said = error;
+                last = error;
             }
         }
     }
 }
 
-async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<(), StoreError> {
+async fn once(gateway: &Arc<Gateway>, last: &mut String, tell: &Tell) -> Result<(), StoreError> {
     let hooks = &gateway.hooks;
     let wants = |kind: &str| {
         let all = hooks
@@ -86,7 +86,7 @@ async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<
             body.extend(findings.iter().map(|found| unknown(gateway, found, now)));
             let body = Value::from(body);
             if let Err(why) = post(&url, &body).await {
-                told(said, tell, format!("`[alerts.{name}]`: {why}"));
+                report(last, tell, format!("`[alerts.{name}]`: {why}"));
             }
         }
     }
@@ -100,7 +100,7 @@ async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<
                 TICKET => TICKET.to_owned(),
                 name => format!("[hooks.{name}]"),
             };
-            told(said, tell, format!("`{name}`: {why}"));
+            report(last, tell, format!("`{name}`: {why}"));
         }
     }
     Ok(())
@@ -127,10 +127,10 @@ fn target(gateway: &Gateway, name: &str, body: &Value) -> Option<Target> {
         .map(|hook| Target::Hook(hook.to.clone()))
 }
 
-fn told(said: &mut String, tell: &Tell, text: String) {
-    if *said != text {
+fn report(last: &mut String, tell: &Tell, text: String) {
+    if *last != text {
         tell(&text);
-        *said = text;
+        *last = text;
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn supervise(runner: Runner, mut stop: watch::Receiver<()>, tel
                 }
                 status = child.wait() => match status {
                     Ok(status) => format!("the runner has ended: {status}"),
-                    Err(error) => format!("the runner is lost: {error}"),
+                    Err(error) => format!("lost contact with the runner: {error}"),
                 },
             },
             Err(error) => format!("`{}` cannot be started: {error}", runner.program.display()),
@@ -49,7 +49,7 @@ pub(crate) async fn supervise(runner: Runner, mut stop: watch::Receiver<()>, tel
         // Report a repeated message once: an earlier gateway's runner may still be running.
         if ended != said {
             tell(&format!(
-                "{ended}; it is started again, and again, later each time"
+                "{ended}; it is started again, with growing delays"
             ));
             said = ended;
         }

@@ -53,20 +53,20 @@ pub(crate) async fn keep(
 ) {
     let mut due = vec![(Instant::now(), String::new()); all.len()];
     loop {
-        for (kept, (at, said)) in all.iter().zip(&mut due) {
+        for (kept, (at, last)) in all.iter().zip(&mut due) {
             if Instant::now() < *at {
                 continue;
             }
             *at = Instant::now() + kept.inventory.every;
-            let told = one(kept, &gateway).await.err().unwrap_or_default();
-            if told != *said && !told.is_empty() {
+            let why = one(kept, &gateway).await.err().unwrap_or_default();
+            if why != *last && !why.is_empty() {
                 let file = kept.inventory.file.display();
                 tell(&format!(
-                    "`[inventory.{}]`: `{file}` stays as it was: {told}",
+                    "`[inventory.{}]`: `{file}` is unchanged: {why}",
                     kept.name
                 ));
             }
-            *said = told;
+            *last = why;
         }
         if tokio::time::timeout(LOOK, stop.changed()).await.is_ok() {
             return;
@@ -92,15 +92,15 @@ fn replaced(root: &Path, file: &Path, text: &str) -> Result<(), String> {
     let folder = path.parent().unwrap_or(root);
     let io = |error: std::io::Error| format!("`{}`: {error}", path.display());
     if text.len() > MOST {
-        return Err("it says too much for a file of nodes".to_owned());
+        return Err("its output is too large for a file of nodes".to_owned());
     }
     // A tool that fails without an error must not remove nodes.
     if text.trim().is_empty() {
-        return Err("it says nothing: without nodes it is `opsbook: 1`".to_owned());
+        return Err("its output is empty: without nodes, print `opsbook: 1`".to_owned());
     }
     let (_, problems) = nodes::parse(&together(folder, file, text).map_err(io)?);
     if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
-        return Err(format!("what it says is wrong: {problem}"));
+        return Err(format!("its output is wrong: {problem}"));
     }
     // Otherwise a page's author could make the gateway write into another folder.
     if std::fs::symlink_metadata(folder).map_err(io)?.is_symlink() {

@@ -220,7 +220,7 @@ async fn serving(serve: Serve) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let link = running.link().await.map_err(|error| error.to_string())?;
     say(&format!(
-        "{} serves `{}` on {}\nopen once, within a quarter of an hour: {}",
+        "{} serves `{}` on {}\nto log in, open this address within 15 minutes (it works once): {}",
         running.gateway.name,
         running.gateway.manuals.names(),
         running.local.url,
@@ -228,13 +228,14 @@ async fn serving(serve: Serve) -> Result<(), String> {
     ))?;
     if let Some(fingerprint) = &running.fingerprint {
         say(&format!(
-            "its own authority vouches for it, `--fingerprint` of `opsbook login` and `runner enroll`: {fingerprint}"
+            "its own authority signs its certificate; `--fingerprint` for `opsbook login` and \
+             `runner enroll`: {fingerprint}"
         ))?;
     }
     tokio::select! {
         _ = ended.recv() => {}
         _ = interrupted.recv() => {}
-        () = running.failed() => return Err("it serves no more".to_owned()),
+        () = running.failed() => return Err("stopped serving".to_owned()),
     }
     running.stop().await;
     Ok(())
@@ -276,7 +277,7 @@ async fn link(at: &At, person: Option<String>) -> Result<(), String> {
         serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let person = person.unwrap_or_else(opsbook_project::operator_name);
     if !limit::is_name(&person) {
-        return Err("the person is no name".to_owned());
+        return Err("the person is not a valid name".to_owned());
     }
     let (key, _) = store(&places)
         .await?
@@ -288,7 +289,7 @@ async fn link(at: &At, person: Option<String>) -> Result<(), String> {
 
 async fn token(at: &At, segment: &str) -> Result<(), String> {
     if !limit::is_name(segment) {
-        return Err("the segment is no name".to_owned());
+        return Err("the segment is not a valid name".to_owned());
     }
     let places = places(at)?;
     let (token, _) = store(&places)
@@ -304,8 +305,8 @@ async fn runners(at: &At) -> Result<(), String> {
     let known = store.runners().await.map_err(|error| error.to_string())?;
     for known in known {
         let seen = match known.seen {
-            0 => "never heard of".to_owned(),
-            seen => format!("heard of at {}", written(seen)),
+            0 => "never seen".to_owned(),
+            seen => format!("last seen at {}", written(seen)),
         };
         let proof = match known.until {
             Some(until) => format!("a certificate until {}", written(until)),
@@ -338,7 +339,7 @@ async fn migrate(at: &At, to: &str) -> Result<(), String> {
         say(&format!("{table}: {rows}"))?;
     }
     say(&format!(
-        "from now on `[store] url = \"{to}\"` belongs in `gateway.toml`"
+        "now set `[store] url = \"{to}\"` in `gateway.toml`"
     ))
 }
 
@@ -350,7 +351,7 @@ async fn backup(at: &At, file: &Path) -> Result<(), String> {
 
 async fn login(at: &At, person: &str, days: i64) -> Result<(), String> {
     if !limit::is_name(person) {
-        return Err("the person is no name".to_owned());
+        return Err("the person is not a valid name".to_owned());
     }
     let places = places(at)?;
     let (token, _) = store(&places)

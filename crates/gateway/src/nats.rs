@@ -33,8 +33,10 @@ pub(crate) async fn carry(
             _ = stop.changed() => return,
         };
         if let Err(why) = ended {
-            let text =
-                format!("`[doorbell]`: {why}; until it is there, others hear after five seconds");
+            let text = format!(
+                "`[doorbell]`: {why}; until it answers, other gateways notice changes \
+                 after five seconds"
+            );
             if text != said {
                 tell(&text);
                 said = text;
@@ -56,10 +58,10 @@ async fn carried(settings: &Nats, bell: &Bell) -> Result<(), String> {
     }
     let client = options.connect(&settings.url).await;
     let client = client.map_err(|error| format!("`{}`: {error}", settings.url))?;
-    let heard = client.subscribe(settings.subject.clone()).await;
-    let mut heard = heard.map_err(|error| error.to_string())?;
+    let messages = client.subscribe(settings.subject.clone()).await;
+    let mut messages = messages.map_err(|error| error.to_string())?;
     let hear = async {
-        while let Some(message) = heard.next().await {
+        while let Some(message) = messages.next().await {
             if message.payload.len() <= LARGEST {
                 bell.ring_all(&String::from_utf8_lossy(&message.payload));
             }
@@ -68,11 +70,11 @@ async fn carried(settings: &Nats, bell: &Bell) -> Result<(), String> {
     // The client reconnects by itself.
     tokio::select! {
         () = hear => Ok(()),
-        () = told(&client, &settings.subject, bell) => Ok(()),
+        () = publish(&client, &settings.subject, bell) => Ok(()),
     }
 }
 
-async fn told(client: &Client, subject: &str, bell: &Bell) {
+async fn publish(client: &Client, subject: &str, bell: &Bell) {
     loop {
         for payload in payloads(bell.for_others().await) {
             let message = client.publish(subject.to_owned(), payload.into());

@@ -40,7 +40,7 @@ impl From<StoreError> for OrderError {
 
 impl From<tokio::task::JoinError> for OrderError {
     fn from(_: tokio::task::JoinError) -> OrderError {
-        let detail = "a part of the gateway has failed; its log says more";
+        let detail = "internal error of the gateway; see its log";
         OrderError::Problem(Box::new(Problem::new(Kind::Internal, detail)))
     }
 }
@@ -185,7 +185,7 @@ async fn name(
     match before {
         Some(run) if named(&run).as_ref() != Some(&run) => {
             let detail = format!(
-                "the name in `{}` is not the one that the run of this ask had",
+                "the name in `{}` differs from the name of the run of this request",
                 header::RUN
             );
             Err(Box::new(Problem::new(Kind::State, detail)).into())

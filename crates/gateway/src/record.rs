@@ -39,7 +39,7 @@ pub(crate) async fn keep(
             Which::Ended
         };
         if let Err(error) = once(&gateway, &key, which).await {
-            let error = format!("the log is not signed: {error}");
+            let error = format!("cannot sign the log: {error}");
             if error != said {
                 tell(&error);
                 said = error;
@@ -98,7 +98,10 @@ fn made(key: &Path) -> Result<String, String> {
             .status();
         let made = made.map_err(|error| format!("`ssh-keygen`: {error}"))?;
         if !made.success() {
-            return Err(format!("`ssh-keygen` makes no key `{}`", key.display()));
+            return Err(format!(
+                "`ssh-keygen` did not create the key `{}`",
+                key.display()
+            ));
         }
     }
     let mut public = key.as_os_str().to_owned();

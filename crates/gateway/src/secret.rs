@@ -50,7 +50,7 @@ impl Secret {
         let text = self.text().await?;
         let line = text.lines().next().unwrap_or_default().trim();
         if line.is_empty() || line.contains(|letter: char| letter.is_control()) {
-            return Err(format!("{self} holds no secret"));
+            return Err(format!("{self} contains no secret"));
         }
         Ok(line.to_owned())
     }
@@ -64,7 +64,7 @@ impl Secret {
             Secret::File(path) => file(path),
             Secret::Command(command) => by_command(command).await,
             Secret::Env(name) => {
-                std::env::var(name).map_err(|_| format!("there is no variable `{name}`"))
+                std::env::var(name).map_err(|_| format!("the variable `{name}` is not set"))
             }
             Secret::Vault(vault) => Box::pin(vault.look_up()).await,
         }
@@ -90,7 +90,9 @@ fn file(path: &Path) -> Result<String, String> {
     let own = [rustix::process::geteuid().as_raw(), 0].contains(&about.uid());
     // A group may read a file that root has given it; others may not.
     if !about.is_file() || !own || about.mode() & 0o027 != 0 {
-        return Err(cannot("others can read or write it (chmod 600)".to_owned()));
+        return Err(cannot(
+            "other users can read or write it (chmod 600)".to_owned(),
+        ));
     }
     let mut text = String::new();
     let read = file.take(LARGEST).read_to_string(&mut text);
@@ -120,7 +122,7 @@ async fn by_command(command: &str) -> Result<String, String> {
         Ok(Ok((_, status))) => Err(cannot(status.to_string())),
         Ok(Err(error)) => Err(cannot(error.to_string())),
         Err(_) => Err(cannot(format!(
-            "no end within {} seconds",
+            "did not end within {} seconds",
             PATIENCE.as_secs()
         ))),
     }
@@ -140,7 +142,7 @@ impl Vault {
             return Err(format!("{url}: status {}", reply.status));
         }
         let read: Result<serde_json::Value, _> = serde_json::from_slice(&reply.body);
-        let read = read.map_err(|_| format!("{url}: it answers no JSON"))?;
+        let read = read.map_err(|_| format!("{url}: its answer is not JSON"))?;
         // Version 2 of its store nests `data` in `data`.
         let within = [
             &read["data"]["data"][&self.field],

@@ -105,7 +105,7 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Er
     let text = String::deserialize(from)?;
     let read = crate::manual::duration(&text).map_err(serde::de::Error::custom)?;
     if read < Duration::from_secs(1) || read > LONGEST_TTL {
-        return Err(serde::de::Error::custom("`ttl` is from 1s to 24h"));
+        return Err(serde::de::Error::custom("`ttl` must be from 1s to 24h"));
     }
     Ok(read)
 }
@@ -148,7 +148,7 @@ pub fn certificates<'a>(segments: &'a Segments, segment: &str) -> Option<&'a Cer
 pub fn checked(segments: &Segments) -> Result<(), String> {
     for (name, segment) in segments {
         if !limit::is_name(name) {
-            return Err(format!("`[segments.{name}]` has no name that can be used"));
+            return Err(format!("`[segments.{name}]`: this is not a valid name"));
         }
         if let NodeSsh::Certificate(certificates) = &segment.ssh {
             let of = certificates.checked();
@@ -163,21 +163,21 @@ impl Certificates {
         // A certificate without principals would be valid for every user.
         if self.principals.is_empty() || self.principals.len() > MOST {
             return Err(format!(
-                "`principals` says as whom it lets in: from 1 to {MOST}"
+                "`principals` must list from 1 to {MOST} names to log in as"
             ));
         }
         let odd = |letter: char| !letter.is_ascii_graphic() || letter == ',';
         let rest = |principal: &String| principal.replace(NODE, "x");
         let wrong = |text: &String| text.is_empty() || text.contains(odd);
         if let Some(wrong) = self.principals.iter().map(rest).find(wrong) {
-            return Err(format!("`principals`: `{wrong}` is no name"));
+            return Err(format!("`principals`: `{wrong}` is not a valid name"));
         }
         let address = |text: &String| {
             let letters = |letter: char| letter.is_ascii_hexdigit() || ".:/".contains(letter);
             !text.is_empty() && text.chars().all(letters)
         };
         if self.sources.len() > MOST || !self.sources.iter().all(address) {
-            return Err("`sources` are addresses, or networks: `10.0.0.0/8`".to_owned());
+            return Err("`sources` must be addresses or networks, such as `10.0.0.0/8`".to_owned());
         }
         Ok(())
     }
@@ -208,13 +208,16 @@ mod tests {
             ("ca = {file = \"/k\"}", "missing field `principals`"),
             (
                 "ca = {file = \"/k\"}, principals = []",
-                "as whom it lets in",
+                "names to log in as",
             ),
             (
                 "ca = {file = \"/k\"}, principals = [\"a,root\"]",
-                "is no name",
+                "is not a valid name",
             ),
-            ("ca = {file = \"/k\"}, principals = [\"a b\"]", "is no name"),
+            (
+                "ca = {file = \"/k\"}, principals = [\"a b\"]",
+                "is not a valid name",
+            ),
             ("ca = {moon = \"/k\"}, principals = [\"a\"]", "moon"),
             (
                 "ca = {file = \"/k\"}, principals = [\"a\"], ttl = \"0s\"",

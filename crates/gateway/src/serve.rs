@@ -77,7 +77,7 @@ pub enum StartError {
         why: std::io::Error,
     },
     /// Another gateway uses the state folder.
-    #[error("another gateway serves this manual: its state folder `{}` is locked", .0.display())]
+    #[error("another gateway already serves this manual: its state folder `{}` is locked", .0.display())]
     Running(PathBuf),
     /// An error of the store.
     #[error(transparent)]
@@ -308,7 +308,7 @@ async fn look(tls: Arc<ServerTls>, mut stop: watch::Receiver<()>, tell: Tell) {
             Ok(true) => tell("the certificate was renewed"),
             Ok(false) => said.clear(),
             Err(error) => {
-                let text = format!("the certificate before is shown on: {error}");
+                let text = format!("the old certificate stays in use: {error}");
                 if text != said {
                     tell(&text);
                     said = text;
@@ -425,7 +425,7 @@ async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell)
             Ok(()) => well = true,
             Err(error) => {
                 if well {
-                    tell(&format!("leases cannot be looked at: {error}"));
+                    tell(&format!("cannot check the leases: {error}"));
                 }
                 well = false;
             }

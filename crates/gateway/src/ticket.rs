@@ -84,7 +84,7 @@ impl Ticket {
             if self.needed == Needed::Never {
                 return Ok(());
             }
-            let detail = "a run needs a ticket here: `--ticket`".to_owned();
+            let detail = "this run needs a ticket: `--ticket`".to_owned();
             return Err(problem(Kind::NotAllowed, detail));
         };
         let question = json!({
@@ -100,12 +100,12 @@ impl Ticket {
         let away = |why: String| {
             problem(
                 Kind::Unavailable,
-                format!("nobody says whether `{ticket}` allows it: {why}"),
+                format!("cannot ask whether the ticket `{ticket}` allows it: {why}"),
             )
         };
         let checked: Result<Checked, _> = serde_json::from_str(&answer.map_err(away)?);
         let strange = format!(
-            "{} does not answer as a ticket's adapter does",
+            "the answer of {} is not one of a ticket adapter",
             self.adapter
         );
         let checked = checked.map_err(|_| away(strange))?;

@@ -35,7 +35,7 @@ fn of_yaml(name: &str, text: &str) -> Result<Inventory, NotUnderstood> {
     let document = document(name, &text)?;
     let Value::Map(map) = &document.value else {
         return Err(NotUnderstood(format!(
-            "`{name}` is no inventory: it is {}",
+            "`{name}` is not an inventory: it is {}",
             document.kind()
         )));
     };

@@ -93,7 +93,7 @@ impl Page<'_> {
         let text = self.rendered(name, text)?;
         let yaml = document(name, &text)?;
         let Value::Map(map) = &yaml.value else {
-            let why = format!("`{name}` is no gossfile: it is {}", yaml.kind());
+            let why = format!("`{name}` is not a gossfile: it is {}", yaml.kind());
             return Err(NotUnderstood(why));
         };
         let mut includes = Vec::new();

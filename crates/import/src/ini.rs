@@ -109,7 +109,7 @@ fn host(
                         inventory,
                     );
                 }
-                None => inventory.leave(place.clone(), format!("`{word}` is no variable")),
+                None => inventory.leave(place.clone(), format!("`{word}` is not a variable")),
             }
         }
     }

@@ -107,9 +107,9 @@ impl Inventory {
 
 /// A value with its name in opsbook, or the reason why it cannot be converted.
 pub(super) fn value(name: &str, value: &Yaml) -> Result<(String, String), String> {
-    let own = own_name(name).ok_or_else(|| format!("`{name}` is no name that a value may have"))?;
+    let own = own_name(name).ok_or_else(|| format!("`{name}` is not a valid name for a value"))?;
     if matches!(own.as_str(), "null" | "true" | "false") {
-        return Err(format!("`{name}` is no name in YAML"));
+        return Err(format!("`{name}` is not a valid name in YAML"));
     }
     if is_reserved(&own) {
         return Err(format!("`{name}` means something else to opsbook"));
@@ -203,7 +203,7 @@ pub(super) fn in_flow(value: &Yaml, depth: usize) -> Result<String, String> {
         Value::Map(map) => {
             let pairs = map.iter().map(|(key, entry)| {
                 let own = own_name(key)
-                    .ok_or_else(|| format!("its key `{key}` is no name that a value may have"))?;
+                    .ok_or_else(|| format!("its key `{key}` is not a valid name for a value"))?;
                 Ok(format!("{own}: {}", in_flow(&entry.value, depth + 1)?))
             });
             let pairs: Result<Vec<String>, String> = pairs.collect();
@@ -226,9 +226,8 @@ pub(super) fn without_jinja(text: &str) -> Result<String, String> {
         let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let name = match name {
             "inventory_hostname" => "node".to_owned(),
-            name if plain && !name.is_empty() => {
-                own_name(name).ok_or_else(|| format!("`{{{{ {name} }}}}` is no name here"))?
-            }
+            name if plain && !name.is_empty() => own_name(name)
+                .ok_or_else(|| format!("`{{{{ {name} }}}}` is not a valid name here"))?,
             _ => return Err(format!("`{{{{ {name} }}}}` is more than a name")),
         };
         own += &format!("${{{name}}}");

@@ -124,7 +124,7 @@ pub fn script(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
         "python" | "python3" => "python",
         other => {
             return Err(NotUnderstood(format!(
-                "`{name}` is run by `{other}`, which is no shell"
+                "`{name}` is run by `{other}`, which is not a shell"
             )));
         }
     };
@@ -363,7 +363,7 @@ pub fn rundeck(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
     let yaml = document(name, text)?;
     let Value::Seq(jobs) = &yaml.value else {
         return Err(NotUnderstood(format!(
-            "`{name}` is no list of jobs: it is {}",
+            "`{name}` is not a list of jobs: it is {}",
             yaml.kind()
         )));
     };
@@ -432,7 +432,7 @@ fn options(job: &Map, contract: &mut String, page: &mut Page) {
         let Some(own) = own_name(name) else {
             page.left.push(Left {
                 place,
-                what: format!("`{name}` is no name of a parameter"),
+                what: format!("`{name}` is not a valid name for a parameter"),
             });
             continue;
         };

@@ -61,7 +61,7 @@ pub fn role(name: &str, text: &str, defaults: Option<&str>) -> Result<Imported, 
     let yaml = document(name, text)?;
     let Value::Seq(tasks) = &yaml.value else {
         return Err(NotUnderstood(format!(
-            "`{name}` is no list of tasks: it is {}",
+            "`{name}` is not a list of tasks: it is {}",
             yaml.kind()
         )));
     };

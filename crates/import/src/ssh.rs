@@ -26,7 +26,7 @@ pub(super) fn read(name: &str, text: &str) -> Inventory {
                         continue;
                     }
                     if !is_name(pattern) || inventory.nodes.len() >= MOST_NODES {
-                        let what = format!("`{pattern}` is no name of a node here");
+                        let what = format!("`{pattern}` is not a valid name for a node here");
                         inventory.left.push(Left {
                             place: place.clone(),
                             what,

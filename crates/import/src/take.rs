@@ -13,7 +13,10 @@ pub(super) fn add_group(name: &str, parent: Option<&str>, at: &Span, inventory: 
         return;
     }
     if !is_name(name) {
-        inventory.leave(at.place(), format!("`{name}` is no name of a group here"));
+        inventory.leave(
+            at.place(),
+            format!("`{name}` is not a valid name for a group here"),
+        );
         return;
     }
     let group: &mut Group = inventory.groups.entry(name.to_owned()).or_default();
@@ -32,7 +35,10 @@ pub(super) fn add_node(
     inventory: &mut Inventory,
 ) -> Result<(), NotUnderstood> {
     if !is_name(name) {
-        inventory.leave(at.place(), format!("`{name}` is no name of a node here"));
+        inventory.leave(
+            at.place(),
+            format!("`{name}` is not a valid name for a node here"),
+        );
         return Ok(());
     }
     if inventory.nodes.len() >= MOST_NODES {
@@ -107,7 +113,7 @@ fn taken(name: &str, value: &Yaml) -> Result<Taken, String> {
         "ansible_user" | "ansible_ssh_user" => one("user"),
         "ansible_port" | "ansible_ssh_port" => match text.parse::<u16>() {
             Ok(port) => Ok(Taken::Values(vec![("port".to_owned(), port.to_string())])),
-            Err(_) => Err("it is no port".to_owned()),
+            Err(_) => Err("it is not a port".to_owned()),
         },
         "ansible_ssh_private_key_file" | "ansible_private_key_file" => one("identity"),
         "ansible_connection" => match text {
@@ -141,7 +147,7 @@ fn taken(name: &str, value: &Yaml) -> Result<Taken, String> {
         }
         _ if vault => {
             let own =
-                crate::inventory::own_name(name).ok_or("it is no name that a value may have")?;
+                crate::inventory::own_name(name).ok_or("it is not a valid name for a value")?;
             let prompt = format!("{{secret: {{prompt: {}}}}}", scalar(&own));
             Ok(Taken::Values(vec![(own, prompt)]))
         }

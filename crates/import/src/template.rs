@@ -386,7 +386,7 @@ impl Run<'_> {
             items.extend(last.take());
             last = Some(if is_operand(first) {
                 if !items.is_empty() {
-                    return Err((line, format!("`{first}` is no function")));
+                    return Err((line, format!("`{first}` is not a function")));
                 }
                 self.operand(first, line, dot)?
             } else {
@@ -530,7 +530,8 @@ fn function(name: &str, items: &[Item]) -> Result<Item, String> {
             let pattern = regex::RegexBuilder::new(&text(0))
                 .size_limit(1 << 16)
                 .build();
-            let pattern = pattern.map_err(|_| format!("`{}` is no regular expression", text(0)))?;
+            let pattern =
+                pattern.map_err(|_| format!("`{}` is not a valid regular expression", text(0)))?;
             Item::Flag(pattern.is_match(&text(1)))
         }
         ("default", [first, second]) => if second.holds() { second } else { first }.clone(),

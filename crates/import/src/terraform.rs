@@ -169,7 +169,10 @@ fn is_address(text: &str) -> bool {
 
 fn add(name: &str, group: &str, address: &str, place: &str, inventory: &mut Inventory) {
     if !is_name(name) || inventory.nodes.len() >= MOST_NODES {
-        inventory.leave(place, format!("`{name}` is no name of a node here"));
+        inventory.leave(
+            place,
+            format!("`{name}` is not a valid name for a node here"),
+        );
         return;
     }
     if inventory.nodes.contains_key(name) {

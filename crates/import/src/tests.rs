@@ -181,7 +181,10 @@ fn what_is_hostile_ends_soon_and_says_so() {
         "{}",
         imported.text
     );
-    assert_eq!(left(&imported), ["x:7 `a: b` is no name of a node here"]);
+    assert_eq!(
+        left(&imported),
+        ["x:7 `a: b` is not a valid name for a node here"]
+    );
 }
 
 fn of_goss(

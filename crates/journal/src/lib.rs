@@ -85,7 +85,7 @@ pub struct Line {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be written.
-    #[error("the journal `{path}` cannot be written: {cause}{}", room(cause))]
+    #[error("cannot write the journal `{path}`: {cause}{}", room(cause))]
     Write {
         /// The journal's file.
         path: PathBuf,
@@ -93,7 +93,7 @@ pub enum JournalError {
         cause: std::io::Error,
     },
     /// The file cannot be read.
-    #[error("the journal `{path}` cannot be read: {cause}")]
+    #[error("cannot read the journal `{path}`: {cause}")]
     Read {
         /// The journal's file.
         path: PathBuf,
@@ -111,7 +111,7 @@ pub enum JournalError {
         cause: String,
     },
     /// A line of it is in a format that is not known yet.
-    #[error("{path}:{line}: an event in format {format}, which a newer opsbook has written")]
+    #[error("{path}:{line}: an event in format {format}, which a newer opsbook wrote")]
     Newer {
         /// The journal's file.
         path: PathBuf,
@@ -121,7 +121,7 @@ pub enum JournalError {
         format: u32,
     },
     /// Another opsbook has it open.
-    #[error("run `{run}` is under way in another opsbook on this machine")]
+    #[error("run `{run}` is running in another opsbook on this machine")]
     Busy {
         /// The id of the run.
         run: String,

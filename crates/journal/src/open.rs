@@ -21,13 +21,13 @@ pub(super) fn regular(path: &Path, options: &mut OpenOptions) -> Result<File> {
             .is_ok_and(|found| found.is_symlink())
     };
     let file = match opened {
-        Err(_) if is_link() => return Err(Error::other("a symbolic link is no regular file")),
+        Err(_) if is_link() => return Err(Error::other("a symbolic link is not a regular file")),
         opened => opened?,
     };
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(Error::other("it is no regular file"))
+        Err(Error::other("it is not a regular file"))
     }
 }
 

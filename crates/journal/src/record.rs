@@ -101,7 +101,7 @@ impl Record {
         if event.seq != due as u64 || event.run != self.run {
             let (seq, of) = (event.seq, &event.run);
             return Err(format!(
-                "event {seq} of run {of} stands where event {due} of this run belongs"
+                "found event {seq} of run {of} instead of event {due} of this run"
             ));
         }
         if event.v < CHAINED && self.unchained == self.events.len() {

@@ -121,7 +121,7 @@ fn one_run_has_one_writer() {
     let second = Journal::reopen(&state, "20261121-091403-3f9a").unwrap_err();
     assert_eq!(
         second.to_string(),
-        "run `20261121-091403-3f9a` is under way in another opsbook on this machine"
+        "run `20261121-091403-3f9a` is running in another opsbook on this machine"
     );
 }
 

@@ -185,7 +185,7 @@ pub fn rename(
         let file = snapshot.edited(&source.path);
         if source.packaged.is_some() && file.starts_with(&snapshot.project.root) {
             let message = format!(
-                "`{}` is named in `{}`, which is no file of yours",
+                "`{}` is named in `{}`, which is not a file of yours",
                 target.name,
                 source.path.display()
             );
@@ -263,7 +263,7 @@ fn allowed(snapshot: &Snapshot, target: &Target, new: &str) -> Result<(), String
         }
     };
     if !form {
-        return Err(format!("`{new}` is no name for it"));
+        return Err(format!("`{new}` is not a valid name for it"));
     }
     if taken {
         return Err(format!("there is a `{new}` already"));

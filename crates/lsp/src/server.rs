@@ -435,7 +435,7 @@ impl Server<'_> {
         let at = &said.text_document_position;
         let (columns, texts) = (self.columns, self.texts.clone());
         let found = self.at(&at.text_document.uri, at.position);
-        let (snapshot, file, text, byte) = found.ok_or("this is no file of a manual")?;
+        let (snapshot, file, text, byte) = found.ok_or("this is not a file of a manual")?;
         let target = rename::target(snapshot, &file, &text, byte)?;
         let edits = rename::rename(snapshot, &texts, &target, &said.new_name)?;
         let mut changes = serde_json::Map::new();

@@ -158,7 +158,10 @@ fn procedures_steps_groups_and_nodes_are_renamed_where_they_are_names() {
 fn what_would_be_wrong_is_refused_with_the_reason() {
     let refused =
         |part: &str, more, new: &str| renamed("manual/page.md", part, more, new).unwrap_err();
-    assert_eq!(refused("$app_port", 3, "App"), "`App` is no name for it");
+    assert_eq!(
+        refused("$app_port", 3, "App"),
+        "`App` is not a valid name for it"
+    );
     assert_eq!(
         refused("$app_port", 3, "version"),
         "there is a `version` already"

@@ -124,7 +124,7 @@ fn no_manual(root: &Path, why: &Refused) -> Problem {
         "no-manual",
         format!("`{}` holds no manual: `book.toml`: {why}", root.display()),
     )
-    .hint("`opsbook init DIR` writes a small manual to begin with")
+    .hint("`opsbook init DIR` writes a small manual to start with")
 }
 
 fn too_many(root: &Path) -> Problem {
@@ -135,7 +135,7 @@ fn too_many(root: &Path) -> Problem {
             "`{root}` has no `book.toml`, and more than {MAX_FILES} files and folders below it"
         ),
     )
-    .hint("name the folder of the manual; with a `book.toml` in it, it may be of any size")
+    .hint("name the folder of the manual; with a `book.toml`, it can have any size")
 }
 
 fn no_summary(book: &Arc<Source>, settings: &Settings, why: &Refused) -> Problem {
@@ -214,9 +214,9 @@ impl Tree<'_> {
                 Problem::warning(
                     "page-not-listed",
                     Span::new(&source, 0..line),
-                    "this page is not in `SUMMARY.md`: it is no part of the book",
+                    "this page is not in `SUMMARY.md`, so it is not part of the book",
                 )
-                .hint("nothing on it is checked or run"),
+                .hint("its blocks are neither checked nor run"),
             );
         }
     }
@@ -249,8 +249,8 @@ impl Tree<'_> {
                 problems.push(problem);
                 return Vec::new();
             }
-            let hint = "until there is one, all pages are taken in the order of their weights and \
-                        names";
+            let hint = "without one, the book has all pages, in the order of their weights and \
+                names";
             problems.push(Problem {
                 severity: Severity::Warning,
                 ..problem.hint(hint)

@@ -149,12 +149,12 @@ const FORMER: [(&str, &str, &str); 5] = [
     (
         "output.html",
         "google-analytics",
-        "delete it: a script goes into `theme/head.hbs`",
+        "delete it; scripts belong in `theme/head.hbs`",
     ),
     (
         "output.html",
         "copy-fonts",
-        "delete it: fonts of your own go into `theme/fonts/`",
+        "delete it; fonts belong in `theme/fonts/`",
     ),
     (
         "output.html",
@@ -299,7 +299,7 @@ impl Reader<'_> {
             let nodes = self.string(own, "nodes");
             let version = self.string(own, "version");
             let (Some(procedures), Some(nodes)) = (procedures, nodes) else {
-                let message = format!("the application `{name}` has `procedures` and `nodes`");
+                let message = format!("the application `{name}` needs `procedures` and `nodes`");
                 let span = self.span(key.span());
                 self.problems
                     .push(Problem::error("bad-settings", span, message));
@@ -390,7 +390,7 @@ impl Reader<'_> {
         if folder.starts_with(normal(source)) && !folder.iter().any(hidden) {
             let message = format!("`{value}` is among the pages: the book would publish journals");
             let problem = Problem::error("state-in-book", span, message);
-            let hint = "name a folder beside the pages, or a hidden one, such as `.opsbook`";
+            let hint = "name a folder outside of the pages, or a hidden one, such as `.opsbook`";
             self.problems.push(problem.hint(hint));
             return None;
         }
@@ -494,7 +494,8 @@ mod tests {
             ),
             (
                 "[preprocessor.opsbook]\nstrict = 1\n",
-                "book.toml:2:10: error: `strict` is `true` or `false`, not an integer\n  |\n2 | strict = 1\n  |          ^",
+                "book.toml:2:10: error: `strict` must be `true` or `false`, not an integer\n  \
+                 |\n2 | strict = 1\n  |          ^",
             ),
             (
                 "[preprocessor.opsbok]\nstrict = true\n",
@@ -502,7 +503,9 @@ mod tests {
             ),
             (
                 "[book]\nsrc = \".\"\n[preprocessor.opsbook]\nstate = \"state\"\n",
-                "book.toml:4:9: error: `state` is among the pages: the book would publish journals\n  |\n4 | state = \"state\"\n  |         ^^^^^^^\n\nhint: name a folder beside the pages, or a hidden one, such as `.opsbook`",
+                "book.toml:4:9: error: `state` is among the pages: the book would publish \
+                 journals\n  |\n4 | state = \"state\"\n  |         ^^^^^^^\n\nhint: name a folder \
+                 outside of the pages, or a hidden one, such as `.opsbook`",
             ),
             (
                 "[preprocessor.opsbook]\nstate = \"\"\n",

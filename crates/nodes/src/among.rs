@@ -160,7 +160,7 @@ impl Players<'_> {
     fn word(&self, name: &str, node: &Node) -> Result<String, Problem> {
         let Some(leaf) = node.leaves.get(name) else {
             let message = format!(
-                "`{}_{name}` is a value of all of `{}`, and `{}` has no `{name}`",
+                "`{}_{name}` needs `{name}` on all of `{}`, but `{}` has none",
                 self.role, self.role, node.name
             );
             return Err(Problem::bare("undefined-variable", message));
@@ -169,7 +169,8 @@ impl Players<'_> {
         match node.text(name) {
             Ok(Text::Plain(text)) if text.is_empty() || text.contains(char::is_whitespace) => {
                 let message = format!(
-                    "`{name}` of `{}` would be no one word in a list of the values of `{}`",
+                    "`{name}` of `{}` contains characters that a list of the values of `{}` \
+                     cannot hold",
                     node.name, self.role
                 );
                 Err(Problem::error("value-with-space", span(), message))
@@ -177,7 +178,7 @@ impl Players<'_> {
             Ok(Text::Plain(text)) => Ok(text),
             Ok(Text::Secret(_)) => {
                 let message = format!(
-                    "`{name}` of `{}` is a secret, and has no place in a list of the values of `{}`",
+                    "`{name}` of `{}` is a secret, which a list of the values of `{}` cannot hold",
                     node.name, self.role
                 );
                 Err(Problem::error("secret-in-list", span(), message))
@@ -191,12 +192,12 @@ impl Players<'_> {
 /// A name that both the node and a role define.
 fn two_meanings(name: &str, role: &str, own: &Evaluated) -> Evaluated {
     let message = if name == role {
-        format!("`{name}` is a value of this machine, and a role of the run")
+        format!("`{name}` is both a value of this machine and a role of the run")
     } else {
-        format!("`{name}` is a value of this machine, and of `{role}` as well")
+        format!("`{name}` is a value of both this machine and `{role}`")
     };
     let problem = Problem::error("role-hides-value", own.value.span.clone(), message);
-    let problem = problem.hint("give the role another name, or the value");
+    let problem = problem.hint("rename the role or the value");
     Evaluated {
         undefined: Some(Box::new(problem)),
         ..own.clone()

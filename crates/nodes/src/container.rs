@@ -168,7 +168,7 @@ impl fmt::Display for Container {
 fn read(tool: Tool, settings: &Yaml) -> Result<Vec<(&'static str, String)>, Problem> {
     let map = settings.expect_map().map_err(|problem| {
         let all = tool.keys().join("`, `");
-        problem.hint(format!("the settings of `{}` are `{all}`", tool.word()))
+        problem.hint(format!("`{}` has the settings `{all}`", tool.word()))
     })?;
     if let Some(problem) = unknown_keys(map, tool.keys()).into_iter().next() {
         return Err(problem);

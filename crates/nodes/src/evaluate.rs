@@ -185,7 +185,7 @@ fn check_set(tree: &Tree, name: &str, value: &str) -> Result<Yaml, Problem> {
     if is_secret(tree, name) {
         // Draw the problem without the value.
         let source = Source::new("--set", name);
-        let message = format!("`{name}` is a secret, and arguments can be seen by others");
+        let message = format!("`{name}` is a secret, but other users can see arguments");
         return Err(Problem::error(
             "secret-set",
             Span::new(&source, 0..name.len()),
@@ -418,6 +418,9 @@ pub(super) fn not_text(name: &str, value: &Yaml) -> Problem {
     Problem::error(
         "not-a-text",
         value.span.clone(),
-        format!("`{name}` is {}, and only texts are variables", value.kind()),
+        format!(
+            "`{name}` is {}, but only texts can be variables",
+            value.kind()
+        ),
     )
 }

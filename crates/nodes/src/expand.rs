@@ -109,7 +109,7 @@ impl<'a> Expander<'a> {
             problem = problem.note(span.clone(), "the other one");
         }
         self.problems
-            .push(problem.hint("`inner` in a map `outer` is known as `outer_inner`"));
+            .push(problem.hint("`inner` in a map `outer` is named `outer_inner`"));
     }
 
     fn walk(&mut self, prefix: &str, tree: &'a Tree, all: &mut Vec<Expanded>) {
@@ -245,7 +245,7 @@ impl<'a> Expander<'a> {
         );
         if reserved::BUILT_IN.contains(&name) {
             return problem.hint(format!(
-                "`{name}` is known in a run only, not where nodes are defined"
+                "`{name}` exists only in a run, not in the definition of nodes"
             ));
         }
         match self.hints.next() {
@@ -270,7 +270,10 @@ impl<'a> Expander<'a> {
         let message = format!("a value cannot refer to itself: {}", names.join(" to "));
         let mut problem = Problem::error("value-cycle", at.clone(), message);
         for (name, span) in &self.path[start..self.path.len() - 1] {
-            problem = problem.note(span.clone(), format!("`{name}` refers on here"));
+            problem = problem.note(
+                span.clone(),
+                format!("`{name}` refers to the next value here"),
+            );
         }
         self.problems.push(problem);
     }
@@ -283,9 +286,9 @@ impl<'a> Expander<'a> {
                 Problem::error(
                     "secret-in-list",
                     value.span.clone(),
-                    "a secret within a list",
+                    "a list contains a secret",
                 )
-                .hint("give the secret a name of its own"),
+                .hint("give the secret its own name"),
             ),
             Some(Ok(_)) => {}
             None => match &value.value {

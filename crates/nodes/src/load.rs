@@ -58,7 +58,7 @@ fn find(root: &Path, settings: &Settings) -> Result<Found, Problem> {
     match (exists(root, &file)?, exists(root, &folder)?) {
         (true, true) => Err(Problem::bare(
             "nodes-twice",
-            "both `nodes.yaml` and the folder `nodes/` are there",
+            "both `nodes.yaml` and the folder `nodes/` exist",
         )
         .hint("move `nodes.yaml` into the folder, for instance as `nodes/00-base.yaml`")),
         (true, false) => Ok(Found::File(file)),

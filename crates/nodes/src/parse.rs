@@ -75,7 +75,7 @@ impl NodesParser {
         self.problems
             .extend(unknown.map(|problem| match problem.hint {
                 Some(_) => problem,
-                None => problem.hint("a node stands below `nodes:`, indented"),
+                None => problem.hint("write nodes below `nodes:`, indented"),
             }));
         self.version(root.swap_remove("opsbook"), source);
         if let Some(defaults) = root.swap_remove("defaults") {
@@ -189,7 +189,10 @@ impl NodesParser {
         let mut values = match map(entry.value) {
             Ok(values) => values,
             Err(problem) if is_one => {
-                let problem = problem.hint("what belongs to a node is indented below its name");
+                let problem = problem.hint(
+                    "indent everything that belongs to a node below its \
+                     name",
+                );
                 return self.wrong(definition, problem, Concern::Selection);
             }
             Err(problem) => return self.wrong(definition, problem, Concern::Selection),
@@ -211,19 +214,19 @@ impl NodesParser {
             (
                 "groups",
                 Section::Nodes,
-                "membership is written on the node; a group is put into others with `in`",
+                "list the group in the `groups` of each node; `in` puts a group into another",
             ),
             (
                 "in",
                 Section::Groups,
-                "a node lists its groups under `groups`",
+                "list the groups of a node under `groups`",
             ),
         ] {
             let Some(entry) = values.shift_remove(key) else {
                 continue;
             };
             if section != home {
-                let message = format!("`{key}` has no meaning here");
+                let message = format!("`{key}` has no effect here");
                 let problem = Problem::error("misplaced-key", entry.key, message).hint(hint);
                 self.wrong(definition, problem, Concern::Selection);
                 continue;
@@ -315,7 +318,7 @@ fn wrong_groups(definition: &Definition, groups: &IndexMap<String, Definition>) 
     let mut problems = Vec::new();
     for (name, span) in &definition.groups {
         if let Some(first) = seen.insert(name, span) {
-            let message = format!("group `{name}` stands here twice");
+            let message = format!("group `{name}` is here twice");
             let problem = Problem::error("duplicate-group", span.clone(), message);
             problems.push(problem.note(first.clone(), "first here"));
         } else if !groups.contains_key(name) {
@@ -323,7 +326,7 @@ fn wrong_groups(definition: &Definition, groups: &IndexMap<String, Definition>) 
             let problem = Problem::error("unknown-group", span.clone(), message);
             problems.push(match nearest(name, groups.keys().map(String::as_str)) {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None => problem.hint(format!("a group stands below `groups:`, as `{name}: {{}}`")),
+                None => problem.hint(format!("define a group below `groups:`, as `{name}: {{}}`")),
             });
         }
         if problems.len() > MAX_HINTS {
@@ -426,7 +429,7 @@ impl<'a> Search<'a> {
         for (index, span) in &self.path[at + 1..] {
             if let Some(span) = span {
                 problem =
-                    problem.note((*span).clone(), format!("`{}` comes in here", name(*index)));
+                    problem.note((*span).clone(), format!("`{}` is added here", name(*index)));
             }
         }
         self.problems.push(problem);

@@ -51,7 +51,7 @@ const TRANSPORTS: [&str; 7] = [
 /// Those with settings, in a map.
 const WITH_SETTINGS: [&str; 5] = ["exec", "docker", "podman", "kubectl", "nspawn"];
 const KNOWN: &str = "transports are `ssh`, `local`, `docker`, `podman`, `kubectl`, `nspawn` and `{exec: [command]}`";
-const EXEC: &str = "a command is a list: `transport: {exec: [docker, exec, -i, box, sh]}`";
+const EXEC: &str = "write a command as a list: `transport: {exec: [docker, exec, -i, box, sh]}`";
 
 /// Checks a value's name, and a value that can be checked without a node.
 pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
@@ -83,7 +83,7 @@ pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
         Problem::warning(
             "near-reserved-name",
             span(),
-            format!("`{name}` means nothing to opsbook itself"),
+            format!("opsbook has no setting `{name}`"),
         )
         .hint(format!("did you mean `{meant}`?")),
     )

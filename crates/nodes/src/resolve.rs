@@ -69,8 +69,8 @@ pub enum SecretError {
         /// The limit.
         limit: Duration,
     },
-    /// The question could not be asked.
-    #[error("nothing could be asked: {0}")]
+    /// There was nobody to answer the prompt.
+    #[error("cannot prompt: {0}")]
     Prompt(io::Error),
     /// The secret is empty: no script could distinguish it from a missing one.
     #[error("it is empty")]

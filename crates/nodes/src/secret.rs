@@ -39,7 +39,7 @@ pub fn reference(value: &Yaml) -> Option<Result<SecretRef, Box<Problem>>> {
         return (map.len() == 1 && !secret.is_null()).then(|| Err(Box::new(plain(secret))));
     }
     if let Some(problem) = unknown_keys(map, &["secret"]).into_iter().next() {
-        let problem = problem.hint("a reference to a secret has no other keys than `secret`");
+        let problem = problem.hint("a reference to a secret can only have the key `secret`");
         return Some(Err(Box::new(problem)));
     }
     Some(source(secret).map_err(Box::new))
@@ -48,7 +48,7 @@ pub fn reference(value: &Yaml) -> Option<Result<SecretRef, Box<Problem>>> {
 /// Does not show the line: it may contain the secret itself.
 fn plain(secret: &Yaml) -> Problem {
     let message = format!(
-        "{}: a secret is said by where it is, never by what it is",
+        "{}: name the place of a secret, never write its value",
         secret.span.place()
     );
     Problem::bare("plain-secret", message)
@@ -85,7 +85,7 @@ fn command(value: &Yaml) -> Result<Vec<String>, Problem> {
     let expected = || {
         value
             .mismatch("a command")
-            .hint("a command is a list: `{command: [pass, show, db]}`")
+            .hint("write a command as a list: `{command: [pass, show, db]}`")
     };
     let Value::Seq(words) = &value.value else {
         return Err(expected());

@@ -207,7 +207,7 @@ impl Nodes {
         match crate::source::nearest(name, self.group_names()) {
             Some(near) => problem.hint(format!("did you mean `@{near}`?")),
             None if self.members.contains_key(name) => {
-                problem.hint(format!("`{name}` is a node, and selected without `@`"))
+                problem.hint(format!("`{name}` is a node: select it without `@`"))
             }
             None if self.groups.is_empty() => problem.hint("there are no groups in these nodes"),
             None => match listed(self.group_names(), "@") {
@@ -250,13 +250,14 @@ impl<'a> Refusal<'a> {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Refusal::Empty => Some("all nodes are `*`".to_owned()),
+            Refusal::Empty => Some("`*` selects all nodes".to_owned()),
             Refusal::Letter { .. } => Some(
-                "a selector is `web1`, `web*`, `@web`, `@web&@staging` or `!web3`, joined by commas"
+                "selectors are `web1`, `web*`, `@web`, `@web&@staging` and `!web3`, joined by \
+                 commas"
                     .to_owned(),
             ),
             Refusal::OnlyExcludes { selector } => {
-                Some(format!("say what to exclude from: `*,{selector}`"))
+                Some(format!("name the nodes to exclude from: `*,{selector}`"))
             }
             Refusal::ItemOnlyExcludes { .. } => {
                 Some("separate exclusions by commas: `*,!web1,!web2`".to_owned())

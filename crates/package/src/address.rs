@@ -9,7 +9,7 @@ use crate::tree::shown;
 pub fn check_url(url: &str) -> Result<(), String> {
     let shown = shown(url);
     if url.starts_with('-') || url.is_empty() || url.chars().any(char::is_control) {
-        return Err(format!("`{shown}` is no address of a repository"));
+        return Err(format!("`{shown}` is not the address of a repository"));
     }
     let known = ["https://", "ssh://", "file://"];
     let scp_like = || {
@@ -19,20 +19,20 @@ pub fn check_url(url: &str) -> Result<(), String> {
     if known.iter().any(|known| url.starts_with(known)) {
         let rest = url.split_once("://").map_or("", |(_, rest)| rest);
         if rest.starts_with('-') {
-            return Err(format!("`{shown}` is no address of a repository"));
+            return Err(format!("`{shown}` is not the address of a repository"));
         }
         let host = rest.split('/').next().unwrap_or_default();
         if let Some((user, _)) = host.rsplit_once('@')
             && user.contains(':')
         {
-            return Err("the address has a password in it: leave it to git's credentials".into());
+            return Err("the address contains a password: use git's credentials instead".into());
         }
         return Ok(());
     }
     match scp_like() {
         Some(()) => Ok(()),
         None => Err(format!(
-            "`{shown}`: git is asked by `https:`, `ssh:` or `file:` alone"
+            "`{shown}`: only `https:`, `ssh:` and `file:` are supported"
         )),
     }
 }
@@ -51,7 +51,10 @@ pub fn check_ref(name: &str) -> Result<(), String> {
         || name.contains("@{")
         || name.chars().any(odd);
     if wrong {
-        return Err(format!("`{}` is no name of a tag or a branch", shown(name)));
+        return Err(format!(
+            "`{}` is not a valid name of a tag or branch",
+            shown(name)
+        ));
     }
     Ok(())
 }

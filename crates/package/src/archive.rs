@@ -111,7 +111,7 @@ fn write_entry(path: &str, entry: &Entry, out: &mut impl io::Write) -> io::Resul
     let header = header(path, entry.mode, entry.bytes.len(), &entry.bytes);
     let header = header.ok_or_else(|| {
         io::Error::other(format!(
-            "`{}` is too long a name for an archive",
+            "the name `{}` is too long for an archive",
             shown(path)
         ))
     })?;
@@ -182,7 +182,7 @@ pub fn fits(path: &str) -> bool {
 /// What is wrong, and at which entry.
 pub fn read(bytes: &[u8]) -> Result<Archive, Bad> {
     let most = ROOM.saturating_add(RATIO.saturating_mul(bytes.len() as u64));
-    let bad = |error: io::Error| Bad::Archive(format!("it is no archive of opsbook: {error}"));
+    let bad = |error: io::Error| Bad::Archive(format!("it is not an opsbook archive: {error}"));
     let mut decoder = zstd::Decoder::with_buffer(bytes).map_err(bad)?;
     decoder.window_log_max(WINDOW).map_err(bad)?;
     Reader {
@@ -206,18 +206,18 @@ impl<R: Read> Reader<R> {
         for file in &description.files {
             self.entry += 1;
             let mode = Mode::of_word(&file.mode);
-            let mode = mode.ok_or_else(|| self.bad("has a mode that there is not"))?;
+            let mode = mode.ok_or_else(|| self.bad("has an invalid mode"))?;
             let target = file.target.clone().unwrap_or_default().into_bytes();
             let size = usize::try_from(file.size).unwrap_or(usize::MAX);
             if mode == Mode::Link && size != target.len() {
-                return Err(self.bad("is a link of another length"));
+                return Err(self.bad("is a link with a wrong length"));
             }
             let bytes = self.entry(&file.path, mode, size, target)?;
             let entry = Entry { mode, bytes };
             let hash = file.sha256.as_ref().or(file.target.as_ref());
             if hash != Some(&entry.identity()) {
                 let path = shown(&file.path);
-                return Err(self.bad(&format!("`{path}` does not have the hash of the list")));
+                return Err(self.bad(&format!("`{path}` does not match its hash in the list")));
             }
             tree.add(&file.path, entry).map_err(|why| self.bad(&why))?;
         }
@@ -245,7 +245,7 @@ impl<R: Read> Reader<R> {
             return Err(self.bad(&format!("is {found}, not `{DESCRIPTION}`")));
         };
         let bytes = self.bytes(size)?;
-        String::from_utf8(bytes).map_err(|_| self.bad("is no text"))
+        String::from_utf8(bytes).map_err(|_| self.bad("is not text"))
     }
 
     /// Validates the list before any entry is read.
@@ -295,7 +295,7 @@ impl<R: Read> Reader<R> {
         let found = self.block()?;
         if header(path, mode, size, &target) != Some(found) {
             let (found, path) = (name_of(&found), shown(path));
-            return Err(self.bad(&format!("is {found}, not `{path}` as it is listed")));
+            return Err(self.bad(&format!("is {found}, but the list has `{path}`")));
         }
         match mode {
             Mode::Link => Ok(target),
@@ -315,10 +315,10 @@ impl<R: Read> Reader<R> {
             let wanted = size.and_then(|size| header(SIGNATURE, Mode::Plain, size, b""));
             let (Some(size), true) = (size, wanted == Some(block)) else {
                 let found = name_of(&block);
-                return Err(self.bad(&format!("is {found}, which is not listed")));
+                return Err(self.bad(&format!("is {found}, which is not in the list")));
             };
             let text = String::from_utf8(self.bytes(size)?);
-            signature = Some(text.map_err(|_| self.bad("is no text"))?);
+            signature = Some(text.map_err(|_| self.bad("is not text"))?);
             self.entry += 1;
             block = self.block()?;
         }
@@ -329,7 +329,7 @@ impl<R: Read> Reader<R> {
             .read(&mut more)
             .map_err(|error| self.cut(&error))?;
         if block != [0; BLOCK] || last != [0; BLOCK] || rest > 0 {
-            return Err(self.bad("stands where the archive ends"));
+            return Err(self.bad("is where the archive should end"));
         }
         Ok(signature)
     }
@@ -356,14 +356,14 @@ impl<R: Read> Reader<R> {
             return Err(self.bad("ends too early"));
         }
         if filled.iter().any(|byte| *byte != 0) {
-            return Err(self.bad("has something behind its end"));
+            return Err(self.bad("has data after its end"));
         }
         Ok(bytes)
     }
 
     fn cut(&self, error: &io::Error) -> Bad {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.bad("is cut, or more than its archive may hold"),
+            io::ErrorKind::UnexpectedEof => self.bad("is incomplete, or larger than allowed"),
             _ => self.bad(&format!("cannot be unpacked: {error}")),
         }
     }
@@ -388,7 +388,7 @@ fn name_of(header: &[u8; BLOCK]) -> String {
         b'3' | b'4' => "a device",
         b'5' => "a folder",
         b'6' => "a pipe",
-        b'L' | b'K' | b'x' | b'g' => "an extension of tar",
+        b'L' | b'K' | b'x' | b'g' => "an unsupported tar extension",
         b'S' => "a sparse file",
         _ => "a file",
     };
@@ -405,15 +405,13 @@ fn agrees(archive: &Archive) -> Result<(), String> {
     } = archive;
     tree.check()?;
     if description.own(tree).content() != description.content {
-        return Err("its files do not have the hash that it says".to_owned());
+        return Err("its files do not match its hash".to_owned());
     }
     for part in &description.packages {
         let found = tree.below(&format!("packages/{}", part.name)).content();
         if found != part.content {
             let name = shown(&part.name);
-            return Err(format!(
-                "its package `{name}` does not have the hash that it says"
-            ));
+            return Err(format!("its package `{name}` does not match its hash"));
         }
     }
     Ok(())

@@ -119,7 +119,7 @@ fn a_list_that_says_dangerous_things_is_refused_before_anything_is_read() {
         ("../outside", "leads out of the package"),
         ("a/../../b", "leads out of the package"),
         ("/etc/cron.d/x", "is absolute"),
-        (".git/hooks/post-checkout", "lies in a folder of git"),
+        (".git/hooks/post-checkout", "is in a folder of git"),
         ("a\\b", "has `\\` in its name"),
         ("a\u{7f}b", "has a control character"),
     ] {
@@ -144,7 +144,7 @@ fn a_list_that_says_dangerous_things_is_refused_before_anything_is_read() {
     let tar = saying(|files| files.reverse());
     assert!(refused(&tar).contains("twice, or not in order"));
     let tar = saying(|files| files[0].mode = "4755".to_owned());
-    assert_eq!(refused(&tar), "entry 2 has a mode that there is not");
+    assert_eq!(refused(&tar), "entry 2 has an invalid mode");
 }
 
 #[test]
@@ -178,8 +178,8 @@ fn case_twins_and_links_out_are_refused() {
     assert!(bad("l", link("/etc/shadow")).contains("is a link to an absolute path"));
     assert!(bad("l", link("../x")).contains("leads out of the package"));
     assert!(bad("l", link("checks/../../x")).contains("in the middle of its target"));
-    assert!(bad("new", plain()).contains("do not have the hash that it says"));
-    assert!(bad("packages/base/new", plain()).contains("package `base` does not have the hash"));
+    assert!(bad("new", plain()).contains("do not match its hash"));
+    assert!(bad("packages/base/new", plain()).contains("package `base` does not match its hash"));
 }
 
 #[test]
@@ -192,13 +192,13 @@ fn what_the_list_does_not_say_is_refused() {
         (b'4', "a device"),
         (b'5', "a folder"),
         (b'6', "a pipe"),
-        (b'L', "an extension of tar"),
-        (b'x', "an extension of tar"),
+        (b'L', "an unsupported tar extension"),
+        (b'x', "an unsupported tar extension"),
         (b'S', "a sparse file"),
     ] {
         let mut tar = tar.clone();
         tar[second + 156] = kind;
-        let found = format!("entry 2 is {name}, `book.toml`, not `book.toml` as it is listed");
+        let found = format!("entry 2 is {name}, `book.toml`, but the list has `book.toml`");
         assert_eq!(refused(&tar), found);
     }
     // Set-uid, another owner, a time: no header may have them.
@@ -211,10 +211,10 @@ fn what_the_list_does_not_say_is_refused() {
     let more = [&tar[..end], &tar[second..second + 2 * BLOCK], &tar[end..]].concat();
     assert_eq!(
         refused(&more),
-        "entry 8 is a file, `book.toml`, which is not listed"
+        "entry 8 is a file, `book.toml`, which is not in the list"
     );
     let behind = [&tar[..], &[0; BLOCK]].concat();
-    assert_eq!(refused(&behind), "entry 8 stands where the archive ends");
+    assert_eq!(refused(&behind), "entry 8 is where the archive should end");
     assert!(refused(&tar[..end + BLOCK]).contains("is cut"));
     assert!(refused(b"").contains("entry 1 is cut"));
 }

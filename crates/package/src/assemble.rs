@@ -71,7 +71,7 @@ pub fn assemble(
             for copy in copies.chain(template).chain(probe) {
                 if files.insert(copy.clone(), entry.clone()).is_some() {
                     let message = format!(
-                        "`{}` is there twice: in the book, and in `{}`",
+                        "`{}` exists twice: in the book, and in `{}`",
                         outside::line(&copy),
                         place.name
                     );
@@ -213,7 +213,7 @@ impl Links<'_> {
             None => (page, String::new()),
         };
         let part = self.parts.iter().find(|part| part.name() == name);
-        let part = part.ok_or_else(|| format!("no package is called `{}`", outside::line(name)))?;
+        let part = part.ok_or_else(|| format!("there is no package `{}`", outside::line(name)))?;
         let inner = within(&pages_of(part), page);
         if part.tree.get(&inner).is_none() {
             return Err(format!("`{name}` has no page `{}`", outside::line(page)));
@@ -301,7 +301,7 @@ fn summary_of(own: &str, parts: &[Part], problems: &mut Vec<Problem>) -> String 
             continue;
         };
         let Some(part) = parts.iter().find(|part| part.name() == name) else {
-            let message = format!("no package is called `{}`", outside::line(name));
+            let message = format!("there is no package `{}`", outside::line(name));
             problems.push(bare("package-missing", format!("`SUMMARY.md`: {message}")));
             continue;
         };

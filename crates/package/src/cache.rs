@@ -45,7 +45,7 @@ pub enum CacheError {
         first: String,
     },
     /// Somebody else can write there.
-    #[error("`{0}` can be written by others, or belongs to somebody else")]
+    #[error("`{0}` belongs to another user, or others can write to it")]
     NotOurs(PathBuf),
 }
 

@@ -45,7 +45,7 @@ pub fn hint(message: &str) -> Option<&'static str> {
         "could not read Username",
     ]) {
         return Some(
-            "git has no credentials for it, and is not asked: a credential helper gives them",
+            "git has no credentials for it, and opsbook does not ask: set up a credential helper",
         );
     }
     if says(&["certificate", "SSL"]) {
@@ -161,7 +161,7 @@ fn over_the_network(git: &mut Command, into: &Path) -> Result<(), String> {
     };
     let not_too_large = || {
         if size_of(into) > MOST_FETCHED {
-            return Err(format!("it brings more than {} MiB", MOST_FETCHED >> 20));
+            return Err(format!("it is larger than {} MiB", MOST_FETCHED >> 20));
         }
         Ok(())
     };
@@ -354,7 +354,7 @@ pub fn tree(
 }
 
 fn blob(line: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Option<Blob>, NoFiles> {
-    let odd = || failed("`git ls-tree` says what opsbook does not understand");
+    let odd = || failed("the output of `git ls-tree` is invalid");
     let bad = |message: String| NoFiles {
         code: "bad-package",
         message,
@@ -378,12 +378,15 @@ fn blob(line: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Option<Blob>, NoFi
         "160000" => {
             return Err(NoFiles {
                 code: "submodule",
-                message: format!("`{}` is a submodule: a package has none", shown(path)),
+                message: format!(
+                    "`{}` is a submodule, which a package cannot have",
+                    shown(path)
+                ),
             });
         }
         _ => {
             return Err(bad(format!(
-                "`{}` is nothing that a package has",
+                "`{}` has a type that a package cannot have",
                 shown(path)
             )));
         }
@@ -403,7 +406,7 @@ fn contents(repository: &Path, blobs: &[Blob], total: u64) -> Result<Tree, NoFil
     let mut cat = git(Some(repository));
     cat.args(["cat-file", "--batch"]);
     let out = ask(&mut cat, ids.as_bytes(), room).map_err(failed)?;
-    let odd = || failed("`git cat-file` says what opsbook does not understand");
+    let odd = || failed("the output of `git cat-file` is invalid");
     let mut rest = &out[..];
     let mut tree = Tree::default();
     for blob in blobs {
@@ -422,7 +425,7 @@ fn contents(repository: &Path, blobs: &[Blob], total: u64) -> Result<Tree, NoFil
             let path = shown(&blob.path);
             return Err(NoFiles {
                 code: "lfs-pointer",
-                message: format!("`{path}` is kept by Git LFS, and only a pointer to it is in git"),
+                message: format!("`{path}` is in Git LFS: git has only a pointer to it"),
             });
         }
         let entry = Entry {

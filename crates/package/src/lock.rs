@@ -104,11 +104,9 @@ pub fn read(source: &Arc<Source>) -> (Lock, Vec<Problem>) {
         });
         if !known {
             let at = version.map_or(0..0, toml::Spanned::span);
-            let message = "this lock is of another form than opsbook's first";
+            let message = "this lock has a newer format";
             let problem = Problem::error("package-too-new", reader.span(at), message);
-            reader
-                .problems
-                .push(problem.hint("a newer opsbook reads it"));
+            reader.problems.push(problem.hint("upgrade opsbook"));
             return Lock::default();
         }
         let mut lock = Lock::default();
@@ -119,7 +117,7 @@ pub fn read(source: &Arc<Source>) -> (Lock, Vec<Problem>) {
             if lock.get(&package.name).is_some() {
                 let message = format!("`{}` is locked twice", package.name);
                 let problem = Problem::error("bad-package", span, message);
-                let hint = "without this file, `opsbook packages update` writes it anew";
+                let hint = "delete this file; `opsbook packages update` writes a new one";
                 reader.problems.push(problem.hint(hint));
                 return;
             }
@@ -190,10 +188,10 @@ fn locked(reader: &mut Reader<'_>, table: &Table<'_>, span: Span) -> Option<Lock
     let hex = content.value.strip_prefix("sha256:").unwrap_or_default();
     let is_hash = hex.len() == 64 && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
     if !is_hash || !crate::manifest::is_name(&name.value) {
-        let problem = Problem::error("bad-package", span, "this is no locked package");
+        let problem = Problem::error("bad-package", span, "this is not a locked package");
         reader
             .problems
-            .push(problem.hint("without this file, `opsbook packages update` writes it anew"));
+            .push(problem.hint("delete this file; `opsbook packages update` writes a new one"));
         return None;
     }
     let signed = match reader.string(table, "signed") {

@@ -321,7 +321,7 @@ impl Package {
         let name = reader.wanted(name, "name", &span).filter(|name| {
             let good = is_name(&name.value);
             if !good {
-                let message = format!("`{}` is no name of a package", name.value);
+                let message = format!("`{}` is not a valid package name", name.value);
                 let problem = Problem::error("bad-package", name.span.clone(), message);
                 let hint = "lower case letters, digits and `-`, a letter first, at most 63";
                 reader.problems.push(problem.hint(hint));
@@ -335,8 +335,7 @@ impl Package {
         let owners: Vec<String> = owners.into_iter().map(|owner| owner.value).collect();
         if owners.iter().all(|owner| owner.trim().is_empty()) {
             let problem = Problem::error("package-without-owner", span, "a package has `owners`");
-            let hint =
-                "people or a page: who answers for it is in the book and on each hand-off sheet";
+            let hint = "name people or a page: the book and each hand-off sheet show them";
             reader.problems.push(problem.hint(hint));
         }
         let (name, version) = (name?, version?);

@@ -57,7 +57,7 @@ pub fn check_reference(reference: &str) -> Result<(), String> {
     }
     let shown = shown(reference);
     Err(format!(
-        "`{shown}` is no place in a registry, such as `registry.example.net/ops/shop`"
+        "`{shown}` is not a repository in a registry, such as `registry.example.net/ops/shop`"
     ))
 }
 
@@ -71,7 +71,7 @@ pub fn check_tag(tag: &str) -> Result<(), String> {
     if good && tag.chars().all(plain) {
         return Ok(());
     }
-    Err(format!("`{}` is no tag of a registry", shown(tag)))
+    Err(format!("`{}` is not a valid tag", shown(tag)))
 }
 
 #[derive(Deserialize)]
@@ -135,10 +135,7 @@ pub fn fetch(reference: &str, digest: &str) -> Result<Vec<u8>, Refused> {
     let into = folder.path().to_owned();
     let not_too_large = move || {
         if size_of(&into.join("blobs/sha256")) > 2 * MOST_BYTES {
-            return Err(format!(
-                "it brings more than {} MiB",
-                (2 * MOST_BYTES) >> 20
-            ));
+            return Err(format!("it is larger than {} MiB", (2 * MOST_BYTES) >> 20));
         }
         Ok(())
     };
@@ -148,11 +145,15 @@ pub fn fetch(reference: &str, digest: &str) -> Result<Vec<u8>, Refused> {
     let manifest: Manifest = serde_json::from_slice(&manifest)
         .map_err(|error| failed(format!("its manifest cannot be read: {error}")))?;
     let [layer] = &manifest.layers[..] else {
-        return Err(failed("it is no archive of opsbook: it has not one layer"));
+        return Err(failed(
+            "it is not an opsbook archive: it does not have exactly one layer",
+        ));
     };
     if layer.media_type != TYPE {
         let kind = shown(&layer.media_type);
-        return Err(failed(format!("it is no archive of opsbook, but `{kind}`")));
+        return Err(failed(format!(
+            "it is not an opsbook archive, but `{kind}`"
+        )));
     }
     if layer.size > MOST_BYTES {
         return Err(failed(format!(
@@ -189,7 +190,7 @@ fn hex_of(digest: &str) -> Result<&str, Refused> {
     let hex = digest
         .strip_prefix("sha256:")
         .filter(|hex| hex.len() == 64 && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')));
-    hex.ok_or_else(|| failed(format!("`{}` is no digest", shown(digest))))
+    hex.ok_or_else(|| failed(format!("`{}` is not a digest", shown(digest))))
 }
 
 /// A file of an OCI layout, compared with the hash in its name.
@@ -202,7 +203,7 @@ fn blob(blobs: &Path, hex: &str, most: u64) -> Result<Vec<u8>, Refused> {
         .read_to_end(&mut bytes)
         .map_err(cannot)?;
     if sha256(&bytes) != hex {
-        return Err(failed(format!("what came is not `sha256:{hex}`")));
+        return Err(failed(format!("the download is not `sha256:{hex}`")));
     }
     Ok(bytes)
 }
@@ -282,7 +283,7 @@ fn started(
     if !std::env::split_paths(&path).any(there) {
         return Err(Refused {
             code: "no-skopeo",
-            message: "`skopeo` is not installed, which speaks to registries".to_owned(),
+            message: "`skopeo`, which opsbook needs for registries, is not installed".to_owned(),
         });
     }
     let done = process::run(skopeo, b"", BOUNDS, holds).map_err(failed)?;

@@ -71,7 +71,7 @@ pub(crate) fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let mut child = child.map_err(|error| format!("`{name}` cannot be run: {error}"))?;
+    let mut child = child.map_err(|error| format!("cannot run `{name}`: {error}"))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -87,7 +87,10 @@ pub(crate) fn run(
         let out = out.unwrap_or_default();
         let err = Outside::of_bytes(&err.unwrap_or_default());
         if out.len() > bounds.out {
-            return Err(format!("`{name}` says more than {} MiB", bounds.out >> 20));
+            return Err(format!(
+                "`{name}` prints more than {} MiB",
+                bounds.out >> 20
+            ));
         }
         Ok(Done {
             status: status?,

@@ -101,7 +101,7 @@ pub fn resolve(
             let mut round = chain.clone();
             round.push(name);
             let message = format!(
-                "packages need each other in a circle: {}",
+                "packages depend on each other in a circle: {}",
                 round.join(" → ")
             );
             problems.push(Problem::error("package-cycle", dependency.span, message));
@@ -244,15 +244,13 @@ fn part(wanted: &Wanted<'_>, given: Given) -> Result<Part, Box<Problem>> {
     let Some(package) = &manifest.package else {
         return Err(bare(
             "no-package",
-            format!("`{name}` is no package: it has no `[package]`"),
+            format!("`{name}` is not a package: it has no `[package]`"),
         ));
     };
     if package.name.value != name {
         let message = format!("`{name}` calls itself `{}`", package.name.value);
         let problem = bare("package-name-differs", message);
-        return Err(Box::new(
-            problem.hint("a package has the same name everywhere"),
-        ));
+        return Err(Box::new(problem.hint("use this name for the package")));
     }
     let selection = crate::selection::Selection::of(Some(&manifest));
     let tree = given.tree.only(|path| selection.takes(path));
@@ -302,12 +300,12 @@ fn agree(
         ", from two sources"
     };
     let message = format!(
-        "`{name}` is asked for twice{what}: {one} by {}, {two} by {}",
+        "`{name}` is required twice{what}: {one} by {}, {two} by {}",
         chain(first),
         chain(second)
     );
     let problem = Problem::error("package-conflict", dependency.span.clone(), message);
-    let hint = format!("name `{name}` in `[packages]` of the book: its word is final");
+    let hint = format!("name `{name}` in `[packages]` of the book, which decides");
     Err(Box::new(problem.hint(hint)))
 }
 
@@ -432,7 +430,9 @@ mod tests {
         let both = git("a", "1.0.0") + &git("b", "1.0.0");
         assert_eq!(
             resolved(&both, &known).unwrap_err(),
-            "b:opsbook.toml:6:1: error: `base` is asked for twice: 2.1.0 by book → a, 3.0.0 by book → b\n  |\n6 | base = {git = \"https://x.example/base\", tag = \"v3.0.0\"}\n  | ^^^^\n\nhint: name `base` in `[packages]` of the book: its word is final"
+            "b:opsbook.toml:6:1: error: `base` is required twice: 2.1.0 by book → a, 3.0.0 by \
+             book → b\n  |\n6 | base = {git = \"https://x.example/base\", tag = \"v3.0.0\"}\n  | \
+             ^^^^\n\nhint: name `base` in `[packages]` of the book, which decides"
         );
         assert!(resolved(&(both + &git("base", "3.0.0")), &known).is_ok());
         // A circular request is refused unless the book names both packages.
@@ -442,6 +442,6 @@ mod tests {
             "{circle}"
         );
         let minor = resolved(&(git("zero", "1.0.0") + &git("one", "1.0.0")), &known);
-        assert!(minor.unwrap_err().contains("`nought` is asked for twice"));
+        assert!(minor.unwrap_err().contains("`nought` is required twice"));
     }
 }

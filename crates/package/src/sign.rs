@@ -57,7 +57,7 @@ impl Signed {
     ) -> Result<(), String> {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
         if self.signature.is_empty() || !self.signature.bytes().all(letters) {
-            return Err("it is no signature".to_owned());
+            return Err("it is not a signature".to_owned());
         }
         let mut lines = vec![BEGIN];
         let mut rest = self.signature.as_str();
@@ -98,7 +98,7 @@ pub fn sign_for(namespace: &str, text: &str, key: &Path) -> Result<String, Strin
         .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
         .arg(key);
     let done = process::run(&mut keygen, text.as_bytes(), BOUNDS, &|| Ok(()))?.ok()?;
-    String::from_utf8(done).map_err(|_| "`ssh-keygen` gives no signature".to_owned())
+    String::from_utf8(done).map_err(|_| "`ssh-keygen` made no signature".to_owned())
 }
 
 /// Verifies that this is the signer's signature of the text, for this purpose. Uses this machine's
@@ -116,7 +116,10 @@ pub fn is_signed_by(
     file.write_all(signature.as_bytes())
         .map_err(|error| error.to_string())?;
     if !signers.is_file() {
-        return Err(format!("`{}` is no file of signers", signers.display()));
+        return Err(format!(
+            "`{}` is not a file of allowed signers",
+            signers.display()
+        ));
     }
     let mut verify = Command::new("ssh-keygen");
     verify
@@ -146,13 +149,16 @@ pub fn verify(text: &str, signature: &str, signers: &Path) -> Result<String, Str
     file.write_all(signature.as_bytes())
         .map_err(|error| error.to_string())?;
     if !signers.is_file() {
-        return Err(format!("`{}` is no file of signers", signers.display()));
+        return Err(format!(
+            "`{}` is not a file of allowed signers",
+            signers.display()
+        ));
     }
     let mut find = Command::new("ssh-keygen");
     find.args(["-Y", "find-principals", "-s"]).arg(file.path());
     let done = process::run(find.arg("-f").arg(signers), b"", BOUNDS, &|| Ok(()))?;
     let names = String::from_utf8_lossy(&done.out).into_owned();
-    let mut why = "its key is not among the signers, or not any more".to_owned();
+    let mut why = "its key is not, or no longer, among the signers".to_owned();
     // One line for each name of the key.
     for name in names.lines().filter(|line| !line.is_empty()) {
         let mut verify = Command::new("ssh-keygen");

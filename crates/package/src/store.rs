@@ -121,10 +121,11 @@ impl Store {
                 );
                 let hint = match wanted.asker {
                     Some(From::Archive(_) | From::Oci { .. }) => format!(
-                        "an archive names its neighbour so: name `{}` in `[packages]` of the book",
+                        "an archive refers to a neighbour by path: name `{}` in `[packages]` of \
+                         the book",
                         wanted.name
                     ),
-                    _ => "a package names by path what lies in its own repository: name a tag"
+                    _ => "a path must stay in the repository of the package: name a tag instead"
                         .to_owned(),
                 };
                 Err(Box::new(problem.hint(hint)))
@@ -170,7 +171,10 @@ impl Store {
         let place = self.root.join(path);
         let failed = |why: String| Box::new(error(wanted, "package-missing", why));
         if !place.is_dir() {
-            return Err(failed(format!("`{}`: `{path}` is no folder", wanted.name)));
+            return Err(failed(format!(
+                "`{}`: `{path}` is not a folder",
+                wanted.name
+            )));
         }
         let selection = selection(&Files::below(&place));
         let tree = folder::read_below(&place, &|path| selection.enters(path), &|path| {
@@ -193,7 +197,7 @@ impl Store {
         let tree = tree.map_err(|why| failed(format!("`{place}`: {why}")))?;
         if tree.content() != content {
             let found = tree.content();
-            let message = format!("`{place}` has the content {found}, and {content} is listed");
+            let message = format!("`{place}` has the content {found}, but {content} is listed");
             return Err(failed(message));
         }
         Ok(Given {
@@ -283,12 +287,12 @@ impl Store {
                 hex.get(..12).unwrap_or(hex).to_owned()
             };
             let message = format!(
-                "tag `{tag}` is now {}, was {}: refused",
+                "tag `{tag}` moved to {} from {}: refused",
                 short(&digest),
                 short(&before.from)
             );
             let problem = error(wanted, "tag-moved", message);
-            let hint = format!("`opsbook packages update {}` takes it", wanted.name);
+            let hint = format!("`opsbook packages update {}` accepts it", wanted.name);
             return Err(Box::new(problem.hint(hint)));
         }
         let bytes = oci::fetch(reference, &digest).map_err(failed)?;
@@ -320,11 +324,11 @@ impl Store {
             let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
             let was = short(before.from.rsplit('#').next().unwrap_or_default());
             let message = format!(
-                "tag `{tag}` is now {}, was {was}: refused",
+                "tag `{tag}` moved to {} from {was}: refused",
                 short(&revision)
             );
             let problem = error(wanted, "tag-moved", message);
-            let hint = format!("`opsbook packages update {}` takes it", wanted.name);
+            let hint = format!("`opsbook packages update {}` accepts it", wanted.name);
             return Err(Box::new(problem.hint(hint)));
         }
         let tree = package_of(&into, &revision, subdir.as_deref()).map_err(failed)?;
@@ -385,13 +389,13 @@ impl Store {
                 .and_then(|(_, kept)| kept.first_difference(tree));
             let first = first.map(|path| format!("; the first that differs is `{path}`"));
             let message = format!(
-                "`{name}` in {place} has the content {}, and {} is locked{}",
+                "`{name}` in {place} has the content {}, but {} is locked{}",
                 tree.content(),
                 locked.content,
                 first.unwrap_or_default()
             );
             let problem = error(wanted, "content-differs", message);
-            Box::new(problem.hint("somebody has changed it; nothing of it was used"))
+            Box::new(problem.hint("somebody has changed it; nothing in it was used"))
         };
         let beside = self.root.join(PACKAGES).join(name);
         if beside.is_dir() {
@@ -411,7 +415,7 @@ impl Store {
                 let problem = error(wanted, "content-differs", why.to_string());
                 let place = self.cache.place(Kind::Packages, &locked.content);
                 let hint = format!(
-                    "look who has changed it; without `{}` it is fetched anew",
+                    "find out who changed it; delete `{}` to download it again",
                     place.display()
                 );
                 return Err(Box::new(problem.hint(hint)));
@@ -424,9 +428,11 @@ impl Store {
             }
             return Err(differs(&format!("`{path}`"), &found.tree));
         }
-        let message = format!("`{name}` {} is locked and not here", locked.version);
+        let message = format!("`{name}` {} is locked, but not here", locked.version);
         let problem = error(wanted, "package-missing", message);
-        Err(Box::new(problem.hint("`opsbook packages fetch` brings it")))
+        Err(Box::new(
+            problem.hint("`opsbook packages fetch` downloads it"),
+        ))
     }
 
     /// Fetches a locked package into the cache, exactly as in the lock.
@@ -463,7 +469,7 @@ impl Store {
         let tree = package_of(&into, &revision, subdir.as_deref()).map_err(failed)?;
         if tree.content() != locked.content {
             let message = format!(
-                "`{name}` has the content {}, and {} is locked",
+                "`{name}` has the content {}, but {} is locked",
                 tree.content(),
                 locked.content
             );
@@ -489,14 +495,17 @@ impl Store {
         let archive = archive::read(&bytes).map_err(|why| {
             let why = match why {
                 archive::Bad::Archive(why) => why,
-                archive::Bad::TooNew(format) => format!("its form {format} is newer"),
+                archive::Bad::TooNew(format) => format!(
+                    "its archive format {format} is newer \
+                     than this opsbook"
+                ),
             };
             Box::new(problem("bad-archive", format!("`{name}`: {why}")))
         })?;
         let tree = archive.description.own(&archive.tree);
         if tree.content() != locked.content {
             let message = format!(
-                "`{name}` has the content {}, and {} is locked",
+                "`{name}` has the content {}, but {} is locked",
                 tree.content(),
                 locked.content
             );
@@ -533,7 +542,7 @@ fn of_registry(problem: Problem, name: &str, why: &oci::Refused) -> Problem {
     };
     match why.code {
         "no-skopeo" => {
-            problem.hint("install it, or fetch the archive and name it: `{archive = \"FILE\"}`")
+            problem.hint("install it, or download the archive and name it: `{archive = \"FILE\"}`")
         }
         _ => problem,
     }
@@ -605,7 +614,7 @@ fn fits(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
         _ => (here, there),
     };
     let there = outside::line(&there).to_string();
-    let message = format!("`{name}` is {here} here and {there} in `{}`", lock::FILE);
+    let message = format!("`{name}` is {here} here, but {there} in `{}`", lock::FILE);
     let problem = error(wanted, "lock-differs", message);
     let hint = format!("`opsbook packages update {name}` writes it");
     Err(Box::new(problem.hint(hint)))
@@ -632,7 +641,7 @@ fn same_source(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
     }
     let from = outside::line(&locked.from).to_string();
     let message = format!(
-        "`{}` is {here} here and {from} in `{}`",
+        "`{}` is {here} here, but {from} in `{}`",
         wanted.name,
         lock::FILE
     );
@@ -651,7 +660,7 @@ fn same_version(wanted: &Wanted<'_>, locked: &Locked, tree: &Tree) -> Result<(),
     };
     let (name, is, was) = (wanted.name, &said.version.value, &locked.version);
     let message = format!(
-        "`{name}` calls itself {is} and is {was} in `{}`",
+        "`{name}` calls itself {is}, but is {was} in `{}`",
         lock::FILE
     );
     let problem = error(wanted, "lock-differs", message);
@@ -677,7 +686,7 @@ fn reaches(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
     }
     let (name, there) = (wanted.name, &locked.version);
     let message = format!(
-        "`{name}` is {tag} in `{asker}` and {there} in `{}`",
+        "`{name}` is {tag} in `{asker}`, but {there} in `{}`",
         lock::FILE
     );
     let problem = error(wanted, "lock-differs", message);
@@ -692,7 +701,7 @@ fn error(wanted: &Wanted<'_>, code: &'static str, message: impl Into<String>) ->
 
 fn bad_signature(wanted: &Wanted<'_>, why: &str) -> Failed {
     let why = outside::line(why);
-    let message = format!("the signature of `{}` does not count: {why}", wanted.name);
+    let message = format!("the signature of `{}` is not valid: {why}", wanted.name);
     Box::new(error(wanted, "bad-signature", message))
 }
 

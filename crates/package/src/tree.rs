@@ -133,7 +133,7 @@ impl Tree {
             check_link(path, &entry.bytes)?;
         }
         if self.entries.insert(path.to_owned(), entry).is_some() {
-            return Err(format!("`{}` is there twice", shown(path)));
+            return Err(format!("`{}` exists twice", shown(path)));
         }
         if self.len() > MOST_FILES {
             return Err(format!("it has more than {MOST_FILES} files"));
@@ -232,7 +232,7 @@ pub fn check_path(path: &str) -> Result<(), String> {
     } else if path.split('/').any(|part| part.is_empty() || part == ".") {
         "has an empty part in its name"
     } else if path.split('/').any(is_internal) {
-        "lies in a folder of git or of opsbook"
+        "is in a folder of git or of opsbook"
     } else {
         return Ok(());
     };
@@ -248,9 +248,9 @@ fn is_internal(part: &str) -> bool {
 /// no path leads through a link, the rest goes down, wherever other links lead.
 fn check_link(path: &str, target: &[u8]) -> Result<(), String> {
     let why = match std::str::from_utf8(target) {
-        Err(_) => "has a target that is no text",
+        Err(_) => "has a target that is not text",
         Ok(target) if target.is_empty() || target.len() > LONGEST_TARGET => {
-            "has a target of no, or too great a length"
+            "has a target that is empty or too long"
         }
         Ok(target) if target.starts_with('/') => "is a link to an absolute path",
         Ok(target) if target.chars().any(|c| c.is_control() || c == '\\') => {
@@ -346,13 +346,13 @@ mod tests {
             (vec![("a\nb", "")], "has a control character in its name"),
             (
                 vec![(".git/config", "")],
-                "lies in a folder of git or of opsbook",
+                "is in a folder of git or of opsbook",
             ),
             (
                 vec![("x/.GIT/config", "")],
-                "lies in a folder of git or of opsbook",
+                "is in a folder of git or of opsbook",
             ),
-            (vec![("a", ""), ("a", "")], "`a` is there twice"),
+            (vec![("a", ""), ("a", "")], "`a` exists twice"),
             (vec![("A.md", ""), ("a.md", "")], "are one file where"),
             (vec![("Aa/x", ""), ("aA/y", "")], "are one file where"),
             (vec![("\u{e9}", ""), ("e\u{301}", "")], "are one file where"),
@@ -378,7 +378,7 @@ mod tests {
                 "in the middle of its target",
             ),
             (vec![("a", "-> .git/config")], "in the middle of its target"),
-            (vec![("a", "-> ")], "has a target of no"),
+            (vec![("a", "-> ")], "has a target that is empty"),
         ] {
             let found = tree(&files).unwrap_err();
             assert!(found.contains(why), "{found}");

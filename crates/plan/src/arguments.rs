@@ -38,7 +38,7 @@ pub(super) fn arguments(procedure: &Procedure, set: &[(String, String)]) -> Vec<
                     None => format!("the default of `{name}`, `{value}`,"),
                 };
                 let message =
-                    format!("{of} does not match `{pattern}`, which the contract asks for");
+                    format!("{of} does not match the pattern `{pattern}` of the contract");
                 let problem = Problem::error("parameter-pattern", param.span.clone(), message);
                 problems.push(match &param.help {
                     Some(help) => problem.hint(format!("`{name}` is {help}")),
@@ -89,7 +89,8 @@ pub(super) fn node(
             .map(String::as_str);
         if !known.clone().any(|known| known == given) {
             let message = format!(
-                "`--set {given}=…`: neither a parameter of `{}`, nor captured by a step of it, nor a value of node `{name}`",
+                "`--set {given}=…`: `{}` has no such parameter or captured value, and node \
+                 `{name}` no such value",
                 procedure.id
             );
             problems.push(Problem::bare("unknown-argument", message).did_you_mean(given, known));
@@ -125,7 +126,7 @@ pub(super) fn unknown_argument(
     *set = taken;
     let unknown = unknown.iter().map(|(name, _)| {
         let message = format!(
-            "`--set {name}=…`: neither a parameter of `{}`, nor captured by a step of it",
+            "`--set {name}=…`: `{}` has no such parameter or captured value",
             procedure.id
         );
         let problem = Problem::bare("unknown-argument", message);
@@ -133,9 +134,9 @@ pub(super) fn unknown_argument(
             .names()
             .filter_map(|node| nodes.evaluate(node, &[]).ok());
         if procedure.roles.contains_key(name) {
-            problem.hint(format!("a role is bound by a word: `{name}=NODE`"))
+            problem.hint(format!("to bind a role, write `{name}=NODE`"))
         } else if values.any(|node| node.leaves.contains_key(name)) {
-            problem.hint("a value of a node is changed in `nodes.yaml`: each machine has its own")
+            problem.hint("values of nodes differ by machine: change them in `nodes.yaml`")
         } else {
             problem.did_you_mean(name, known.iter().copied())
         }

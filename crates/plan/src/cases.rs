@@ -261,7 +261,7 @@ fn in_typed(
         Known::Bound(Value::Text(Text::Secret(_))) if secrets => None,
         Known::Bound(_) | Known::Assigned => {
             let message = format!(
-                "`{name}` cannot be expected by a typed check: it is a secret, or known only during a run"
+                "a typed check cannot expect `{name}`: it is a secret, or known only during a run"
             );
             problems.push(Problem::error("value-not-known", place.clone(), message));
             None

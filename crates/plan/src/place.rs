@@ -186,17 +186,14 @@ fn readable(place: &Place) -> Option<Problem> {
     let message = match place.mode {
         Some(mode) if mode % 0o10 == 0 && (mode % 0o100 == 0 || names_a_group) => return None,
         Some(mode) if mode % 0o10 == 0 => format!(
-            "`{}` holds a secret, and a group may read it that is not named: mode {mode:04o}",
+            "`{}` contains a secret, but a group without a name can read it: mode {mode:04o}",
             place.to
         ),
         Some(mode) => format!(
-            "`{}` holds a secret, and everybody may read it: mode {mode:04o}",
+            "`{}` contains a secret, but everybody can read it: mode {mode:04o}",
             place.to
         ),
-        None => format!(
-            "`{}` gets a secret, and nothing says who may read it",
-            place.to
-        ),
+        None => format!("`{}` contains a secret, but has no `mode`", place.to),
     };
     let problem = Problem::error("secret-readable", place.span.clone(), message);
     Some(problem.hint("write `mode=0600`, or `mode=0640` with `owner=USER:GROUP`"))

@@ -81,7 +81,7 @@ fn find<'a>(manual: &'a Manual, id: &str) -> Result<&'a Procedure, Problem> {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => match unlisted(manual) {
                 Some(page) => problem.hint(format!(
-                    "`opsbook list` shows all; `SUMMARY.md` does not name `{}`",
+                    "`opsbook list` shows all; `SUMMARY.md` does not list `{}`",
                     page.display()
                 )),
                 None => problem.hint("`opsbook list` shows all procedures"),

@@ -74,7 +74,7 @@ impl<'a> Scope<'a> {
         if let (true, Some(role)) = (captured, self.node.role_in(name))
             && self.node.leaves.contains_key(name)
         {
-            let message = format!("`{name}` is captured, and a value of `{role}` as well");
+            let message = format!("`{name}` is both captured and a value of `{role}`");
             let problem = Problem::bare("role-hides-value", message);
             return Known::Wrong(Box::new(problem.hint("capture it under another name")));
         }
@@ -107,8 +107,10 @@ impl<'a> Scope<'a> {
                         script.interpreter
                     );
                     problems.push(
-                        Problem::error("secret-outside-shell", place(), message)
-                            .hint("values reach other languages through the environment, which others can read; use a `sh` step"),
+                        Problem::error("secret-outside-shell", place(), message).hint(
+                            "other languages get values through the environment, which \
+                             others can read; use a `sh` step",
+                        ),
                     );
                 }
                 Known::Bound(value) => bindings.push(Variable {
@@ -195,9 +197,9 @@ impl<'a> Scope<'a> {
                     Known::Bound(Value::Text(Text::Secret(_)))
                 )
             {
-                let message = format!("`{name}` is a secret, which opsbook shows to nobody");
+                let message = format!("`{name}` is a secret, which opsbook never shows");
                 let problem = Problem::error("secret-shown", text.span(at), message);
-                problems.push(problem.hint("write where the person finds it instead"));
+                problems.push(problem.hint("write where the person can find it instead"));
             }
         }
     }
@@ -210,13 +212,13 @@ impl<'a> Scope<'a> {
                 let role = self.node.list_of(name).unwrap_or_default();
                 let message = format!("`{name}` is a list, because `{role}` may be several nodes");
                 let problem = Problem::error("role-of-several", span.reference(name), message);
-                problems.push(problem.hint("a file has one name: deliver within a section"));
+                problems.push(problem.hint("a file has one name: deliver it in a section"));
                 Some(String::new())
             }
             Known::Bound(Value::Text(crate::nodes::Text::Plain(value))) => Some(value),
             Known::Bound(_) | Known::Assigned => {
                 let message =
-                    format!("`{name}` is not known before the run, and cannot be part of this");
+                    format!("`{name}` is not known before the run, and cannot be used here");
                 problems.push(Problem::error("value-not-known", span.clone(), message));
                 Some(String::new())
             }
@@ -240,9 +242,9 @@ impl<'a> Scope<'a> {
     /// An optional name is an error only if it is similar to a known one.
     fn misspelt(&self, name: &str, span: &Span) -> Option<Problem> {
         let near = crate::source::misspelt(name, self.known())?;
-        let message = format!("`{name}` is not defined, and `{near}` is");
+        let message = format!("`{name}` is not defined, but `{near}` is");
         let problem = Problem::warning("undefined-variable", span.clone(), message);
-        let hint = format!("did you mean `{near}`? `defined={name}` on the fence says no");
+        let hint = format!("did you mean `{near}`? if not, write `defined={name}` on the fence");
         Some(problem.for_node(&self.node.name).hint(hint))
     }
 
@@ -263,7 +265,8 @@ impl<'a> Scope<'a> {
         match crate::source::nearest(name, self.known()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem.hint(format!(
-                "define it in `nodes.yaml` or as a parameter; `defined={name}` on the fence says that the script gets it elsewhere"
+                "define it in `nodes.yaml` or as a parameter; if the script gets it elsewhere, \
+                 write `defined={name}` on the fence"
             )),
         }
     }
@@ -276,8 +279,8 @@ impl Scope<'_> {
         let here = &elsewhere.here;
         let error = |code, message| Problem::error(code, span.clone(), message);
         if let Some(by) = elsewhere.set.get(name) {
-            let message = format!("`{name}` is set on {by}, and this runs on {here}");
-            let hint = format!("`capture={name}` on a step that prints it brings it here");
+            let message = format!("`{name}` is set on {by}, but this runs on {here}");
+            let hint = format!("use `capture={name}` on a step that prints it");
             return Some(error("set-elsewhere", message).hint(hint));
         }
         if let Some(role) = self.node.role_in(name) {
@@ -298,7 +301,7 @@ impl Scope<'_> {
         };
         let near = self.node.leaves.keys().find(theirs)?;
         let message = format!("`{name}` is not defined on {here}");
-        let hint = format!("the value of another machine is `${near}`");
+        let hint = format!("write the value of another machine as `${near}`");
         Some(error("undefined-variable", message).hint(hint))
     }
 }

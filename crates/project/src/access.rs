@@ -155,7 +155,7 @@ impl Access {
         };
         let head: Written = yaml::typed(&tree).map_err(|problem| vec![problem])?;
         if head.opsbook != 1 {
-            let why = format!("`{FILE}`: `opsbook: 1` is the version that is understood");
+            let why = format!("`{FILE}`: this opsbook reads only `opsbook: 1`");
             return Err(vec![Problem::bare("access", why)]);
         }
         let mut access = Access {
@@ -261,7 +261,7 @@ impl Access {
                 let given = question.arguments.get(name);
                 if !given.is_some_and(|value| allowed.contains(value)) {
                     against.push(format!(
-                        "arguments: {name} is one of {}",
+                        "arguments: {name} must be one of {}",
                         allowed.join(", ")
                     ));
                 }
@@ -308,7 +308,7 @@ fn rule(
     let approve = match written.approve {
         Some(_) if !written.may.contains(&Verb::Run) => {
             return Err(wrong(
-                "`approve` is of a rule that lets people run".to_owned(),
+                "only a rule with `may: [run]` can have `approve`".to_owned(),
             ));
         }
         Some(need) => Some(approve(need, groups, line).map_err(wrong)?),
@@ -345,7 +345,7 @@ fn approve(
 ) -> Result<Need, String> {
     let by: Vec<String> = written.by.map(Into::into).unwrap_or_default();
     if written.count == 0 {
-        return Err("`approve`: `count` is at least 1".to_owned());
+        return Err("`approve`: `count` must be at least 1".to_owned());
     }
     Ok(Need {
         count: written.count,
@@ -376,7 +376,7 @@ fn people(
     if !open && people.len() < count as usize {
         let named = people.len();
         return Err(format!(
-            "`approve`: {count} people are wanted, and `by` names {named}"
+            "`approve`: {count} people are required, but `by` names {named}"
         ));
     }
     Ok(people.into_iter().collect())
@@ -453,7 +453,7 @@ rules:
         assert_eq!(explained[0].against, ["nodes: @web&!@prod"]);
         let without = &explained[1].against;
         assert_eq!(without[0], "who: @dba");
-        assert_eq!(without[2], "arguments: mode is one of dry, safe");
+        assert_eq!(without[2], "arguments: mode must be one of dry, safe");
     }
 
     #[test]
@@ -524,7 +524,7 @@ rules:
     #[test]
     fn rules_that_cannot_be_understood_grant_nothing() {
         for (from, to, said) in [
-            ("opsbook: 1", "opsbook: 2", "`opsbook: 1` is the version"),
+            ("opsbook: 1", "opsbook: 2", "reads only `opsbook: 1`"),
             ("@dba", "@nobody", "there is no group `@nobody`"),
             ("may: [run]", "may: [rum]", "rum"),
             ("procedures: \"*\"", "procedure: \"*\"", "procedure"),
@@ -538,7 +538,7 @@ rules:
             (
                 "nodes: \"*\"}",
                 "nodes: \"*\", approve: {count: 1}}",
-                "`approve` is of a rule that lets people run",
+                "only a rule with `may: [run]` can have `approve`",
             ),
             (
                 "mode: [dry, safe]}}",
@@ -548,7 +548,7 @@ rules:
             (
                 "mode: [dry, safe]}}",
                 "mode: [dry, safe]}, approve: {count: 2, by: \"@dba\"}}",
-                "2 people are wanted, and `by` names 1",
+                "2 people are required, but `by` names 1",
             ),
             (
                 "mode: [dry, safe]}}",

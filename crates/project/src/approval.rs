@@ -74,7 +74,12 @@ pub fn of_contract(procedure: &Procedure, access: Option<&Access>) -> Result<Opt
 }
 
 fn of_node(node: &Node) -> Result<Option<Need>, String> {
-    let wrong = || format!("the value `{VALUE}` of node `{}` is no number", node.name);
+    let wrong = || {
+        format!(
+            "the value `{VALUE}` of node `{}` is not a number",
+            node.name
+        )
+    };
     let count = match node.text(VALUE) {
         Err(None) => return Ok(None),
         Ok(Text::Plain(text)) => text.parse().map_err(|_| wrong())?,

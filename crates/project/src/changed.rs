@@ -34,12 +34,13 @@ pub fn moved(plan: &Plan, record: &Record, root: &Path) -> Result<(), Box<Proble
             let elsewhere = nameless(old, number) && done && stands_elsewhere(before, &now, number);
             if there.is_none_or(|new| new.name != old.name) || elsewhere {
                 let message = format!(
-                    "step {number}, `{}`, was begun, and stands elsewhere in the manual now or not at all",
+                    "step {number}, `{}`, has started, but the manual has moved or removed it",
                     old.name
                 );
                 let problem = Problem::bare("steps-moved", message);
                 return Err(Box::new(problem.hint(
-                    "put the steps back in their places, or release the bundle and begin a new run with `--start-at`",
+                    "restore the order of the steps, or release the bundle and start a new run \
+                     with `--start-at`",
                 )));
             }
         }
@@ -134,14 +135,16 @@ impl Changes {
                 continue;
             }
             if nameless(old, number) {
-                self.what.push("the text of steps that are done");
+                self.what.push("the text of completed steps");
                 self.shown.push(format!(
-                    "{node}: the text of step {number} has changed; it is done, and is not run again:"
+                    "{node}: the text of step {number} has changed; the step is done and does not \
+                     run again:"
                 ));
                 self.diff(without_files(old), without_files(new));
             } else {
                 self.notes.push(format!(
-                    "{node}: step {number}, `{}`, has changed since; it is done, and is not run again",
+                    "{node}: step {number}, `{}`, has changed since; it is done and does not run \
+                     again",
                     old.name
                 ));
             }
@@ -163,13 +166,14 @@ impl Changes {
             self.anew.entry(name.clone()).or_default().insert(step);
             if let Some(below) = follows {
                 self.shown.push(format!(
-                    "{name}: step {step} ({label}) works on `{to}`, which step {below} places anew: it is done again"
+                    "{name}: step {step} ({label}) changes `{to}`, which step {below} delivers \
+                     again: so it runs again"
                 ));
                 continue;
             }
             let why = match gone {
-                Some(gone) => format!("cannot be delivered any more: {gone}"),
-                None => "is another one now".to_owned(),
+                Some(gone) => format!("can no longer be delivered: {gone}"),
+                None => "has changed".to_owned(),
             };
             self.shown.push(format!(
                 "{name}: `{to}`, which step {step} ({label}) has delivered, {why}"
@@ -192,7 +196,7 @@ impl Changes {
             self.what
                 .push("the text or the values of the remaining steps");
             self.shown
-                .push(format!("--- {node}, as it was when the run was halted"));
+                .push(format!("--- {node}, when the run was halted"));
             self.shown.push(format!("+++ {node}, as it is now"));
             self.diff(&old, &new);
         }

@@ -138,6 +138,6 @@ fn missing(files: &Files, path: &str, is_tree: bool, file: &Delivery) -> Option<
         files.open(Path::new(path)).map(drop)
     };
     let why = found.err()?;
-    let message = format!("`{path}` cannot be delivered: {why}");
+    let message = format!("cannot deliver `{path}`: {why}");
     Some(Problem::error("missing-file", file.span.clone(), message))
 }

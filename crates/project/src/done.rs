@@ -41,8 +41,8 @@ pub fn done(
 
 fn too_early(early: &str, left: &str, word: &str) -> Box<Problem> {
     let message =
-        format!("step `{early}` cannot be done by hand before step `{left}`, which is left to do");
-    let hint = format!("where that was done, too: `--done {word}`");
+        format!("step `{early}` cannot be done by hand before step `{left}`, which is still to do");
+    let hint = format!("if that is done, too, add `--done {word}`");
     Box::new(Problem::bare("done-out-of-turn", message).hint(hint))
 }
 
@@ -126,7 +126,7 @@ fn node_of<'a, 'w>(
                 "`{wanted}` is left to do on several nodes: {}",
                 names.join(", ")
             );
-            let hint = format!("say where it was done: `--done {}:{step}`", first.site());
+            let hint = format!("name the node: `--done {}:{step}`", first.site());
             Err(Problem::bare("done-where", message).hint(hint).into())
         }
     }
@@ -168,7 +168,7 @@ fn refuse_done(node: &NodePlan, record: &Record, step: usize) -> Result<(), Box<
             format!("step `{label}` is not left to do on `{name}`: it ended {status}")
         }
         _ if first_left(node, record).is_none_or(|first| step < first) => {
-            format!("step `{label}` is not left to do on `{name}`: the run goes on after it")
+            format!("step `{label}` is not left to do on `{name}`: the run continues after it")
         }
         _ => return Ok(()),
     };

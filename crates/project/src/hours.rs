@@ -42,7 +42,7 @@ impl Hours {
             .ok_or_else(|| format!("`{hours}` is not like `08:00-18:00`"))?;
         let time = |text: &str| {
             let end = if text == "24:00" { "00:00" } else { text };
-            Time::strptime("%H:%M", end).map_err(|_| format!("`{text}` is no time of a day"))
+            Time::strptime("%H:%M", end).map_err(|_| format!("`{text}` is not a time of day"))
         };
         Ok(Hours {
             text: text.to_owned(),
@@ -77,7 +77,7 @@ impl Hours {
 fn days_of(text: &str) -> Result<Vec<Weekday>, String> {
     let place = |name: &str| {
         let found = DAYS.iter().position(|(word, _)| *word == name);
-        found.ok_or_else(|| format!("`{name}` is no day: Mon, Tue, Wed, Thu, Fri, Sat, Sun"))
+        found.ok_or_else(|| format!("`{name}` is not a day: Mon, Tue, Wed, Thu, Fri, Sat, Sun"))
     };
     let mut days = Vec::new();
     for part in text.split(',') {
@@ -137,9 +137,9 @@ mod tests {
         for (wrong, said) in [
             ("Mon-Fri", "is not like"),
             ("Mon-Fri 08:00-18:00", "is not like"),
-            ("Mo-Fr 08:00-18:00 UTC", "`Mo` is no day"),
-            ("Mon 8-18 UTC", "`8` is no time"),
-            ("Mon 08:00-25:00 UTC", "`25:00` is no time"),
+            ("Mo-Fr 08:00-18:00 UTC", "`Mo` is not a day"),
+            ("Mon 8-18 UTC", "`8` is not a time"),
+            ("Mon 08:00-25:00 UTC", "`25:00` is not a time"),
             ("Mon 08:00-18:00 Europe/Nowhere", "no time zone"),
         ] {
             let problem = Hours::read(wrong).unwrap_err();

@@ -61,7 +61,7 @@ fn claimed_twice(units: &[Unit<'_>]) -> Vec<Problem> {
             let (one, two) = (&other.name.value, &unit.package.name.value);
             let message = format!("`{}` is claimed by `{one}` and by `{two}`", prefix.value);
             let problem = Problem::error("namespace-claimed-twice", prefix.span.clone(), message);
-            let problem = problem.note(place.clone(), "it is claimed here, too");
+            let problem = problem.note(place.clone(), "also claimed here");
             problems.push(problem.concerns(Concern::Project));
         }
     }
@@ -120,7 +120,10 @@ impl Unit<'_> {
             let namespace = &self.package.namespace;
             let own = namespace.iter().any(|prefix| dotted(name, &prefix.value));
             if nodes::is_reserved(name) && value.default.is_some() {
-                let message = format!("`{name}` says how a node is reached: no package sets it");
+                let message = format!(
+                    "`{name}` configures how to reach a node, which no package \
+                     may do"
+                );
                 problems.push(Problem::error(
                     "reserved-value",
                     value.span.clone(),
@@ -136,7 +139,10 @@ impl Unit<'_> {
                         .replace('.', "_")
                 );
                 let problem = Problem::error("outside-namespace", value.span.clone(), message);
-                problems.push(problem.hint("`shared = true` says that the name is the book's"));
+                problems.push(problem.hint(
+                    "`shared = true` declares that the name belongs to the \
+                     book",
+                ));
             }
         }
         problems
@@ -164,7 +170,7 @@ impl Unit<'_> {
             let first = self.package.namespace.first();
             let span = first.map_or(&self.package.name.span, |prefix| &prefix.span);
             let problem = Problem::error("outside-namespace", span.clone(), message);
-            problem.hint(format!("call it `checks/{}.{kind}.sh`", self.name()))
+            problem.hint(format!("rename it to `checks/{}.{kind}.sh`", self.name()))
         });
         problems.collect()
     }
@@ -188,7 +194,7 @@ impl Unit<'_> {
             }
             let (procedures, checks) = self.of_group(project, name);
             let message = format!(
-                "no node is in `@{name}`: {procedures} and {checks} of `{}` cannot run",
+                "`@{name}` has no nodes, so {procedures} and {checks} of `{}` cannot run",
                 self.name()
             );
             problems.push(Problem {
@@ -202,7 +208,7 @@ impl Unit<'_> {
                     continue;
                 }
                 let message = format!(
-                    "`{}` is for `@{name}`, which `[groups]` of `opsbook.toml` does not say",
+                    "`{}` is for `@{name}`, which is not in `[groups]` of `opsbook.toml`",
                     self.name()
                 );
                 let problem = Problem::error("undeclared-group", selector.span.clone(), message);
@@ -284,7 +290,7 @@ fn wrong_value(
 ) -> Option<(&'static str, String)> {
     let is_secret = secret::reference(value).is_some();
     if declared.secret && !is_secret {
-        let message = format!("`{name}` is a secret: it is not written down");
+        let message = format!("`{name}` is a secret, so it is not written to the file");
         return Some(("not-a-secret", message));
     }
     let pattern = regex::Regex::new(declared.pattern.as_deref()?).ok()?;

@@ -67,20 +67,20 @@ fn what_is_not_declared_or_not_its_own_is_an_error_with_its_place() {
     );
     assert_eq!(
         said(&all("domain = {shared = true}", "domain = {}"), PAGE, NODES),
-        "opsbook.toml:9:1: error: `domain` is outside the namespace of `shop`: it does not begin with `shop_`\n  |\n9 | domain = {}\n  | ^^^^^^\n\nhint: `shared = true` says that the name is the book's"
+        "opsbook.toml:9:1: error: `domain` is outside the namespace of `shop`: it does not begin with `shop_`\n  |\n9 | domain = {}\n  | ^^^^^^\n\nhint: `shared = true` declares that the name belongs to the book"
     );
     assert_eq!(
         said(&all("[groups]\nshop = \"machines\"\n", ""), PAGE, NODES)
             .lines()
             .next(),
         Some(
-            "release.md:5:8: error: `shop` is for `@shop`, which `[groups]` of `opsbook.toml` does not say"
+            "release.md:5:8: error: `shop` is for `@shop`, which is not in `[groups]` of `opsbook.toml`"
         )
     );
     let nobody = "groups: {shop: {}}\nnodes:\n  web1: {transport: local, domain: x}\n";
     assert!(
         said(&manifest, PAGE, nobody).contains(
-            "opsbook.toml:11:1: warning: no node is in `@shop`: 1 procedure and 1 check of `shop` cannot run"
+            "opsbook.toml:11:1: warning: `@shop` has no nodes, so 1 procedure and 1 check of `shop` cannot run"
         ),
         "{}",
         said(&manifest, PAGE, nobody)
@@ -96,7 +96,7 @@ fn values_of_nodes_are_held_against_the_declaration() {
     let plain = NODES.replace("domain:", "shop_extra: hunter2, domain:");
     let told = said(&secret, PAGE, &plain);
     assert!(
-        told.contains("error: `shop_extra` is a secret: it is not written down"),
+        told.contains("error: `shop_extra` is a secret, so it is not written to the file"),
         "{told}"
     );
     // A package cannot say how a node is reached.
@@ -104,7 +104,9 @@ fn values_of_nodes_are_held_against_the_declaration() {
         "domain = {shared = true}",
         "domain = {shared = true}\naddress = {default = \"10.0.0.1\", shared = true}",
     );
-    assert!(said(&reached, PAGE, NODES).contains("error: `address` says how a node is reached"));
+    assert!(
+        said(&reached, PAGE, NODES).contains("error: `address` configures how to reach a node")
+    );
     let (_folder, project) = project(&reached, PAGE, NODES);
     assert!(
         !project
@@ -115,7 +117,7 @@ fn values_of_nodes_are_held_against_the_declaration() {
             .contains_key("address")
     );
     let newer = manifest.replace("owners", "opsbook = \"99.0\"\nowners");
-    assert!(said(&newer, PAGE, NODES).contains("error: it needs opsbook 99.0, and this is "));
+    assert!(said(&newer, PAGE, NODES).contains("error: it needs opsbook 99.0, but this is "));
 }
 
 /// Values over a package's defaults merge with them or remove them, as everywhere.

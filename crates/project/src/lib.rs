@@ -271,7 +271,7 @@ impl Project {
             let pattern = &application.procedures;
             let fits = |id: &String| wildcard::fits(pattern.value.as_bytes(), id.as_bytes());
             if !self.manual.procedures.keys().any(fits) {
-                let message = format!("no procedure belongs to the application `{name}`");
+                let message = format!("the application `{name}` has no procedures");
                 problems.push(Problem::error("application", pattern.span.clone(), message));
             }
         }
@@ -488,9 +488,15 @@ pub fn find_root(here: &Path, named: Option<&Path>) -> Result<PathBuf, Problem> 
         .find(|folder| folder.join("book.toml").is_file())
         .map(Path::to_owned)
         .ok_or_else(|| {
-            let problem = Problem::bare("no-manual", "no `book.toml` here or in any folder above");
-            problem
-                .hint("name the manual's folder with `-C DIR`, or make one with `opsbook init DIR`")
+            let problem = Problem::bare(
+                "no-manual",
+                "there is no `book.toml` here or in any \
+                 folder above",
+            );
+            problem.hint(
+                "name the folder of the manual with `-C DIR`, or create one with `opsbook \
+                 init DIR`",
+            )
         })
 }
 
@@ -586,14 +592,14 @@ mod tests {
                 shop,
                 "approve: {count: 2, by: \"@oncall\"}",
                 rules,
-                "2 people are wanted, and `by` names 1",
+                "2 people are required, but `by` names 1",
             ),
-            (shop, "approve: 0", rules, "`0` is no number of people"),
+            (shop, "approve: 0", rules, "`0` is not a number of people"),
             (
                 shop,
                 "approve: soon",
                 rules,
-                "`soon` is no number of people",
+                "`soon` is not a number of people",
             ),
             (
                 shop,
@@ -605,13 +611,13 @@ mod tests {
                 shop,
                 "approve: 1",
                 "opsbook: 2\n",
-                "`opsbook: 1` is the version",
+                "reads only `opsbook: 1`",
             ),
             (
                 "[applications.shop]\nprocedures = \"x.*\"\nnodes = \"here\"\n",
                 "approve: 1",
                 rules,
-                "no procedure belongs to the application `shop`",
+                "the application `shop` has no procedures",
             ),
             (
                 "[applications.shop]\nprocedures = \"rel*\"\nnodes = \"@gone\"\n",
@@ -623,7 +629,7 @@ mod tests {
                 "[applications.shop]\nprocedures = \"rel*\"\n",
                 "approve: 1",
                 rules,
-                "has `procedures` and `nodes`",
+                "needs `procedures` and `nodes`",
             ),
             (
                 "[applications.shop]\nprocedure = \"rel*\"\nnodes = \"here\"\n",
@@ -635,7 +641,7 @@ mod tests {
                 "[preprocessor.opsbook.applications.shop]\nprocedures = \"x\"\nnodes = \"here\"\n",
                 "approve: 1",
                 rules,
-                "no procedure belongs",
+                "has no procedures",
             ),
         ] {
             let all = problems(settings, approve, access);

@@ -145,7 +145,9 @@ fn local_is_allowed(store: &Store) -> Result<(), Vec<Problem>> {
         Some((name, path)) if ci => {
             let message = format!("`opsbook.local.toml` has `{name}` from {path}");
             let problem = Problem::bare("local-replace", message);
-            Err(vec![problem.hint("in CI a book is made of what is locked")])
+            Err(vec![
+                problem.hint("in CI, a book uses only locked packages"),
+            ])
         }
         _ => Ok(()),
     }
@@ -171,13 +173,14 @@ fn trusted(manifest: &Manifest, parts: &[Part]) -> Result<(), Vec<Problem>> {
         .iter()
         .filter(|part| manifest.trust.require.covers(part.name()) && part.signed.is_none());
     let problems = unsigned.map(|part| {
-        let message = format!("`{}` must be signed, and is not", part.name());
+        let message = format!("`{}` must be signed, but is not", part.name());
         let problem = match manifest.packages.get(part.name()) {
             Some(dependency) => Problem::error("not-signed", dependency.span.clone(), message),
             None => Problem::bare("not-signed", message),
         };
         problem.hint(
-            "archives are signed: `opsbook pack --sign KEY`; `require` of `[trust]` asks for it",
+            "`require` under `[trust]` demands signatures; `opsbook pack --sign KEY` signs an \
+             archive",
         )
     });
     let problems: Vec<Problem> = problems.collect();
@@ -263,7 +266,7 @@ pub(crate) fn skip(manual: &mut Manual, manifest: &Manifest, today: &str) -> Vec
         };
         if skip.until.as_deref().is_some_and(|until| until < today) {
             let until = skip.until.as_deref().unwrap_or_default();
-            let message = format!("it was left out until {until}, and is asked again");
+            let message = format!("it was left out until {until}, and is evaluated again");
             problems.push(Problem {
                 severity: Severity::Warning,
                 ..Problem::error("skip-expired", skip.span.clone(), message)
@@ -325,12 +328,15 @@ pub(crate) fn replaced_have_changed(project: &crate::Project) -> Vec<Problem> {
             continue;
         };
         if now != before.content {
-            let message = format!("`{name}`, which you replace, has changed in the package");
+            let message = format!("`{name}`, which this book replaces, has changed in the package");
             let problem = Problem {
                 severity: Severity::Warning,
                 ..Problem::error("replaced-has-changed", template.span.clone(), message)
             };
-            problems.push(problem.hint("compare the two; `opsbook packages update` takes note"));
+            problems.push(problem.hint(
+                "compare the two; `opsbook packages update` accepts the \
+                 change",
+            ));
         }
     }
     problems
@@ -355,10 +361,12 @@ pub(crate) fn plain_mdbook(project: &crate::Project) -> Vec<Problem> {
         {
             let range = at + found + 2..at + found + 2 + "package:".len() + name.len();
             let span = crate::source::Span::new(&source, range);
-            let message =
-                "plain mdBook, which `book.toml` lets call opsbook, finds no such chapter";
+            let message = "mdBook without opsbook does not find this chapter";
             let problem = Problem::warning("package-line", span, message);
-            let hint = format!("`[{title}]() <!-- package:{name} -->` is understood by both");
+            let hint = format!(
+                "write `[{title}]() <!-- package:{name} -->`, which both \
+                 understand"
+            );
             problems.push(problem.hint(hint));
         }
         at += line.len();

@@ -99,7 +99,7 @@ fn tree(
 
 fn elsewhere(project: &Project, part: &Part) -> Problem {
     let name = part.name();
-    let message = format!("`{name}` is a folder on this machine, which no archive can name");
+    let message = format!("`{name}` is a folder on this machine, to which an archive cannot refer");
     let asked = project.manifest.as_ref();
     let asked = asked.and_then(|manifest| manifest.packages.get(name));
     let problem = match asked {

@@ -55,16 +55,18 @@ pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>
         .iter()
         .find(|part| part.replaces.is_some())
     {
-        let message = format!("`{}` is another one on this machine", part.name());
+        let message = format!(
+            "`opsbook.local.toml` replaces `{}` on this machine",
+            part.name()
+        );
         let problem = Problem::bare("local-replace", message);
         return Err(vec![problem.hint("remove it from `opsbook.local.toml`")]);
     }
     let work = git::work(&project.origin).map_err(|why| vec![Problem::bare("git-failed", why)])?;
     let Some(work) = work else {
         if !options.dirty {
-            let problem = Problem::bare("no-revision", "the manual is under no version control");
-            let hint =
-                "an archive names the revision that it was made from; `--dirty` makes one without";
+            let problem = Problem::bare("no-revision", "the manual is not under version control");
+            let hint = "an archive names its git revision; `--dirty` makes one without";
             return Err(vec![problem.hint(hint)]);
         }
         let tree = folder::read_below(&project.origin, &|path| selection.enters(path), &|path| {
@@ -106,26 +108,26 @@ fn label(project: &Project, options: &Options) -> Result<(String, String), Vec<P
     let package = project.manifest.as_ref().and_then(|m| m.package.as_ref());
     if let Some(package) = package {
         if options.name.is_some() || options.version.is_some() {
-            let problem = Problem::bare("usage", "a package has its name and version already");
-            return Err(vec![problem.hint("they stand in `opsbook.toml`")]);
+            let problem = Problem::bare("usage", "a package already has its name and version");
+            return Err(vec![problem.hint("they are in `opsbook.toml`")]);
         }
         let version = package.version.value.to_string();
         return Ok((package.name.value.clone(), version));
     }
     let (Some(name), Some(version)) = (&options.name, &options.version) else {
-        let message = "this manual is no package: it has no `[package]` in `opsbook.toml`";
+        let message = "this manual is not a package: `opsbook.toml` has no `[package]`";
         let problem = Problem::bare("no-package", message);
-        return Err(vec![
-            problem.hint("`--name` and `--version` pack a book that is none"),
-        ]);
+        return Err(vec![problem.hint(
+            "to pack a book that is not a package, pass `--name` and `--version`",
+        )]);
     };
     let wrong = |what: String| vec![Problem::bare("usage", what)];
     if !crate::package::manifest::is_name(name) {
-        return Err(wrong(format!("`{name}` is no name of a package")));
+        return Err(wrong(format!("`{name}` is not a valid package name")));
     }
     let good = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
     if version.is_empty() || !version.chars().all(good) {
-        return Err(wrong(format!("`{version}` is no release number")));
+        return Err(wrong(format!("`{version}` is not a valid version")));
     }
     Ok((name.clone(), version.clone()))
 }
@@ -149,9 +151,7 @@ fn revision(
             );
             let message = format!("tag `{name}` is at {at}, and this is {here}");
             let problem = Problem::bare("tag-elsewhere", message);
-            return Err(vec![
-                problem.hint("what has changed needs another release number"),
-            ]);
+            return Err(vec![problem.hint("changed files need a new version")]);
         }
         tag = tag.or(Some(name));
     }
@@ -175,7 +175,7 @@ fn far_enough(
     let Some(package) = package else {
         return Err(bare(
             "no-package",
-            "only a package has a release before".to_owned(),
+            "only a package has an earlier release".to_owned(),
         ));
     };
     let revision = git::revision(&project.origin, since);
@@ -191,7 +191,7 @@ fn far_enough(
     let source = crate::source::Source::new(crate::package::manifest::FILE, text);
     let old = crate::package::manifest::read(&source).0.package;
     let Some(old) = old else {
-        return Err(bare("no-package", format!("`{since}` is no package")));
+        return Err(bare("no-package", format!("`{since}` is not a package")));
     };
     let changes = releases::changes(&before, tree).map_err(|why| bare("bad-package", why))?;
     let needed = releases::needed(&changes);
@@ -205,7 +205,7 @@ fn far_enough(
         .collect();
     let (was, is) = (&old.version.value, &package.version.value);
     let message = format!(
-        "{is} is too near to {was}: what is different is {needed} ({})",
+        "{is} is too close to {was}: the changes are {needed} ({})",
         why.join("; ")
     );
     let problem = Problem::error("version-too-small", package.version.span.clone(), message);
@@ -285,11 +285,11 @@ fn refused(tree: &Tree, shown: &str) -> Vec<Problem> {
         if looks_private(path) {
             let message = format!("`{named}` looks private");
             let problem = Problem::bare("private-file", message);
-            let hint = "an archive is given away: `exclude` in `opsbook.toml` leaves it out";
+            let hint = "others will get the archive: leave it out with `exclude` in `opsbook.toml`";
             problems.push(problem.hint(hint));
         }
         if !archive::fits(&format!("{shown}{path}")) {
-            let message = format!("`{named}` is too long a name for an archive");
+            let message = format!("the name `{named}` is too long for an archive");
             problems.push(Problem::bare("bad-package", message));
         }
     }
@@ -334,12 +334,9 @@ fn secret_files(project: &Project, tree: &Tree) -> Vec<Problem> {
             let path = crate::files::normal(&path);
             let known = path.to_str().is_some_and(|path| tree.get(path).is_some());
             if known && seen.insert(path.clone()) {
-                let message = format!(
-                    "`{}` is a secret, and would be in the archive",
-                    path.display()
-                );
+                let message = format!("the archive would contain the secret `{}`", path.display());
                 let problem = Problem::error("secret-file", value.value.span.clone(), message);
-                let hint = "keep it outside the manual, or in `exclude` of `opsbook.toml`";
+                let hint = "move it out of the manual, or add it to `exclude` in `opsbook.toml`";
                 problems.push(problem.hint(hint));
             }
         }

@@ -165,9 +165,11 @@ pub fn new_enough(needs: Option<&str>) -> Result<(), String> {
         numbers.ok().filter(|numbers| numbers.len() <= 3)
     };
     match (numbers(needs), numbers(ours)) {
-        (None, _) => Err(format!("`{needs}` is no version of opsbook, such as `0.3`")),
+        (None, _) => Err(format!(
+            "`{needs}` is not a version of opsbook, such as `0.3`"
+        )),
         (Some(needed), Some(have)) if needed > have => {
-            Err(format!("it needs opsbook {needs}, and this is {ours}"))
+            Err(format!("it needs opsbook {needs}, but this is {ours}"))
         }
         _ => Ok(()),
     }

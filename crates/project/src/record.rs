@@ -54,7 +54,7 @@ pub fn verify(record: &Record, known: Known<'_>) -> Verified {
     match checkpoint {
         None => verified
             .open
-            .push("there is no checkpoint: it may have been recorded nowhere yet".to_owned()),
+            .push("there is no checkpoint: perhaps nothing has been recorded yet".to_owned()),
         Some(checkpoint) => {
             signed(checkpoint, known.key, &mut verified);
             let own = record
@@ -78,9 +78,9 @@ fn chain(record: &Record, thread: &Thread) -> Result<usize, String> {
     for (place, line) in (1..).zip(&thread.lines) {
         let at = format!("{}, controller {}, line {place}", thread.node, thread.epoch);
         let value: Value =
-            serde_json::from_str(line).map_err(|_| format!("{at}: it is no event"))?;
+            serde_json::from_str(line).map_err(|_| format!("{at}: it is not an event"))?;
         if value["run"] != record.run.as_str() {
-            return Err(format!("{at}: it is of another run"));
+            return Err(format!("{at}: it belongs to another run"));
         }
         let seq = value["seq"]
             .as_u64()
@@ -93,7 +93,7 @@ fn chain(record: &Record, thread: &Thread) -> Result<usize, String> {
             }
             if value["prev"] != sum.as_str() {
                 return Err(format!(
-                    "{at}: the line before it is not the one that it followed"
+                    "{at}: the hash of the line before it does not match"
                 ));
             }
         }
@@ -132,7 +132,7 @@ fn follows(record: &Record, thread: &Thread, verified: &mut Verified) {
     ) {
         (Some(sums), Some(prev)) if !sums.iter().any(|sum| sum == prev) => {
             verified.wrong.push(format!(
-                "{place}: it follows no line of an earlier controller"
+                "{place}: it does not follow a line of an earlier controller"
             ));
         }
         (None, _) if seq > 1 => verified.wrong.push(format!(
@@ -149,7 +149,7 @@ fn signed(checkpoint: &Checkpoint, key: Option<&Path>, verified: &mut Verified) 
     );
     let Some(key) = key else {
         verified.open.push(format!(
-            "{about}: nobody has looked whose signature it has (`--key FILE`)"
+            "{about}: the signature was not verified (`--key FILE`)"
         ));
         return;
     };
@@ -214,7 +214,7 @@ fn of_head(
     let last = head.last;
     if sums.get(&last) != Some(&head.last_sha256) {
         verified.wrong.push(format!(
-            "{place}: its line {last} is not the one that was recorded, or is missing"
+            "{place}: its line {last} is missing, or differs from the recorded one"
         ));
         return;
     }
@@ -249,7 +249,7 @@ fn of_head(
     } else {
         verified
             .wrong
-            .push(format!("{place}: it is not in the log that was signed"));
+            .push(format!("{place}: it is not in the signed log"));
     }
 }
 
@@ -265,7 +265,7 @@ fn of_approval(
         verified.wrong.push(format!("{node}: {why}"));
     }
     let Some(approvers) = approvers else {
-        let why = "nobody has looked who has approved it (`--approvers FILE`)";
+        let why = "the approvals were not verified (`--approvers FILE`)";
         verified.open.push(format!("{node}: {why}"));
         return;
     };
@@ -285,7 +285,7 @@ fn of_approval(
                 .holds
                 .push(format!("{node}: approved by `{}`", approval.by)),
             Err(why) => verified.wrong.push(format!(
-                "{node}: the approval of `{}` is not what they have signed: {why}",
+                "{node}: the signature of the approval of `{}` does not match: {why}",
                 approval.by
             )),
         }
@@ -294,7 +294,7 @@ fn of_approval(
 
 fn is_planned(record: &Record, approved: &Approved) -> Result<(), String> {
     let document: Document = serde_json::from_str(&approved.document)
-        .map_err(|_| "what was approved cannot be read".to_owned())?;
+        .map_err(|_| "the approved plan cannot be read".to_owned())?;
     let threads = record.threads.iter();
     for thread in threads.filter(|thread| thread.node == approved.node) {
         for line in &thread.lines {
@@ -307,7 +307,7 @@ fn is_planned(record: &Record, approved: &Approved) -> Result<(), String> {
             if event["plans"] != document.plans {
                 let epoch = thread.epoch;
                 return Err(format!(
-                    "controller {epoch} has planned something else than what was approved"
+                    "the plan of controller {epoch} differs from the approved one"
                 ));
             }
         }
@@ -323,7 +323,7 @@ pub fn goes_on(kept: &Checkpoint, log: &Log, key: Option<&Path>) -> Result<(), S
     let newest = log
         .checkpoint
         .as_ref()
-        .ok_or("the log is empty, and was not")?;
+        .ok_or("the log is empty, but was not before")?;
     if let Some(key) = key {
         let namespace = namespace(&newest.gateway);
         is_signed_by(
@@ -349,7 +349,7 @@ pub fn goes_on(kept: &Checkpoint, log: &Log, key: Option<&Path>) -> Result<(), S
     }
     Err(format!(
         "the log of {} leaves at {} is not the beginning of the one of {} leaves at {}: something \
-         was left out or altered",
+         was removed or changed",
         kept.size, kept.at, newest.size, newest.at
     ))
 }

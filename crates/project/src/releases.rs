@@ -41,7 +41,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// `major: procedure shop.release is gone`
+    /// `major: procedure shop.release was removed`
     #[must_use]
     pub fn line(&self) -> String {
         format!("{}: {}", self.level, self.text)
@@ -77,7 +77,7 @@ pub fn changes(before: &Tree, after: &Tree) -> Result<Vec<Change>, String> {
     let mut say = |level, text: String| changes.push(Change { level, text });
     for (id, old) in &before.procedures {
         match after.procedures.get(id) {
-            None => say(Level::Major, format!("procedure {id} is gone")),
+            None => say(Level::Major, format!("procedure {id} was removed")),
             Some(new) => procedure(id, old, new, &mut say),
         }
     }
@@ -104,7 +104,7 @@ pub fn changes(before: &Tree, after: &Tree) -> Result<Vec<Change>, String> {
     );
     for (name, old) in &before.values {
         match after.values.get(name) {
-            None => say(Level::Major, format!("value {name} is gone")),
+            None => say(Level::Major, format!("value {name} was removed")),
             Some(new) => value(name, old, new, &mut say),
         }
     }
@@ -149,7 +149,10 @@ pub fn far_enough(before: &semver::Version, after: &semver::Version, needed: Lev
 fn procedure(id: &str, old: &Procedure, new: &Procedure, say: &mut dyn FnMut(Level, String)) {
     for name in old.params.keys() {
         if !new.params.contains_key(name) {
-            say(Level::Major, format!("parameter {name} of {id} is gone"));
+            say(
+                Level::Major,
+                format!("parameter {name} of {id} was removed"),
+            );
         }
     }
     for (name, required) in &new.params {
@@ -161,7 +164,7 @@ fn procedure(id: &str, old: &Procedure, new: &Procedure, say: &mut dyn FnMut(Lev
             (None, false) => say(Level::Minor, format!("parameter {name} of {id} is new")),
             (Some(false), true) => say(
                 Level::Major,
-                format!("parameter {name} of {id} is required now"),
+                format!("parameter {name} of {id} is now required"),
             ),
             (Some(_), _) => {}
         }
@@ -175,13 +178,13 @@ fn procedure(id: &str, old: &Procedure, new: &Procedure, say: &mut dyn FnMut(Lev
         say,
     );
     if old.text != new.text {
-        say(Level::Patch, format!("what {id} does has changed"));
+        say(Level::Patch, format!("the steps of {id} have changed"));
     }
 }
 
 fn value(name: &str, old: &Value, new: &Value, say: &mut dyn FnMut(Level, String)) {
     if new.required && !old.required {
-        say(Level::Major, format!("value {name} is required now"));
+        say(Level::Major, format!("value {name} is now required"));
     }
     let text = |value: &Value| {
         value
@@ -209,7 +212,7 @@ fn sets(
     say: &mut dyn FnMut(Level, String),
 ) {
     for name in before.difference(after) {
-        say(gone, format!("{what} {name} is gone"));
+        say(gone, format!("{what} {name} was removed"));
     }
     for name in after.difference(before) {
         say(new, format!("{what} {name} is new"));

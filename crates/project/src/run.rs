@@ -154,7 +154,7 @@ pub enum RunError {
     #[error("wrong manual, nodes or arguments")]
     Problems(Vec<Problem>),
     /// A missing secret or file: nothing was changed.
-    #[error("what the run needs is not there")]
+    #[error("something that the run needs is missing")]
     NotThere(Vec<Problem>),
     /// A password for `sudo` is needed and missing.
     #[error(transparent)]

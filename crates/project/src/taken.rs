@@ -28,15 +28,18 @@ pub(crate) fn dirty(work: &git::Work, selection: &Selection, shown: &str) -> Vec
         } else {
             format!(", and {more} more")
         };
-        let message = format!("`{first}`{more}: not as it was committed");
+        let message = format!("`{first}`{more}: changed since the last commit");
         let problem = Problem::bare("dirty-tree", message);
-        problems.push(problem.hint("commit it; `--dirty` packs what is there, and says so"));
+        problems.push(problem.hint(
+            "commit it, or pass `--dirty` to pack it as it is, with a \
+             note",
+        ));
     }
     let unknown = { work.dirty.iter() }.filter_map(|path| path.strip_prefix('?'));
     let unknown = unknown.filter(taken);
     for path in unknown.filter(|path| !selection.includes(path)).take(10) {
         let path = crate::outside::line(&format!("{shown}{path}")).to_string();
-        let message = format!("`{path}` is under no version control");
+        let message = format!("`{path}` is not under version control");
         let problem = Problem::bare("untracked-file", message);
         let hint = "commit it, or name it in `include` or `exclude` of `opsbook.toml`";
         problems.push(problem.hint(hint));

@@ -131,7 +131,7 @@ pub fn step(unit: &Unit<'_>, out: &mut dyn Write) -> io::Result<()> {
         how.push(format!("at most {}", human(step.timeout)));
     }
     if step.reboot {
-        how.push("restarts the node: paste what comes after it there again".to_owned());
+        how.push("restarts the node: then paste the rest there".to_owned());
     }
     note(&format!("{}  {}", how.join(", "), step.span.place()), out)?;
     match &step.work {
@@ -157,7 +157,7 @@ pub fn step(unit: &Unit<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     if step.reboot {
         let why = format!(
-            "{} restarts: get there again, and paste what comes after it",
+            "{} restarts: log in again, and paste the rest",
             place(node, step.on)
         );
         writeln!(

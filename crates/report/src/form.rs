@@ -39,7 +39,7 @@ const FORMS: [(&str, Form); 7] = [
 
 /// Why a `--report` argument is invalid: an unknown format, or no file.
 #[derive(Debug, thiserror::Error)]
-#[error("the report `{path}` cannot be written: {cause}")]
+#[error("cannot write the report `{path}`: {cause}")]
 pub struct ReportError {
     path: PathBuf,
     cause: io::Error,
@@ -294,7 +294,7 @@ mod tests {
         let report: Report = "tap=/nope/nope/x.tap".parse().unwrap();
         let error = report.try_out().unwrap_err().to_string();
         assert!(
-            error.starts_with("the report `/nope/nope/x.tap` cannot be written: "),
+            error.starts_with("cannot write the report `/nope/nope/x.tap`: "),
             "{error}"
         );
     }

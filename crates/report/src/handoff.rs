@@ -94,7 +94,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
         &match &sheet.cause {
             Some(cause) if left.is_empty() => format!("ended: {cause}"),
             Some(cause) => format!("halted: {cause}"),
-            None => "no end is written down: its opsbook was ended, or runs still".to_owned(),
+            None => "it has no recorded end: its opsbook was killed, or still runs".to_owned(),
         },
         out,
     )?;
@@ -141,7 +141,8 @@ fn steps(sheet: &Sheet<'_>, left: &[&PlannedStep], out: &mut dyn Write) -> io::R
     let mut places = Vec::from_iter(there.then_some(On::Node));
     if here {
         note(
-            "for steps on local: sh on the operator's machine, in the folder of the manual; there `at=local` first",
+            "for steps on local: sh on the operator's machine, in the folder of the manual; enter \
+             `at=local` first",
             out,
         )?;
         places.push(On::Local);
@@ -149,7 +150,8 @@ fn steps(sheet: &Sheet<'_>, left: &[&PlannedStep], out: &mut dyn Write) -> io::R
     note(
         "\npaste all of this, or the lines from here to the first step and then the steps that you want\n\
          and `ob_go`. Nothing runs before `ob_go`; a step stops at its first error, and nothing below\n\
-         one that failed is run. Tell opsbook what is done (`then:`): it goes on after that step.\n",
+         one that failed is run. Tell opsbook what is done (`then:`): it continues after that \
+         step.\n",
         out,
     )?;
     by_hand::begin(sheet.node, &sheet.known, &places, out)?;
@@ -204,7 +206,7 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
             }
             let label = step.label();
             let text = format!(
-                "\nthe bundle of this run is gone from {node}; a new run goes on without what is lost with it:\n\
+                "\nthe bundle of this run is gone from {node}; a new run continues without it:\n\
                  go on:    {line} --start-at {label}"
             );
             note(&text, out)
@@ -213,8 +215,8 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
             note(&format!("\ngo on:    {program} resume {run}"), out)?;
             if let Some(step) = next.filter(|step| sheet.doubtful.contains(&step.number)) {
                 let text = format!(
-                    "          it runs {} again, unless the node knows by now how it ended;\n          \
-                     on a terminal it asks first: `d` where you have seen that it is done",
+                    "          it runs {} again, unless the node has its result by now;\n          \
+                     on a terminal it asks first: answer `d` if you saw that it is done",
                     step.label()
                 );
                 note(&text, out)?;

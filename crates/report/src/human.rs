@@ -129,7 +129,7 @@ impl<W: Write> Human<W> {
     fn of_the_run(&mut self, event: &Event) -> io::Result<()> {
         match &event.what {
             What::RunResumed { .. } => {
-                writeln!(self.out, "{DIM}going on with run {}{DIM:#}", event.run)
+                writeln!(self.out, "{DIM}continuing run {}{DIM:#}", event.run)
             }
             What::BatchStarted {
                 batch,
@@ -167,9 +167,9 @@ impl<W: Write> Human<W> {
                 None => format!("bundle {path}"),
                 Some(user) => format!("bundle of {user} {path}"),
             },
-            What::BundleReopened { path, .. } => format!("bundle {path} taken up again"),
+            What::BundleReopened { path, .. } => format!("bundle {path} reopened"),
             What::BundleKept { path, .. } => {
-                format!("the bundle {path} is kept, and with it the lock")
+                format!("the bundle {path} and its lock are kept")
             }
             _ => return Ok(()),
         };
@@ -179,15 +179,15 @@ impl<W: Write> Human<W> {
     fn of_the_node(&mut self, node: &str, what: &What) -> io::Result<()> {
         let text = match what {
             What::Warned { text } => format!("warning: {}", text.block()),
-            What::ConnectionLost { cause } => format!("{}; looking for the node", cause.block()),
+            What::ConnectionLost { cause } => format!("{}; reconnecting", cause.block()),
             What::Reattached { milliseconds } => {
-                format!("found again after {:.1} s", *milliseconds as f64 / 1000.0)
+                format!("reconnected after {:.1} s", *milliseconds as f64 / 1000.0)
             }
             What::NodeRebooted { expected: true } => {
-                "the node has rebooted, as the step wants".to_owned()
+                "the node has rebooted, as the step requested".to_owned()
             }
             What::NodeRebooted { expected: false } => {
-                "the node has rebooted, and nobody asked for it".to_owned()
+                "the node has rebooted unexpectedly".to_owned()
             }
             _ => return Ok(()),
         };
@@ -266,7 +266,7 @@ fn book_line(book: &Book) -> String {
     );
     about.push(match &book.signer {
         Some(signer) => format!("signed by {signer}"),
-        None => "no signature that counts here".to_owned(),
+        None => "no valid signature".to_owned(),
     });
     let text = format!(
         "manual {} {} ({})",

@@ -26,12 +26,12 @@ fn checks(results: &Results, text: &mut String) {
     let metrics: [(&str, &str, Value); 3] = [
         (
             "opsbook_check_ok",
-            "Whether a check holds; 0 where it could not be asked, too.",
+            "Whether a check holds; 0 where it could not be evaluated, too.",
             |test| f64::from(u8::from(test.passed())),
         ),
         (
             "opsbook_check_unknown",
-            "Whether a check could not be asked.",
+            "Whether a check could not be evaluated.",
             |test| {
                 f64::from(u8::from(matches!(
                     test.checked.outcome,

@@ -265,7 +265,7 @@ impl<'a> Whole<'a> {
 
     /// Where and why it halted: turns first, then nodes with a separate cause.
     fn causes(&self) -> Vec<String> {
-        let open = "no end is written down: its opsbook was ended, or runs still";
+        let open = "it has no recorded end: its opsbook was killed, or still runs";
         let mut events = self.record.events.iter().rev();
         let last = events.find(|event| {
             matches!(

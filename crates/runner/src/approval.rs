@@ -70,7 +70,7 @@ pub(crate) fn verified(
     match over {
         Some(over) if people.is_empty() => {
             let (by, end) = (outside::line(&over.by), outside::line(&over.not_after));
-            return Err(format!("the approval of `{by}` has ended at {end}"));
+            return Err(format!("the approval of `{by}` expired at {end}"));
         }
         _ => {}
     }
@@ -78,7 +78,7 @@ pub(crate) fn verified(
     if people.len() < wanted as usize {
         let have = people.len();
         return Err(format!(
-            "this runner does nothing without {wanted} approval(s), and {have} can be verified"
+            "this runner needs {wanted} approval(s), but can verify only {have}"
         ));
     }
     Ok(people.into_iter().collect())
@@ -104,7 +104,7 @@ fn as_asked(consent: &Consent, work: &Work) -> Result<(), String> {
     if consent.manner == manner(work.confirm, work.start_at, work.stop_after) {
         return Ok(());
     }
-    Err("it would be run in another manner than the one that was approved".to_owned())
+    Err("it would run with other options than the approved ones".to_owned())
 }
 
 fn one(
@@ -118,7 +118,7 @@ fn one(
         return Err(format!("the approval of `{by}` cannot be read"));
     }
     if approval.by == work.asked_by {
-        return Err(format!("`{by}` has asked for it, and approves it"));
+        return Err(format!("`{by}` both requested and approved it"));
     }
     let statement = Statement {
         run: &work.run,
@@ -135,7 +135,7 @@ fn one(
         &approval.signature,
         &approvers.signers,
     )
-    .map_err(|why| format!("the approval of `{by}` is not what they have signed: {why}"))?;
+    .map_err(|why| format!("the signature of the approval of `{by}` does not match: {why}"))?;
     let end: Timestamp =
         { approval.not_after.parse() }.map_err(|_| format!("the approval of `{by}` has no end"))?;
     // A part that has begun may be continued as long as its node remembers it.
@@ -247,52 +247,48 @@ mod tests {
             (
                 "run",
                 |work| work.run = "20261129-120000-ab13".into(),
-                "not what they have signed",
+                "does not match",
             ),
-            (
-                "node",
-                |work| work.node = "db1".into(),
-                "not what they have signed",
-            ),
+            ("node", |work| work.node = "db1".into(), "does not match"),
             (
                 "sum",
                 |work| work.consent.as_mut().unwrap().sha256 = "11".repeat(32),
-                "not what they have signed",
+                "does not match",
             ),
             (
                 "who asked",
                 |work| work.asked_by = "dee".into(),
-                "not what they have signed",
+                "does not match",
             ),
             (
                 "approves their own",
                 |work| work.asked_by = "bo".into(),
-                "has asked for it, and approves it",
+                "both requested and approved it",
             ),
             (
                 "yes to all",
                 |work| work.confirm = Confirm::Yes,
-                "another manner",
+                "other options",
             ),
             (
                 "from a later step",
                 |work| work.start_at = Some(2),
-                "another manner",
+                "other options",
             ),
             (
                 "only some steps",
                 |work| work.stop_after = Some(2),
-                "another manner",
+                "other options",
             ),
             (
                 "a longer time",
                 |work| work.consent.as_mut().unwrap().approvals[0].not_after = in_hours(2),
-                "not what they have signed",
+                "does not match",
             ),
             (
                 "another person",
                 |work| work.consent.as_mut().unwrap().approvals[0].by = "cy".into(),
-                "not what they have signed",
+                "does not match",
             ),
             (
                 "no signature",
@@ -301,7 +297,7 @@ mod tests {
                         .signature
                         .clear();
                 },
-                "not what they have signed",
+                "does not match",
             ),
         ];
         for (what, alter, said) in forgeries {
@@ -331,12 +327,12 @@ mod tests {
         assert_eq!(says(&over).unwrap(), ["bo"]);
         // Nobody has signed another start, or a stop.
         over.start_at = Some(2);
-        assert!(says(&over).unwrap_err().contains("another manner"));
+        assert!(says(&over).unwrap_err().contains("other options"));
         (over.start_at, over.stop_after) = (None, Some(2));
-        assert!(says(&over).unwrap_err().contains("another manner"));
+        assert!(says(&over).unwrap_err().contains("other options"));
         over.stop_after = None;
         over.confirm = Confirm::Yes;
-        assert!(says(&over).unwrap_err().contains("another manner"));
+        assert!(says(&over).unwrap_err().contains("other options"));
     }
 
     #[test]
@@ -349,12 +345,12 @@ mod tests {
             let approval = lab.approval(&work, person, person, &in_hours(1));
             work.consent.as_mut().unwrap().approvals.push(approval);
         }
-        assert!(says(&work).unwrap_err().contains("1 can be verified"));
+        assert!(says(&work).unwrap_err().contains("can verify only 1"));
         let approval = lab.approval(&work, "cy", "cy", &in_hours(1));
         work.consent.as_mut().unwrap().approvals.push(approval);
         assert_eq!(says(&work).unwrap(), ["bo", "cy"]);
         work.consent = None;
-        assert!(says(&work).unwrap_err().contains("0 can be verified"));
+        assert!(says(&work).unwrap_err().contains("can verify only 0"));
         work.mode = Mode::Release;
         assert_eq!(says(&work).unwrap(), [""; 0]);
     }

@@ -93,7 +93,7 @@ impl Certified {
             .status();
         let made = tokio::time::timeout(KEYGEN, keygen).await;
         if !matches!(&made, Ok(Ok(status)) if status.success()) {
-            return Err("`ssh-keygen` makes no key".to_owned());
+            return Err("`ssh-keygen` did not create a key".to_owned());
         }
         let public = fs::read_to_string(path.with_extension("pub"));
         let public = public.map_err(|error| format!("the key cannot be read: {error}"))?;
@@ -149,7 +149,7 @@ fn taken(folder: &Path, out: &CertificateOut) -> Result<(), String> {
     let text = out.certificate.trim_end();
     let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if text.len() > LARGEST || !plain || !text.contains("-cert-v01@openssh.com ") {
-        return Err("the gateway has sent no certificate".to_owned());
+        return Err("the gateway sent no certificate".to_owned());
     }
     written(&folder.join("key-cert.pub"), &format!("{text}\n"))
 }
@@ -190,7 +190,7 @@ fn configuration(folder: &Path) -> Result<String, String> {
     // ssh interprets `%`, and expands what follows `$`.
     if text.contains(|letter: char| letter.is_control() || "\"$\\".contains(letter)) {
         return Err(format!(
-            "the runner's folder has a name that ssh cannot read: `{}`",
+            "ssh cannot read the name of the runner's folder: `{}`",
             folder.display()
         ));
     }

@@ -96,7 +96,7 @@ async fn one(
         }
         pause *= 2;
     }
-    Err("the gateway does not take the results".to_owned())
+    Err("the gateway does not accept the results".to_owned())
 }
 
 /// Its results, or the reason why there are none.
@@ -116,7 +116,7 @@ async fn looked(
             let certified = Certified::new(client.clone(), &keys, held);
             // By then, the round belongs to another runner.
             let certified = tokio::time::timeout(Duration::from_secs(LIMIT), certified).await;
-            Some(certified.map_err(|_| "no certificate came".to_owned())??)
+            Some(certified.map_err(|_| "the gateway sent no certificate".to_owned())??)
         }
     };
     let ssh = login.as_ref().map(Certified::config);
@@ -324,7 +324,7 @@ fn results(round: &Round, text: &str) -> Result<Vec<CheckedNode>, String> {
         }
     }
     if !whole {
-        return Err("the report of `opsbook test` is not whole".to_owned());
+        return Err("the report of `opsbook test` is incomplete".to_owned());
     }
     Ok(nodes.into_values().collect())
 }
@@ -412,7 +412,7 @@ mod tests {
         assert!(
             results(&round(&["*"]), half)
                 .unwrap_err()
-                .contains("not whole")
+                .contains("is incomplete")
         );
         assert!(results(&round(&["*"]), "x").is_err());
     }

@@ -235,7 +235,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         match tokio::time::timeout(FIRST_WORD, beat).await {
             Ok(Ok(news)) => drop(self.take(news)),
             Ok(Err(error)) => (self.note)(format!("{error}")),
-            Err(_) => (self.note)("the gateway gives no answer: what was held goes on".to_owned()),
+            Err(_) => (self.note)("the gateway does not answer: running parts continue".to_owned()),
         }
         let coming = self
             .parts
@@ -243,7 +243,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
             .filter(|part| matches!(part.stage, Stage::Coming));
         let coming: Vec<Work> = coming.map(|part| part.work.clone()).collect();
         for work in coming {
-            (self.note)(format!("{}: goes on after a restart", work.key()));
+            (self.note)(format!("{}: continues after a restart", work.key()));
             self.bring(&work);
         }
     }
@@ -356,7 +356,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         let key = work.key();
         let lines = std::mem::take(&mut work.journal);
         let folder = self.folder(&key);
-        (self.note)(format!("{key}: `{}` is taken", work.procedure));
+        (self.note)(format!("{key}: `{}` accepted", work.procedure));
         let before = match work.mode {
             Mode::Begin if !folder.journal(&work.run).exists() => Before::Nobody,
             _ => Before::Somebody,
@@ -504,7 +504,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         let record = opsbook_journal::read_in(&folder.journals(), &key.run).ok();
         let as_new = matches!(&part.stage, Stage::Running(child) if child.before == Before::Nobody);
         if as_new && is_on_node_already(exit, record.as_ref()) {
-            (self.note)(format!("{key}: the node may know this run: it is asked"));
+            (self.note)(format!("{key}: the node may know this run: asking it"));
             part.stage = Stage::Coming;
             let _ = self.tell.send((key.clone(), Happened::Again));
             return;
@@ -558,7 +558,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         if part.work.key() != *key {
             return;
         }
-        (self.note)(format!("{key}: it is not held any more"));
+        (self.note)(format!("{key}: no longer held"));
         part.asking = None;
         match std::mem::replace(&mut part.stage, Stage::Sending(None)) {
             Stage::Leaving(child) => part.stage = Stage::Leaving(child),

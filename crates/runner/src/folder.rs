@@ -32,7 +32,8 @@ pub enum RunnerError {
     },
     /// Others can read or write its folder.
     #[error(
-        "`{0}` belongs to somebody else, or others can enter it (chmod 700): a runner keeps its secret there"
+        "`{0}` belongs to another user, or others can enter it (chmod 700): a runner keeps its \
+         secret there"
     )]
     NotOurs(PathBuf),
     /// A file is invalid.
@@ -48,7 +49,8 @@ pub enum RunnerError {
     Busy(PathBuf),
     /// Its certificate has expired.
     #[error(
-        "this runner's certificate has ended: `opsbook runner enroll --again` gets another one, with another token"
+        "this runner's certificate has expired: `opsbook runner enroll --again` gets another one, \
+         with another token"
     )]
     Ended,
     /// The gateway rejects it.

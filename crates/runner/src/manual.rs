@@ -22,14 +22,17 @@ pub(crate) async fn bring(
     match source {
         // A gateway on another machine does not know this machine's folders.
         Source::Folder { .. } if !client.address().is_local() => {
-            Err("the gateway names a folder of this machine, and is not on it".to_owned())
+            Err("the gateway names a local folder, but does not run on this machine".to_owned())
         }
         Source::Folder { path } => {
             let path = PathBuf::from(path);
             if path.is_absolute() && path.is_dir() {
                 return Ok(path);
             }
-            Err(format!("`{}` is no folder of this machine", path.display()))
+            Err(format!(
+                "`{}` is not a folder of this machine",
+                path.display()
+            ))
         }
         Source::Archive { sha256 } => archive(client, manuals, manual, sha256).await,
     }
@@ -57,7 +60,7 @@ async fn archive(
         .map(|byte| format!("{byte:02x}"))
         .collect();
     if sum != sha256 {
-        return Err("the manual that arrived is not the one that was asked for".to_owned());
+        return Err("the downloaded manual is not the requested one".to_owned());
     }
     let to = folder.clone();
     let unpacking = tokio::task::spawn_blocking(move || unpacked(&bytes, &to));

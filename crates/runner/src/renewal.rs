@@ -23,13 +23,13 @@ pub(crate) async fn keep(client: Client, folder: Folder, note: impl Fn(String)) 
             None => return,
             Some(Age::Young(rest)) => tokio::time::sleep(rest.max(SOONEST)).await,
             Some(Age::Ended) => {
-                note("this runner's certificate has ended: enrol it again".to_owned());
+                note("this runner's certificate has expired: enroll it again".to_owned());
                 return;
             }
             Some(Age::Old) => match renewed(&client, &folder, enrolment).await {
                 Ok(()) => note("this runner has another certificate".to_owned()),
                 Err(why) => {
-                    note(format!("no other certificate yet: {why}"));
+                    note(format!("no new certificate yet: {why}"));
                     tokio::time::sleep(AGAIN).await;
                 }
             },
@@ -43,7 +43,7 @@ async fn renewed(client: &Client, folder: &Folder, mut enrolment: Enrolment) -> 
     let renewed: Result<Enrolled, _> = client.post(endpoint::RUNNER_RENEW, &renew).await;
     let renewed = renewed.map_err(|error| error.to_string())?;
     if renewed.certificate.is_none() {
-        return Err("the gateway has sent none".to_owned());
+        return Err("the gateway sent none".to_owned());
     }
     enrolment.is_now(&asked.key, renewed);
     let tls = enrolment.tls().map_err(|error| error.to_string())?;

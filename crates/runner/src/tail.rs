@@ -75,7 +75,7 @@ impl Tail {
                 return Ok(piece);
             }
             let place: Place = serde_json::from_slice(&line)
-                .map_err(|error| format!("a line of its journal is no event: {error}"))?;
+                .map_err(|error| format!("a line of its journal is not an event: {error}"))?;
             let text = String::from_utf8(std::mem::take(&mut line));
             piece.lines.push(text.map_err(|error| error.to_string())?);
             piece.ends.push(End {

@@ -125,7 +125,9 @@ impl Uploads {
         loop {
             let (sending, lost) = self.gather();
             for (key, why) in lost {
-                note(format!("{key}: the gateway does not get all of it: {why}"));
+                note(format!(
+                    "{key}: the gateway does not get all of its output: {why}"
+                ));
                 self.give_up(&key);
             }
             if sending.is_empty() {
@@ -147,7 +149,9 @@ impl Uploads {
                     }
                     let lost = self.lost(&acked);
                     for key in &lost {
-                        note(format!("{key}: the gateway has lost this run: it goes on"));
+                        note(format!(
+                            "{key}: the gateway has lost this run, which continues"
+                        ));
                     }
                     if moved || !acked.unknown.is_empty() {
                         wait = SOONEST;
@@ -155,10 +159,10 @@ impl Uploads {
                     }
                 }
                 Err(error) if error.kind() == Some(Kind::TooLarge) => {
-                    note(format!("the gateway does not take lines: {error}"));
+                    note(format!("the gateway does not accept lines: {error}"));
                 }
                 Err(error) if error.may_pass() => {}
-                Err(error) => note(format!("the gateway does not take lines: {error}")),
+                Err(error) => note(format!("the gateway does not accept lines: {error}")),
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LATEST);

@@ -549,7 +549,7 @@ async fn a_manual_that_is_not_there_halts_the_part() {
     assert!(
         cause
             .unwrap()
-            .contains("`/nowhere/at/all` is no folder of this machine")
+            .contains("`/nowhere/at/all` is not a folder of this machine")
     );
     assert!(runner.told().is_empty());
 }
@@ -582,7 +582,7 @@ async fn what_a_forged_answer_calls_approved_is_not_begun() {
     assert!(
         cause
             .unwrap()
-            .contains("the approval of `bo` is not what they have signed")
+            .contains("the signature of the approval of `bo` does not match")
     );
     // And without any approval, as if adopted by a person.
     gateway.say(work(2, Mode::Adopt, runner.dir.path()));

@@ -67,7 +67,7 @@ impl ControlDir {
                 _lock: file,
             });
         }
-        Err(io::Error::other("no control directory could be made"))
+        Err(io::Error::other("could not create a control directory"))
     }
 }
 
@@ -85,7 +85,7 @@ fn base() -> io::Result<PathBuf> {
         PathBuf::from(format!("/tmp/opsbook-{uid}")),
         PathBuf::from(format!("/var/tmp/opsbook-{uid}")),
     ]);
-    let mut last = io::Error::other("no place for control sockets");
+    let mut last = io::Error::other("no folder for control sockets");
     for path in wanted.filter(|path| path.as_os_str().len() + 12 <= MOST_PATH) {
         match private(&path, uid) {
             Ok(()) => return Ok(path),

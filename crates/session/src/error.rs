@@ -61,7 +61,7 @@ pub enum Cause {
     Auth,
     /// Nobody has confirmed the node's key yet.
     #[error(
-        "host key of `{}` is not known{}; compare it, then accept it by `ssh` to it once",
+        "host key of `{}` is not known{}; verify it, then run `ssh` to the node once to accept it",
         host.line(),
         key("; it shows ", fingerprint.as_ref())
     )]
@@ -91,7 +91,7 @@ pub enum Cause {
     },
     /// The node shows a revoked key.
     #[error(
-        "host key of `{}` is marked as revoked on this machine; do not go there",
+        "host key of `{}` is marked as revoked on this machine; do not connect to it",
         host.line()
     )]
     HostKeyRevoked {
@@ -129,7 +129,7 @@ pub enum Cause {
     #[error("no POSIX shell answered")]
     NoShell,
     /// The tool knows no container, pod or machine with that name.
-    #[error("there is none of that name")]
+    #[error("there is no node of that name")]
     Missing,
     /// The container or pod exists but is not running.
     #[error("it is not running")]
@@ -138,10 +138,10 @@ pub enum Cause {
     #[error("not allowed")]
     NotAllowed,
     /// The tool gets no answer from its daemon, cluster or bus.
-    #[error("the service that knows it does not answer")]
+    #[error("the service that manages it does not answer")]
     NoService,
     /// The node has no folder for a session's files.
-    #[error("no private directory can be made on the node")]
+    #[error("cannot create a private directory on the node")]
     NoDirectory,
     /// A program on this machine cannot be started.
     #[error("`{program}` could not be started")]
@@ -174,7 +174,7 @@ pub enum Lost {
     #[error("no answer from the node")]
     Silent,
     /// Something on the node killed the answering process.
-    #[error("what was to answer on the node was killed")]
+    #[error("the helper on the node was killed")]
     Killed,
     /// The connection was closed because the other side printed invalid data without end.
     #[error("the node was left: {why}")]
@@ -248,7 +248,7 @@ pub enum SudoError {
         of: Outside,
     },
     /// `sudo` wants a password, and none was given.
-    #[error("sudo asks for a password and none was given")]
+    #[error("sudo asks for a password, and none was given")]
     PasswordNeeded {
         /// Whose password it asks for; empty if it does not say.
         of: Outside,
@@ -257,7 +257,7 @@ pub enum SudoError {
     #[error("sudo does not allow it: {}", _0.line())]
     NotAllowed(Outside),
     /// The rules of `sudo` require a terminal, and a session has none.
-    #[error("sudo wants a terminal: {}", _0.line())]
+    #[error("sudo requires a terminal: {}", _0.line())]
     NeedsTty(Outside),
     /// The node has no `sudo`.
     #[error("no `sudo` on the node")]

@@ -268,7 +268,7 @@ pub(super) async fn as_user(
     let starting = Channel::start(reader, writer, start, &mut noise, why);
     let Some(started) = fair::within(ANSWER, starting).await else {
         end.kill();
-        let why = "it let us in, and no shell answered in 60 s";
+        let why = "the login worked, but no shell answered in 60 s";
         return Err(SudoError::Other(why.into()));
     };
     match started {
@@ -323,7 +323,7 @@ async fn failed(no: NoHello, noise: &[u8], end: &End, transport: &Transport) -> 
         NoHello::Noise => {
             let first: String = text(noise).chars().take(400).collect();
             let error = OpenError::new(Cause::NoShell, first);
-            let note = "it printed more than 64 KiB, and no answer among them".into();
+            let note = "it printed more than 64 KiB without the expected answer".into();
             end.kill();
             return OpenError {
                 note: Some(note),

@@ -96,7 +96,7 @@ fn base() -> io::Result<PathBuf> {
     let uid = rustix::process::getuid().as_raw();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("opsbook"));
     let home = std::env::var_os("HOME").map(|dir| PathBuf::from(dir).join(".opsbook"));
-    let mut last = io::Error::other("there is neither XDG_RUNTIME_DIR nor HOME");
+    let mut last = io::Error::other("neither XDG_RUNTIME_DIR nor HOME is set");
     for path in runtime
         .into_iter()
         .chain(home)
@@ -144,7 +144,7 @@ fn read_secret(path: &Path) -> io::Result<[u8; 32]> {
         .open(path)?;
     let facts = file.metadata()?;
     if !facts.is_file() || facts.uid() != rustix::process::getuid().as_raw() {
-        return Err(io::Error::other("is no file of this user"));
+        return Err(io::Error::other("is not a file of this user"));
     }
     let mut secret = [0; 32];
     file.read_exact(&mut secret)?;

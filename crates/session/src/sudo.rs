@@ -25,7 +25,7 @@ const QUESTION: Duration = Duration::from_secs(10);
 const MOST: u64 = 8 << 20;
 
 /// A rule for single commands is not enough: blocks run in a shell.
-pub(super) const FEW: &str = "its rule names some commands only, and `sh` is none of them";
+pub(super) const FEW: &str = "its rule allows only some commands, and `sh` is not one of them";
 
 /// Turns the shell at the other end of the connection into one of `user`.
 pub(super) async fn become_user(
@@ -161,7 +161,7 @@ async fn exchange(
                 if got.unwrap_or(0) == 0 {
                     return Err(if bounded.limit() == 0 {
                         end.kill();
-                        SudoError::Other("it prints without end".into())
+                        SudoError::Other("its output does not end".into())
                     } else {
                         refusal(end, prompt, asked).await
                     });
@@ -182,7 +182,7 @@ async fn exchange(
             }
             () = fair::pass(QUESTION), if question.is_some() => {
                 let asks = question.unwrap_or_default();
-                let why = format!("it asks for something else than the password: {asks}");
+                let why = format!("it asks for something other than the password: {asks}");
                 return Err(SudoError::Other(why.into()));
             }
         }
@@ -250,7 +250,7 @@ fn classify(said: &str, asked: usize, of: Outside) -> SudoError {
             format!("{text}; it finds no `sh` in its `secure_path` or `runchroot`").into(),
         )
     } else if text.is_empty() && asked > 0 {
-        SudoError::Other("it ended after the password without a word".into())
+        SudoError::Other("it ended after the password without a message".into())
     } else {
         SudoError::Other(text.into())
     }

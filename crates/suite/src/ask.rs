@@ -80,12 +80,12 @@ impl Stop {
     fn outcome(self) -> Outcome {
         match self {
             Stop::AnotherFailed => Outcome::Ignored(
-                "not asked: another one failed, and --fail-fast was given".to_owned(),
+                "not evaluated: another one failed, and --fail-fast was given".to_owned(),
             ),
             Stop::TimeIsUp(limit) => {
                 let limit = human(limit);
                 let why = format!(
-                    "the suite's time limit of {limit} was over before there was an answer"
+                    "the time limit of the suite ({limit}) passed before there was an answer"
                 );
                 Outcome::Unknown(why.into())
             }

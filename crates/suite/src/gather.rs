@@ -11,7 +11,7 @@ use crate::source::Problem;
 use crate::{Test, Work};
 
 /// Why a state is not evaluated.
-const STATE: &str = "a state: it is asked where a role needs it";
+const STATE: &str = "a state: it is evaluated where a role needs it";
 
 /// One test for each case. A waiver that expired before `today` becomes a failing test.
 #[must_use]

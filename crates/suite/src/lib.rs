@@ -141,7 +141,7 @@ pub enum Traces {
 
 /// How long to wait for sessions to end after all tests.
 const PATIENCE: Duration = Duration::from_secs(3);
-const GAVE_UP: &str = "opsbook itself gave up on it: this is a fault of opsbook";
+const GAVE_UP: &str = "opsbook did not finish it: this is a bug in opsbook";
 
 /// Evaluates all tests and reports events when they happen: first [`What::SuiteStarted`] with all
 /// cases, last [`What::SuiteEnded`], and between them exactly one outcome of each case.
@@ -208,7 +208,7 @@ fn known(test: &Test, asks_ignored: bool) -> Option<Outcome> {
         (Some(why), _) if !asks_ignored => Some(Outcome::Ignored(why.clone())),
         (_, Work::Overdue { reason, until }) => Some(Outcome::Failed(vec![Evidence {
             attribute: "skip".to_owned(),
-            expected: "a waiver that has not run out".into(),
+            expected: "a waiver that has not expired".into(),
             found: format!("waived until {until}: {reason}").into(),
             how: None,
             hint: None,

@@ -94,7 +94,7 @@ impl Libtest {
             let answers = Arc::clone(answers);
             trial(test, selection, move || match answers.wait(number) {
                 Some(tested) => completion(&tested),
-                None => Err(Failed::from("the suite ended without its outcome")),
+                None => Err(Failed::from("the suite ended without its result")),
             })
         });
         let (arguments, others) = chosen(self, selection, left_out);
@@ -118,7 +118,7 @@ impl Libtest {
 }
 
 fn never() -> Result<Completion, Failed> {
-    Err(Failed::from("it was not to be run, and ran"))
+    Err(Failed::from("it ran although it was ignored"))
 }
 
 fn trial(

@@ -152,7 +152,7 @@ impl FromStr for Partition {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Partition, String> {
-        let wrong = || format!("`{text}` is not a partition: `hash:1/4` and `count:1/4` are");
+        let wrong = || format!("`{text}` is not a partition such as `hash:1/4` or `count:1/4`");
         let (by, rest) = text.split_once(':').ok_or_else(wrong)?;
         let (part, of) = rest.split_once('/').ok_or_else(wrong)?;
         let by = match by {
@@ -195,15 +195,15 @@ mod tests {
         for (text, why) in [
             (
                 "hash",
-                "`hash` is not a partition: `hash:1/4` and `count:1/4` are",
+                "`hash` is not a partition such as `hash:1/4` or `count:1/4`",
             ),
             (
                 "hash:1",
-                "`hash:1` is not a partition: `hash:1/4` and `count:1/4` are",
+                "`hash:1` is not a partition such as `hash:1/4` or `count:1/4`",
             ),
             (
                 "odd:1/2",
-                "`odd:1/2` is not a partition: `hash:1/4` and `count:1/4` are",
+                "`odd:1/2` is not a partition such as `hash:1/4` or `count:1/4`",
             ),
             ("count:0/4", "`count:0/4`: parts are counted from 1 to 4"),
             ("count:5/4", "`count:5/4`: parts are counted from 1 to 4"),

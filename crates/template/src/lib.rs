@@ -153,7 +153,7 @@ pub fn render(files: &Files, template: Template<'_>, values: &Values) -> Result<
     }
     let used = std::mem::take(&mut *lock(&context.used));
     let text = String::from_utf8(output.0)
-        .map_err(|_| Problem::bare("template", "the template gives no UTF-8 text"))?;
+        .map_err(|_| Problem::bare("template", "the output of the template is not UTF-8 text"))?;
     Ok(Rendered { text, used })
 }
 
@@ -319,7 +319,7 @@ impl Sources {
             return Ok(Arc::clone(source));
         }
         if self.alone {
-            let why = "a text that is placed with `to=` stands alone, and includes nothing";
+            let why = "a text with `to=` cannot include anything";
             return Err(io::Error::other(why));
         }
         let text = read(&self.files, name)?;
@@ -431,8 +431,11 @@ impl Teller<'_> {
                 }
                 _ => detail.replace(['"', '\''], "`"),
             },
-            ErrorKind::OutOfFuel => "the template does not come to an end".to_owned(),
-            ErrorKind::WriteFailure => format!("the template gives more than {MAX_BYTES} bytes"),
+            ErrorKind::OutOfFuel => "the template does not end".to_owned(),
+            ErrorKind::WriteFailure => format!(
+                "the output of the template is larger than \
+                 {MAX_BYTES} bytes"
+            ),
             kind if detail.is_empty() => kind.to_string(),
             // Only this detail of minijinja contains values.
             _ if detail.starts_with("unable to calculate") => {
@@ -455,7 +458,7 @@ impl Teller<'_> {
                 let names = names(self.sources.files.root());
                 match nearest(name, names.iter().map(String::as_str)) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                    None => problem.hint(format!("templates lie in `{FOLDER}/`")),
+                    None => problem.hint(format!("templates are in `{FOLDER}/`")),
                 }
             }
             _ => problem,

@@ -155,14 +155,14 @@ fn errors_point_into_the_template() {
                 "a",
                 "{% for a in range(99999) %}{% for a in range(99999) %}{% endfor %}{% endfor %}",
             )],
-            "templates/a:1:1: error: the template does not come to an end\n  |\n1 | {% for a in range(99999) %}{% for a in range(99999) %}{% endfor %}{% endfor %}\n  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+            "templates/a:1:1: error: the template does not end\n  |\n1 | {% for a in range(99999) %}{% for a in range(99999) %}{% endfor %}{% endfor %}\n  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         ),
         (
             vec![(
                 "a",
                 "{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}",
             )],
-            "error: the template gives more than 16777216 bytes",
+            "error: the output of the template is larger than 16777216 bytes",
         ),
         (
             vec![("a", "{% include 'a' %}")],
@@ -208,6 +208,6 @@ fn an_unknown_template_is_named() {
     );
     assert_eq!(
         unknown("other/file"),
-        "error: unknown template `other/file`\n\nhint: templates lie in `templates/`"
+        "error: unknown template `other/file`\n\nhint: templates are in `templates/`"
     );
 }

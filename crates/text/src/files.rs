@@ -75,7 +75,7 @@ pub enum Refused {
     #[error("there is no such file")]
     Missing,
     /// The path leads out of the project.
-    #[error("it lies outside the project")]
+    #[error("it is outside the project")]
     Outside,
     /// A link in the path leads out of the project.
     #[error("`{link}` is a link to `{to}`, outside the project")]
@@ -281,7 +281,7 @@ impl Files {
         if real.is_dir() {
             Ok(real)
         } else {
-            Err(Refused::Other("it is no folder".to_owned()))
+            Err(Refused::Other("it is not a folder".to_owned()))
         }
     }
 
@@ -433,7 +433,7 @@ fn regular(kind: rustix::fs::FileType) -> Result<(), Refused> {
         FileType::Fifo => "a FIFO",
         FileType::Socket => "a socket",
         FileType::CharacterDevice | FileType::BlockDevice => "a device",
-        FileType::Symlink => "a link that was put there just now",
+        FileType::Symlink => "a link that somebody just put there",
         FileType::Unknown => "something else",
     }))
 }

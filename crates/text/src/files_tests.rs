@@ -99,9 +99,9 @@ fn only_regular_files_of_the_project_are_read() {
             "twice.md",
             "`twice.md` is a link to `out.md`, outside the project",
         ),
-        ("../outside.md", "it lies outside the project"),
-        ("../nothing.md", "it lies outside the project"),
-        ("/etc/hostname", "it lies outside the project"),
+        ("../outside.md", "it is outside the project"),
+        ("../nothing.md", "it is outside the project"),
+        ("/etc/hostname", "it is outside the project"),
         ("git.md", "it leads to `.git/config`, which looks private"),
         (
             ".git/config",

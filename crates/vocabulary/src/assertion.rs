@@ -233,7 +233,7 @@ impl Assertion {
             let result = expectation.matcher.matches(&found);
             if facts.is_cut(&expectation.fact) && !settled(&expectation.matcher, &result) {
                 unseen = unseen.or(Some(format!(
-                    "only the beginning of `{}` was read, and it does not decide",
+                    "opsbook read only the beginning of `{}`, which is not enough to decide",
                     expectation.fact
                 )));
                 continue;

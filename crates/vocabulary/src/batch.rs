@@ -97,7 +97,7 @@ impl Assertion {
         Batch::new(&[self])
             .split(status, out, err)
             .pop()
-            .unwrap_or_else(|| Err(CannotLook::because("the probe said nothing")))
+            .unwrap_or_else(|| Err(CannotLook::because("the probe printed nothing")))
     }
 }
 
@@ -270,7 +270,7 @@ fn stopped(status: i32, err: &[u8]) -> String {
     let first = err.lines().find(|line| !line.trim().is_empty());
     match first {
         Some(line) => format!("the probe ended with status {status}: {line}"),
-        None => format!("the probe ended with status {status} before it had looked"),
+        None => format!("the probe ended with status {status} before it finished"),
     }
 }
 

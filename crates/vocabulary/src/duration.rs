@@ -17,10 +17,10 @@ pub fn eventually(text: &str) -> Result<(Duration, Duration), String> {
     let (limit, every) = text.split_once('/').unwrap_or((text, "1s"));
     let (limit, every) = (duration(limit)?, duration(every)?);
     if every.is_zero() {
-        return Err(format!("`{text}` tries without a pause"));
+        return Err(format!("`{text}` has no pause between attempts"));
     }
     if every > limit && text.contains('/') {
-        return Err(format!("`{text}` tries more seldom than its limit allows"));
+        return Err(format!("the interval of `{text}` is longer than its limit"));
     }
     Ok((limit, every))
 }
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(eventually("1m"), Ok((seconds(60), seconds(1))));
         assert_eq!(
             eventually("2s/1m"),
-            Err("`2s/1m` tries more seldom than its limit allows".to_owned())
+            Err("the interval of `2s/1m` is longer than its limit".to_owned())
         );
         assert_eq!(
             eventually("60/2s"),
@@ -48,7 +48,7 @@ mod tests {
         );
         assert_eq!(
             eventually("1m/0s"),
-            Err("`1m/0s` tries without a pause".to_owned())
+            Err("`1m/0s` has no pause between attempts".to_owned())
         );
     }
 }

@@ -149,7 +149,7 @@ impl Reader<'_> {
                     (Some((name, entry)), None) => {
                         self.named(&name.replace('_', "-"), &entry.key, &entry.value)
                     }
-                    (None, _) => self.wrong(&yaml.span, "an empty map says nothing"),
+                    (None, _) => self.wrong(&yaml.span, "an empty map asserts nothing"),
                     (Some(_), Some((_, second))) => {
                         let problem = Problem::error(
                             "two-matchers",
@@ -256,7 +256,7 @@ impl Reader<'_> {
 
     fn some(&mut self, yaml: &Yaml, items: &[Yaml]) -> Option<Vec<Matcher>> {
         if items.is_empty() {
-            return self.empty(yaml, "`{consist-of: []}` says that nothing may be there");
+            return self.empty(yaml, "write `{consist-of: []}` to expect nothing");
         }
         let matchers: Vec<_> = items.iter().map(|item| self.any(item)).collect();
         matchers.into_iter().collect()
@@ -278,7 +278,7 @@ impl Reader<'_> {
             return self.wrong(&yaml.span, "patterns are a list");
         };
         if items.is_empty() {
-            return self.empty(yaml, "`\"\"` says that there is no text");
+            return self.empty(yaml, "write `\"\"` to expect no text");
         }
         // With a map among them, the list means elements, not patterns.
         if items.iter().any(|item| matches!(item.value, Value::Map(_))) {
@@ -303,7 +303,7 @@ impl Reader<'_> {
         }
         self.wrong(
             &yaml.span,
-            &format!("`{text}` is no octal mode, such as `\"0644\"`"),
+            &format!("`{text}` is not an octal mode, such as `\"0644\"`"),
         )
     }
 

@@ -119,7 +119,7 @@ impl Facts {
                 return Err(self
                     .cannot_look
                     .clone()
-                    .unwrap_or_else(|| format!("the probe says nothing about `{name}`")));
+                    .unwrap_or_else(|| format!("the probe does not report `{name}`")));
             }
         };
         let all = || {
@@ -130,11 +130,11 @@ impl Facts {
             FactKind::Bool => match all().as_str() {
                 "true" => Found::Bool(true),
                 "false" => Found::Bool(false),
-                other => return Err(format!("the probe says `{name}` is `{other}`")),
+                other => return Err(format!("the probe reports `{other}` for `{name}`")),
             },
             FactKind::Int => match parse_number(&all()) {
                 Some(number) => Found::Number(number),
-                None => return Err(format!("the probe says `{name}` is `{}`", all())),
+                None => return Err(format!("the probe reports `{}` for `{name}`", all())),
             },
             FactKind::Text | FactKind::Mode | FactKind::Lines | FactKind::Given => {
                 Found::Text(all())
@@ -148,7 +148,7 @@ impl Facts {
             }
             FactKind::Days => match days_until(&all(), now) {
                 Some(days) => Found::Number(days),
-                None => return Err(format!("the probe says `{name}` is `{}`", all())),
+                None => return Err(format!("the probe reports `{}` for `{name}`", all())),
             },
             FactKind::Addresses => list(items, |text| address(&text)),
         })
@@ -289,11 +289,11 @@ mod tests {
         assert_eq!(facts.found_with(), Some("ls {path}"));
         assert_eq!(
             facts.get("mode", FactKind::Mode, now()),
-            Err("the probe says nothing about `mode`".to_owned())
+            Err("the probe does not report `mode`".to_owned())
         );
         assert_eq!(
             facts.get("groups", FactKind::Bool, now()),
-            Err("the probe says `groups` is `a b\nc`".to_owned())
+            Err("the probe reports `a b\nc` for `groups`".to_owned())
         );
     }
 

@@ -21,7 +21,7 @@ pub fn regexp(text: &Interpolated) -> Result<Regex, String> {
         let message = error.to_string();
         let last = message.lines().last().unwrap_or_default();
         format!(
-            "`{text}` is no regular expression: {}",
+            "`{text}` is not a valid regular expression: {}",
             last.trim_start_matches("error: ")
         )
     })

@@ -135,7 +135,8 @@ pub const COMMON: &[(&str, &str)] = &[
     ),
     (
         "skip",
-        "`true`, or `{reason: TEXT, until: YYYY-MM-DD}`: ignored with its reason, and failing once the date has passed",
+        "`true`, or `{reason: TEXT, until: YYYY-MM-DD}`: ignored with its reason until the date, \
+         and then failing",
     ),
     (
         "eventually",
@@ -143,7 +144,7 @@ pub const COMMON: &[(&str, &str)] = &[
     ),
     (
         "timeout",
-        "a duration with its unit: the check is an error after it",
+        "a duration with its unit, after which the check is an error",
     ),
     ("sudo", "`true`, or the name of a user: look as that user"),
     ("on", "`node` (the default) or `local`: where to look from"),
@@ -310,13 +311,13 @@ impl Draft {
             .strip_prefix(name)
             .and_then(|rest| rest.strip_prefix(':'))
         else {
-            return Err(format!("the first line does not say `# {name}: TITLE`"));
+            return Err(format!("the first line is not `# {name}: TITLE`"));
         };
         let key = self
             .key
-            .ok_or("no `key` says what the name of the resource is")?;
+            .ok_or("no `key` declares the name of the resource")?;
         if self.facts.is_empty() {
-            return Err("no `fact` says what can be expected".to_owned());
+            return Err("no `fact` declares what can be expected".to_owned());
         }
         Ok(Kind {
             name: name.to_owned(),
@@ -440,7 +441,7 @@ fn attribute_name(word: Option<&str>) -> Result<String, String> {
         Ok(name.to_owned())
     } else {
         Err(format!(
-            "`{name}` is no name of an attribute: lower-case letters, digits and `-`"
+            "`{name}` is not a valid name for an attribute: lower-case letters, digits and `-`"
         ))
     }
 }

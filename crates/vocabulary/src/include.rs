@@ -110,7 +110,7 @@ impl Reader<'_> {
                     let message = format!("`gossfile` has no attribute `{key}`, or not this value");
                     let problem = Problem::error("gossfile", entry.key.clone(), message);
                     self.problems
-                        .push(problem.hint("there are `file: NAME` and `skip: true`"));
+                        .push(problem.hint("only `file: NAME` and `skip: true` are possible"));
                     return None;
                 }
             }
@@ -245,10 +245,10 @@ impl Reader<'_> {
                 Problem::error("duplicate-check", here, what).note(there, "first here")
             } else if *other <= trail {
                 (*other, *first) = (trail, check);
-                let what = format!("{what}; this one counts, as in goss");
+                let what = format!("{what}; this one is used, as in goss");
                 Problem::warning("duplicate-check", here, what).note(there, "and not this one")
             } else {
-                let what = format!("{what}; this one counts, as in goss");
+                let what = format!("{what}; this one is used, as in goss");
                 Problem::warning("duplicate-check", there, what).note(here, "and not this one")
             };
             self.problems.push(problem);
@@ -434,17 +434,17 @@ mod tests {
             (
                 "{c.yaml: {}, e.yaml: {}}",
                 "command/x e.yaml:1",
-                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss [duplicate-check]",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one is used, as in goss [duplicate-check]",
             ),
             (
                 "{e.yaml: {}, c.yaml: {}}",
                 "command/x e.yaml:1",
-                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss [duplicate-check]",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one is used, as in goss [duplicate-check]",
             ),
             (
                 "{f.yaml: {}}",
                 "command/x e.yaml:1",
-                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss [duplicate-check]",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one is used, as in goss [duplicate-check]",
             ),
         ] {
             let (mut names, problems) = includes(&files, &format!("gossfile: {text}\n"));
@@ -515,7 +515,8 @@ mod tests {
         );
         assert_eq!(
             problems,
-            "a.yaml:2:3: error: Go templates are not read here\n  |\n2 |   {{.}}: {}\n  |   ^^^^^^^^^\n\nhint: write the value out, or `${name}` for a value of the node"
+            "a.yaml:2:3: error: Go templates are not supported\n  |\n2 |   {{.}}: {}\n  |   \
+             ^^^^^^^^^\n\nhint: write the value out, or `${name}` for a value of the node"
         );
     }
 

@@ -34,7 +34,8 @@ pub fn check(path: &str) -> Result<(), String> {
         });
     if more {
         return Err(format!(
-            "`{path}` says more than keys, indexes, `#` and `@this`, which are all of gjson's paths that are read"
+            "`{path}` is not supported: of the paths of gjson, only keys, indexes, `#` and \
+             `@this` are"
         ));
     }
     Ok(())

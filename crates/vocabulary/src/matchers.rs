@@ -247,7 +247,7 @@ fn same_number(a: f64, b: f64) -> bool {
 }
 
 fn compare(comparison: Comparison, number: &str, found: &Found) -> Result<bool, String> {
-    let limit = parse_number(number).ok_or_else(|| format!("`{number}` is no number"))?;
+    let limit = parse_number(number).ok_or_else(|| format!("`{number}` is not a number"))?;
     let value = found
         .as_number()
         .ok_or_else(|| format!("{found} is no number"))?;

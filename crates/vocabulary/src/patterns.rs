@@ -148,7 +148,7 @@ mod tests {
         );
         assert_eq!(
             check(&Interpolated::read("/(/")).unwrap_err(),
-            "`(` is no regular expression: unclosed group"
+            "`(` is not a valid regular expression: unclosed group"
         );
     }
 }

@@ -142,7 +142,7 @@ host_port() {
       case $ob_port in 0 | ??????*) ob_bad=1 ;; *) [ "$ob_port" -le 65535 ] || ob_bad=1 ;; esac
       ;;
   esac
-  [ -z "$ob_bad" ] || cannot_look "\`$1\` is no host, with or without a port"
+  [ -z "$ob_bad" ] || cannot_look "\`$1\` is not a host, with or without a port"
   [ -z "$ob_bad" ]
 }
 # missing PATH: whether there is surely nothing; where that cannot be told, it says so

@@ -59,10 +59,7 @@ pub fn explain(kind: &Kind) -> String {
     let (told, expected) = (told(kind), expected(kind));
     let all = told.iter().chain(&expected);
     let width = all.map(|row| row.name.len()).max().unwrap_or_default();
-    for (title, rows) in [
-        ("Which, and how to look", told),
-        ("What to expect", expected),
-    ] {
+    for (title, rows) in [("Resource and options", told), ("Expectations", expected)] {
         line(&mut text, &format!("\n{title}:"));
         for row in rows {
             line(
@@ -100,7 +97,7 @@ fn section(text: &mut String, kind: &Kind) {
     }
     line(
         text,
-        "\n| which, and how to look | takes | meaning |\n|---|---|---|",
+        "\n| resource and options | takes | meaning |\n|---|---|---|",
     );
     for told in told(kind) {
         row(
@@ -108,7 +105,7 @@ fn section(text: &mut String, kind: &Kind) {
             &[&format!("`{}`", told.name), told.takes, &told.meaning],
         );
     }
-    line(text, "\n| what to expect | is | meaning |\n|---|---|---|");
+    line(text, "\n| expectations | is | meaning |\n|---|---|---|");
     for expected in expected(kind) {
         row(
             text,
@@ -129,14 +126,14 @@ fn told(kind: &Kind) -> Vec<Row> {
     let row = |argument: &crate::Argument| {
         let mut meaning = argument.help.clone();
         if argument.name == kind.key.name {
-            meaning.push_str("; the name of the check where it is not said");
+            meaning.push_str("; if absent, the name of the check");
         }
         if let Some(default) = &argument.default {
             let unit = match argument.kind {
                 ArgumentKind::Milliseconds => " ms",
                 _ => "",
             };
-            let _ = write!(meaning, "; {default}{unit} where it is not said");
+            let _ = write!(meaning, "; {default}{unit} if absent");
         }
         Row {
             name: argument.name.clone(),
@@ -151,7 +148,7 @@ fn expected(kind: &Kind) -> Vec<Row> {
     let row = |fact: &crate::Fact| {
         let mut meaning = fact.help.clone();
         if let Some(default) = &fact.default {
-            let _ = write!(meaning, "; expected to be `{default}` where it is not said");
+            let _ = write!(meaning, "; expected to be `{default}` if absent");
         }
         if let Some(alias) = &fact.alias {
             let _ = write!(meaning, "; also called `{alias}`");

@@ -109,7 +109,7 @@ fn facts_decide() {
         (
             "file: {/x: {group: wheel}}",
             file,
-            "cannot look: the probe says nothing about `group`",
+            "cannot look: the probe does not report `group`",
         ),
         (
             "file: {/x: {group: wheel, uid: 1}}",
@@ -169,7 +169,7 @@ fn facts_decide() {
         (
             "service: {x: {running: true}}",
             "running maybe\n",
-            "cannot look: the probe says `running` is `maybe`",
+            "cannot look: the probe reports `maybe` for `running`",
         ),
     ] {
         assert_eq!(decide(check, printed), expected, "{check}");
@@ -189,23 +189,23 @@ fn what_is_not_understood_is_drawn() {
         ),
         (
             "service:\n  x: {running: yes}\n",
-            "manual/web.md:2:16: error: `running` is `true` or `false`, or a matcher; found text\n  |\n2 |   x: {running: yes}\n  |                ^^^\n\nhint: write `true`",
+            "manual/web.md:2:16: error: `running` must be `true` or `false`, or a matcher; found text\n  |\n2 |   x: {running: yes}\n  |                ^^^\n\nhint: write `true`",
         ),
         (
             "service:\n  x: {}\n",
-            "manual/web.md:2:3: error: `service/x` asserts nothing\n  |\n2 |   x: {}\n  |   ^\n\nhint: say what is expected of `enabled`, `running`, `exists`, `failed`, `masked`, `runlevels`",
+            "manual/web.md:2:3: error: `service/x` asserts nothing\n  |\n2 |   x: {}\n  |   ^\n\nhint: state what you expect of `enabled`, `running`, `exists`, `failed`, `masked`, `runlevels`",
         ),
         (
             "file:\n  /x: {contents: []}\n",
-            "manual/web.md:2:18: warning: an empty list in `contents` asserts nothing [empty-list]\n  |\n2 |   /x: {contents: []}\n  |                  ^^\n\nhint: leave it out; `\"\"` says that there is no text",
+            "manual/web.md:2:18: warning: an empty list in `contents` asserts nothing [empty-list]\n  |\n2 |   /x: {contents: []}\n  |                  ^^\n\nhint: leave it out; write `\"\"` to expect no text",
         ),
         (
             "service:\n  x: {running: true, runlevels: []}\n",
-            "manual/web.md:2:33: warning: an empty list in `runlevels` asserts nothing [empty-list]\n  |\n2 |   x: {running: true, runlevels: []}\n  |                                 ^^\n\nhint: leave it out; `{consist-of: []}` says that nothing may be there",
+            "manual/web.md:2:33: warning: an empty list in `runlevels` asserts nothing [empty-list]\n  |\n2 |   x: {running: true, runlevels: []}\n  |                                 ^^\n\nhint: leave it out; write `{consist-of: []}` to expect nothing",
         ),
         (
             "file:\n  /x: {contents: [a], contains: [b]}\n",
-            "manual/web.md:2:23: error: `contents` is said twice\n  |\n2 |   /x: {contents: [a], contains: [b]}\n  |                       ^^^^^^^^\nmanual/web.md:2:8: first said here\n  |\n2 |   /x: {contents: [a], contains: [b]}\n  |        ^^^^^^^^",
+            "manual/web.md:2:23: error: `contents` is here twice\n  |\n2 |   /x: {contents: [a], contains: [b]}\n  |                       ^^^^^^^^\nmanual/web.md:2:8: first here\n  |\n2 |   /x: {contents: [a], contains: [b]}\n  |        ^^^^^^^^",
         ),
         (
             "file:\n  /x: {size: {gte: 3}}\n",
@@ -221,7 +221,7 @@ fn what_is_not_understood_is_drawn() {
         ),
         (
             "file:\n  /x: {mode: rw}\n",
-            "manual/web.md:2:14: error: `rw` is no octal mode, such as `\"0644\"`\n  |\n2 |   /x: {mode: rw}\n  |              ^^",
+            "manual/web.md:2:14: error: `rw` is not an octal mode, such as `\"0644\"`\n  |\n2 |   /x: {mode: rw}\n  |              ^^",
         ),
         (
             "file:\n  /x: {skip: {until: 2027-01-31}}\n",

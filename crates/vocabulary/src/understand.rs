@@ -76,9 +76,9 @@ impl<'a> Reader<'a> {
             };
             if let Some((_, first)) = self.attributes.iter().find(|(known, _)| *known == name) {
                 let first = first.key.clone();
-                let message = format!("`{name}` is said twice");
+                let message = format!("`{name}` is here twice");
                 let problem = Problem::error("duplicate-attribute", entry.key.clone(), message);
-                self.problems.push(problem.note(first, "first said here"));
+                self.problems.push(problem.note(first, "first here"));
                 continue;
             }
             self.attributes.push((name, entry));
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
             let message = format!("`{}/{}` asserts nothing", kind.value, resource.value);
             let problem = Problem::error("asserts-nothing", resource.span.clone(), message);
             self.problems
-                .push(problem.hint(format!("say what is expected of {}", facts.join(", "))));
+                .push(problem.hint(format!("state what you expect of {}", facts.join(", "))));
             return None;
         }
         let title = self
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
             let texts: Option<Vec<&str>> = items.iter().map(Yaml::text).collect();
             return match texts {
                 Some(texts) => Some(texts.join("\n")),
-                None => self.wrong(&yaml.span, &format!("`{name}` is a list of texts")),
+                None => self.wrong(&yaml.span, &format!("`{name}` must be a list of texts")),
             };
         }
         let Some(text) = yaml.text() else {
@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
             _ if is_open(text) => Ok(text.to_owned()),
             ArgumentKind::Bool => match text {
                 "true" | "false" => Ok(text.to_owned()),
-                _ => Err(format!("`{name}` is `true` or `false`")),
+                _ => Err(format!("`{name}` must be `true` or `false`")),
             },
             ArgumentKind::Int => match text.parse::<i64>() {
                 Ok(_) => Ok(text.to_owned()),
@@ -295,7 +295,7 @@ impl<'a> Reader<'a> {
             Value::Map(map) => self.dated(map, &yaml.span),
             _ => self.wrong(
                 &yaml.span,
-                "`skip` is `true`, or `{reason: TEXT, until: YYYY-MM-DD}`",
+                "`skip` must be `true` or `{reason: TEXT, until: YYYY-MM-DD}`",
             ),
         }
     }
@@ -314,7 +314,11 @@ impl<'a> Reader<'a> {
             Some(entry) => match entry.value.text().map(str::parse) {
                 Some(Ok(date)) => Some(date),
                 _ => {
-                    return self.wrong(&entry.value.span, "`until` is a date, as `2027-01-31`");
+                    return self.wrong(
+                        &entry.value.span,
+                        "`until` must be a date such as \
+                         `2027-01-31`",
+                    );
                 }
             },
         };
@@ -383,7 +387,10 @@ impl<'a> Reader<'a> {
             Value::Bool(true) => Some(SudoUser("root".to_owned())),
             Value::Bool(false) => None,
             Value::Str(user) if !user.is_empty() => Some(SudoUser(user.clone())),
-            _ => self.wrong(&entry.value.span, "`sudo` is `true` or the name of a user"),
+            _ => self.wrong(
+                &entry.value.span,
+                "`sudo` must be `true` or the name of a user",
+            ),
         }
     }
 
@@ -420,9 +427,9 @@ fn told_text(kind: ArgumentKind, text: &str) -> Interpolated {
 /// Kinds for which an empty list is no expectation, as in goss, and how to expect nothing instead.
 fn says_nothing(kind: FactKind) -> Option<&'static str> {
     match kind {
-        FactKind::Lines | FactKind::Headers => Some("`\"\"` says that there is no text"),
+        FactKind::Lines | FactKind::Headers => Some("write `\"\"` to expect no text"),
         FactKind::List | FactKind::Sorted | FactKind::Addresses => {
-            Some("`{consist-of: []}` says that nothing may be there")
+            Some("write `{consist-of: []}` to expect nothing")
         }
         _ => None,
     }

@@ -16,7 +16,7 @@ pub fn satisfies(constraint: &str, found: &Found) -> Result<bool, String> {
         .iter()
         .map(|item| {
             let text = item.as_text();
-            Version::parse(text.trim()).map_err(|_| format!("`{text}` is no semantic version"))
+            Version::parse(text.trim()).map_err(|_| format!("`{text}` is not a semantic version"))
         })
         .collect::<Result<Vec<_>, _>>()?;
     if versions.is_empty() {
@@ -97,7 +97,10 @@ fn conjunction(text: &str) -> Result<Vec<One>, String> {
         }
     }
     if ones.is_empty() || !operator.is_empty() {
-        return Err(format!("`{}` is no range of versions", text.trim()));
+        return Err(format!(
+            "`{}` is not a valid range of versions",
+            text.trim()
+        ));
     }
     Ok(ones)
 }
@@ -120,7 +123,7 @@ fn one(operator: &str, version: &str) -> Result<One, String> {
         });
     }
     let (low, high) =
-        wildcard(version).ok_or_else(|| format!("`{version}` is no semantic version"))?;
+        wildcard(version).ok_or_else(|| format!("`{version}` is not a semantic version"))?;
     Ok(One {
         operator,
         low,
@@ -179,10 +182,10 @@ mod tests {
     #[test]
     fn what_is_no_version_is_an_error() {
         for (constraint, version, message) in [
-            (">1.0", "1.0.0", "`1.0` is no semantic version"),
-            (">1.0.0", "1.0", "`1.0` is no semantic version"),
+            (">1.0", "1.0.0", "`1.0` is not a semantic version"),
+            (">1.0.0", "1.0", "`1.0` is not a semantic version"),
             ("=>1.0.0", "1.0.0", "unknown comparison `=>` before `1.0.0`"),
-            ("||", "1.0.0", "`` is no range of versions"),
+            ("||", "1.0.0", "`` is not a valid range of versions"),
         ] {
             let found = Found::Text(version.to_owned());
             assert_eq!(satisfies(constraint, &found), Err(message.to_owned()));

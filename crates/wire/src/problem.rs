@@ -19,7 +19,7 @@ pub enum Kind {
     NotFound,
     /// 405: the path exists, but not the method.
     Method,
-    /// 409: what was shown is not what would run.
+    /// 409: the page has changed since it was shown.
     Changed,
     /// 409: somebody else has answered first.
     AlreadyAnswered,
@@ -72,15 +72,15 @@ impl Kind {
             Kind::CrossSite => "refused: the request may come from another site",
             Kind::NotFound => "not found",
             Kind::Method => "this method is not served here",
-            Kind::Changed => "what was shown is not what would run",
+            Kind::Changed => "the page has changed since it was shown",
             Kind::AlreadyAnswered => "already answered",
             Kind::State => "the state of the run does not allow it",
             Kind::TooLarge => "too large",
             Kind::Wrong => "wrong manual, nodes or arguments",
             Kind::TooOld => "this program is too old",
             Kind::TooMuch => "too much at once",
-            Kind::Internal | Kind::Other => "a fault of the gateway",
-            Kind::Unavailable => "something that the gateway needs is away",
+            Kind::Internal | Kind::Other => "an internal error of the gateway",
+            Kind::Unavailable => "something that the gateway needs is unavailable",
         }
     }
 }
@@ -154,7 +154,7 @@ mod tests {
         let problem = Problem::new(Kind::Changed, "`web.md` has changed");
         assert_eq!(
             serde_json::to_string(&problem).unwrap(),
-            r#"{"type":"changed","title":"what was shown is not what would run","status":409,"detail":"`web.md` has changed"}"#
+            r#"{"type":"changed","title":"the page has changed since it was shown","status":409,"detail":"`web.md` has changed"}"#
         );
         let newer = r#"{"type":"moon","title":"t","status":418,"detail":"d","more":1}"#;
         let read: Problem = serde_json::from_str(newer).unwrap();

@@ -160,13 +160,13 @@ async fn ask(
     if let Ask::Script { script, .. } = &case.ask
         && script.bindings().iter().any(|own| is_secret(&own.value))
     {
-        return Err("is given a secret: its output is kept nowhere".to_owned());
+        return Err("uses a secret: its output is not kept".to_owned());
     }
     let name = case.node.name.clone();
     if !reached.contains_key(&name) {
         let open = OpenOptions::default();
         let reach = Reach::open(&case.node, &open, passwords).await;
-        let reach = reach.map_err(|error| format!("could not be asked on {name}: {error}"));
+        let reach = reach.map_err(|error| format!("could not be evaluated on {name}: {error}"));
         reached.insert(name.clone(), reach);
     }
     match &reached[&name] {
@@ -192,7 +192,7 @@ impl Learned<'_> {
             };
             match shown(part, ran, &printed) {
                 Some(text) => part.printed.push(Printed { text, ..printed }),
-                None => self.not = Some("prints something that is no plain text".to_owned()),
+                None => self.not = Some("prints something that is not plain text".to_owned()),
             }
         }
     }
@@ -256,7 +256,7 @@ fn check_at<'m>(manual: &'m Manual, span: &Span) -> Option<&'m Check> {
 pub(super) fn of_run<'p>(run: &str, project: &'p Project) -> Result<Vec<Learned<'p>>, Failure> {
     let record = journal::read(&project.state, run)?;
     let (Some(started), Some(Status::Ok)) = (record.started(), record.status()) else {
-        let message = format!("run {run} has not ended well: nothing is learned from it");
+        let message = format!("run {run} did not end OK: nothing is taken from it");
         return Err(Failure::from(Problem::bare("run-not-ok", message)));
     };
     let now = project.plan_again(started)?;
@@ -270,7 +270,7 @@ pub(super) fn of_run<'p>(run: &str, project: &'p Project) -> Result<Vec<Learned<
         };
         let mut own = of_step(step, script, procedure.page, procedure.name_of(step));
         if script.commands.len() > 1 {
-            let why = "has several commands, and a journal does not tell what each has printed";
+            let why = "has several commands, and the journal does not separate their output";
             own.not = Some(why.to_owned());
         }
         for node in &now.nodes {
@@ -279,16 +279,16 @@ pub(super) fn of_run<'p>(run: &str, project: &'p Project) -> Result<Vec<Learned<
             };
             let mut bindings = planned.bindings();
             if bindings.any(|own| is_secret(&own.value)) {
-                own.not = Some("is given a secret: its output is kept nowhere".to_owned());
+                own.not = Some("uses a secret: its output is not kept".to_owned());
             }
             let Some((text, sum)) = printed_in(&record, node.site(), step.number) else {
                 continue;
             };
             if sum.as_deref() != Some(&planned.sha256) {
-                own.not = Some("has another text now than in that run".to_owned());
+                own.not = Some("has changed since that run".to_owned());
             }
             if text.as_bytes().windows(MASK.len()).any(|part| part == MASK) {
-                own.not = Some("printed a secret: its output is kept nowhere".to_owned());
+                own.not = Some("printed a secret: its output is not kept".to_owned());
             }
             own.nodes.push(node.node.name.clone());
             let out = text.into_bytes();

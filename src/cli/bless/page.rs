@@ -48,7 +48,7 @@ impl Fence {
     fn within(&self, lines: &[String]) -> Result<String, &'static str> {
         let ends = |line: &String| line.trim_start().starts_with(&self.marks);
         if lines.iter().any(ends) {
-            return Err("prints a fence itself: yours to write");
+            return Err("prints a fence: write its expectation yourself");
         }
         let mut text = String::new();
         for line in lines {
@@ -79,7 +79,8 @@ fn below_command(
     };
     if expected.iter().any(begins) {
         return Err(
-            "prints what a transcript takes for a prompt, a title or a status: write an `expect` block",
+            "prints what looks like a prompt, a title or a status of a transcript: write an \
+             `expect` block",
         );
     }
     let text = fence.within(expected)?;
@@ -99,11 +100,11 @@ impl<'a> Pages<'a> {
     pub fn expect(&mut self, place: &Place<'_>, blessed: &Blessed) -> Result<(), &'static str> {
         let own = &self.manual.pages[place.page];
         let block = own.blocks.get(place.block);
-        let block = block.ok_or("its block is not where it was looked for")?;
+        let block = block.ok_or("its block was not found in the page")?;
         let lines: Vec<&str> = own.source.text.split_inclusive('\n').collect();
         let fence = |block: &Block| {
             if block.span.path() != own.source.path {
-                return Err("stands in an included file: yours to change");
+                return Err("is in an included file: change it yourself");
             }
             let line = (block.span.line() as usize).saturating_sub(1);
             fence(&lines, line).ok_or("its fence is not alone on its line")
@@ -138,8 +139,7 @@ impl<'a> Pages<'a> {
             (_, Some(_)) => {
                 let behind = own.blocks.get(place.block + 1);
                 let behind = behind.filter(|block| block.kind == Some(Kind::Expect));
-                let behind =
-                    fence(behind.ok_or("its expectation is not where it was looked for")?)?;
+                let behind = fence(behind.ok_or("its expectation was not found in the page")?)?;
                 Edit {
                     lines: behind.opening + 1..behind.closing,
                     text: behind.within(&blessed.lines)?,
@@ -183,12 +183,12 @@ impl<'a> Pages<'a> {
             return Ok(());
         }
         let message = format!(
-            "left alone, because git does not have them as they are now: {}",
+            "not changed, because they have uncommitted changes: {}",
             unsaved.join(", ")
         );
         let problem = Problem::bare("not-clean", message);
         Err(Failure::from(problem.hint(
-            "commit them first, or take the patch that is printed without `--write`",
+            "commit them first, or apply the patch that is printed without `--write`",
         )))
     }
 }

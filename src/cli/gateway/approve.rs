@@ -101,7 +101,7 @@ fn chosen(
         .iter()
         .find(|node| !documents.contains_key(*node))
     {
-        let message = format!("nothing on `{node}` has to be approved");
+        let message = format!("nothing on `{node}` needs an approval");
         return Err(Failure::from(Problem::bare("approve", message)));
     }
     documents.retain(|node, _| args.nodes.is_empty() || args.nodes.contains(node));
@@ -123,7 +123,7 @@ fn agreed(
         return Ok(true);
     }
     if !is_anybody_there() {
-        let problem = Problem::bare("approve", "there is nobody who could agree to it");
+        let problem = Problem::bare("approve", "there is nobody to ask");
         return Err(Failure::from(
             problem.hint("`--yes` approves what was shown"),
         ));
@@ -218,7 +218,7 @@ fn shown(
 ) -> Result<String, Failure> {
     let run = &view.summary;
     let mut text = format!(
-        "run {}: `{}`, asked for by {}{}\n",
+        "run {}: `{}`, requested by {}{}\n",
         run.run,
         run.procedure,
         run.asked_by,
@@ -232,7 +232,10 @@ fn shown(
         let read =
             read.map_err(|error| Failure::Error(format!("the plan of `{node}`: {error}")))?;
         if read.procedure != run.procedure {
-            let message = format!("what the gateway shows of `{node}` is `{}`", read.procedure);
+            let message = format!(
+                "the gateway shows another procedure for `{node}`: `{}`",
+                read.procedure
+            );
             return Err(Failure::Error(message));
         }
         let plans: Result<BTreeMap<String, PlanRecord>, _> = serde_json::from_value(read.plans);
@@ -253,7 +256,7 @@ fn shown(
                 of_step(&mut text, number, step);
             }
         }
-        text += &format!("  sum of all this: {}\n", sha256(document));
+        text += &format!("  checksum of the plan: {}\n", sha256(document));
     }
     Ok(text)
 }

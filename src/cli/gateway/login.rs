@@ -132,7 +132,7 @@ fn found(args: &LoginArgs, client: &Client, streams: &mut Streams) -> Result<Log
     let problem = Problem::bare(
         "login",
         format!(
-            "{} knows neither ssh keys nor an identity provider",
+            "{} accepts neither ssh keys nor logins of an identity provider",
             args.address
         ),
     );
@@ -181,7 +181,7 @@ pub(crate) fn token(path: &Path) -> Result<Token, Failure> {
     let ours = about.uid() == rustix::process::geteuid().as_raw();
     if about.is_file() && (!ours || about.mode() & 0o077 != 0) {
         return Err(cannot(
-            "others can read it, or it is theirs (chmod 600)".to_owned(),
+            "another user owns it or can read it (chmod 600)".to_owned(),
         ));
     }
     let mut text = String::new();
@@ -191,6 +191,6 @@ pub(crate) fn token(path: &Path) -> Result<Token, Failure> {
         Some(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Ok(Token::new(token))
         }
-        _ => Err(cannot("its first line is no token".to_owned())),
+        _ => Err(cannot("its first line is not a token".to_owned())),
     }
 }

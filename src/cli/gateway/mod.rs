@@ -76,10 +76,10 @@ pub(crate) fn client(
     pin: Option<Fingerprint>,
 ) -> Result<Client, Failure> {
     if matches!(address, Address::Http { .. }) && !address.is_local() {
-        let message = format!("what is said to {address} can be read on its way");
+        let message = format!("the connection to {address} is not encrypted");
         let problem = Problem::bare("in-the-clear", message);
         return Err(Failure::from(problem.hint(
-            "`https://`, or a tunnel to an address of this machine (`ssh -L`)",
+            "use `https://`, or a tunnel to an address of this machine (`ssh -L`)",
         )));
     }
     let version = env!("CARGO_PKG_VERSION");
@@ -106,7 +106,7 @@ pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
     match named.or_else(home) {
         Some(folder) => Ok(folder.join("opsbook")),
         None => Err(Failure::Error(
-            "there is neither XDG_STATE_HOME nor HOME: logins are kept there".to_owned(),
+            "neither XDG_STATE_HOME nor HOME is set: opsbook keeps logins there".to_owned(),
         )),
     }
 }
@@ -174,7 +174,7 @@ fn tell_older(client: &Client, talk: &mut dyn Write) -> Result<(), Failure> {
         .map_or_else(String::new, |upgrade| format!(": {upgrade}"));
     writeln!(
         talk,
-        "opsbook {} is wanted by {} (this is {own}){how}",
+        "opsbook {} is required by {} (this is {own}){how}",
         older.wants,
         client.address()
     )?;

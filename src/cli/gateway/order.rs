@@ -148,7 +148,7 @@ fn order(
     for part in &view.parts {
         let wants = part
             .wants
-            .map(|wants| format!(", {} wanted, not delivered yet", wants.word()));
+            .map(|wants| format!(", {} requested, not delivered yet", wants.word()));
         writeln!(
             out,
             "  {}: {}{}",

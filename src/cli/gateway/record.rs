@@ -198,7 +198,7 @@ fn told(record: &Saved, args: &KnownArgs, streams: &mut Streams) -> Result<u8, F
     let mut out = streams.people();
     writeln!(
         out,
-        "run {} of `{}`, asked for by {}",
+        "run {} of `{}`, requested by {}",
         record.run, record.procedure, record.asked_by
     )?;
     for (word, lines) in [

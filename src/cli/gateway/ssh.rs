@@ -86,13 +86,14 @@ fn is_meant(nonce: &Nonce, asked: &Asked<'_>, address: &Address) -> Result<(), F
         return Ok(());
     }
     let message = format!(
-        "{address} asks for a signature as `{}`, and `{meant}` is meant: with it, whoever answers there could log in as you at a gateway of that name",
+        "{address} asks for a signature for `{}`, but `{meant}` was expected: whoever answers \
+         there could use it to log in as you at the gateway of that name",
         outside::line(&nonce.namespace)
     );
     let problem = Problem::bare("login", message);
-    Err(Failure::from(problem.hint(
-        "`--name NAME` says which name it has, where you know it",
-    )))
+    Err(Failure::from(
+        problem.hint("if you know that name, pass `--name NAME`"),
+    ))
 }
 
 /// The named key; otherwise those of the agent and the default files.
@@ -150,6 +151,10 @@ fn signed(nonce: &Nonce, key: &Path) -> Result<String, String> {
         return Ok(text);
     }
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let said = said.lines().last().unwrap_or("it signs nothing").to_owned();
+    let said = said
+        .lines()
+        .last()
+        .unwrap_or("it made no signature")
+        .to_owned();
     Err(outside::line(&said).to_string())
 }

@@ -155,10 +155,7 @@ pub(crate) fn findings(
             form::line(found, streams)?;
         }
     } else if all.is_empty() {
-        writeln!(
-            streams.talk,
-            "no run was found that the gateway does not know"
-        )?;
+        writeln!(streams.talk, "the gateway knows every run that was found")?;
     } else {
         let rows = all.iter().map(|found| {
             let cells: [&str; 5] = [

@@ -228,7 +228,7 @@ fn say_end(view: &RunView, talk: &mut dyn Write) -> Result<(), Failure> {
             }
             writeln!(
                 talk,
-                "\nhint: `opsbook resume {run} --via gateway` goes on with it"
+                "\nhint: `opsbook resume {run} --via gateway` continues it"
             )?;
         }
         RunState::Refused => writeln!(talk, "run {run} was refused")?,

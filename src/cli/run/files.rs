@@ -61,14 +61,14 @@ async fn look_at(looks: &[Look<'_>]) -> String {
         let path = &look.placed.file.to;
         said += &format!("\n{name}: {path}\n");
         let Some(Some(reach)) = reached.get(name) else {
-            said += "  could not be looked at: the node does not answer\n";
+            said += "  unknown: the node does not answer\n";
             continue;
         };
         let there = file_there(reach, look.step.on, look.step.sudo.as_ref(), path).await;
         said += &match there {
             Ok(Some(bytes)) => diff(&String::from_utf8_lossy(&bytes), look.text),
             Ok(None) => diff("", look.text),
-            Err(why) => format!("  could not be looked at: {why}\n"),
+            Err(why) => format!("  unknown: {why}\n"),
         };
     }
     for reach in reached.into_values().flatten() {
@@ -80,7 +80,7 @@ async fn look_at(looks: &[Look<'_>]) -> String {
 
 fn diff(old: &str, new: &str) -> String {
     if old == new {
-        return "  as it should be\n".to_owned();
+        return "  unchanged\n".to_owned();
     }
     let diff = similar::TextDiff::from_lines(old, new);
     diff.unified_diff().context_radius(3).to_string()

@@ -96,10 +96,7 @@ fn for_every_node(choice: &Choice, project: &Project, tests: &[suite::Test]) -> 
 }
 
 pub(super) fn nothing(choice: &Choice, project: &Project, selected: &Selected) -> Problem {
-    let problem = Problem::bare(
-        "nothing-selected",
-        "no test is selected: that is not a pass",
-    );
+    let problem = Problem::bare("nothing-selected", "no test is selected, so nothing passed");
     if choice.nodes.is_none()
         && let Some(asked) = &project.manual.settings.test_nodes
     {

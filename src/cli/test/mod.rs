@@ -258,7 +258,7 @@ fn unless_wrong(status: u8, wrong: Vec<Problem>, streams: &mut Streams) -> Resul
     };
     writeln!(
         streams.talk,
-        "{many} in this manual: what is concerned was not tested\n"
+        "{many} in this manual: what they affect was not tested\n"
     )?;
     if status == 0 {
         return Err(Failure::Problems(wrong));

@@ -59,7 +59,7 @@ pub(super) fn lines(
 
 /// A suite that did not reach its end does not pass.
 fn unended() -> io::Error {
-    io::Error::other("the suite did not come to its end: this is a fault of opsbook")
+    io::Error::other("the suite did not finish: this is a bug in opsbook")
 }
 
 fn see(event: &Event, course: &mut Course, record: &mut Option<Record>) {

@@ -126,8 +126,5 @@ fn a_suite_that_does_not_come_to_its_end_is_no_pass() {
     drop(tell);
     let read = readers::lines(&told, &printing, &Live::default(), false);
     let why = read.map(drop).unwrap_err().to_string();
-    assert_eq!(
-        why,
-        "the suite did not come to its end: this is a fault of opsbook"
-    );
+    assert_eq!(why, "the suite did not finish: this is a bug in opsbook");
 }

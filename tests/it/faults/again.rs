@@ -139,7 +139,7 @@ fn f1_beside_what_still_runs_no_other_step_is_started() {
     run.signal("KILL");
     run.wait();
     let said = project.opsbook(&["resume", "--start-at", "one"]).ends(4);
-    said.has("step two still runs: without `--start-at` its end is waited for");
+    said.has("step two still runs: omit `--start-at` to wait until it ends");
     assert_eq!(project.text("ran"), "one\n");
     fs::write(project.home("go"), "").unwrap();
     project.opsbook(&["resume"]).ends(0);
@@ -169,7 +169,7 @@ fn f6_what_was_to_answer_may_be_killed() {
         assert!(begin.elapsed().as_secs() < 40, "{:?}", begin.elapsed());
         assert!(project.text("ran").starts_with("7 "));
         let all = format!("{}{}", said.out, said.err);
-        all.contains("what was to answer on the node was killed")
+        all.contains("the helper on the node was killed")
     });
     assert!(hit, "nothing that was still to answer was killed");
 }
@@ -253,7 +253,7 @@ fn f25_a_step_that_is_done_and_stands_elsewhere_now_is_refused_whatever_is_accep
         std::fs::write(project.home("go"), "").unwrap();
         project.page(&page(&now));
         let said = project.opsbook(&["resume", "--accept-changed"]).ends(2);
-        said.has("was begun, and stands elsewhere in the manual now");
+        said.has("has started, but the manual has moved or removed it");
         assert_eq!(project.text("ran"), "one\ntwo\n");
         // Back in its place, it goes on.
         project.page(&page(&before));
@@ -283,11 +283,11 @@ fn f8_a_journal_with_a_line_missing_or_of_another_run_is_not_gone_on_with() {
     let cases = [
         (
             lines[..5].concat() + &lines[6..].concat(),
-            ":6: event 7 of run",
+            ":6: found event 7 of run",
         ),
         (
             lines[..5].concat() + &whole.replace(run, "other"),
-            ":6: event 1 of run other",
+            ":6: found event 1 of run other",
         ),
         (lines[..5].concat() + "garbage\n", ":6: not an event"),
     ];
@@ -315,7 +315,7 @@ fn f22_a_captured_secret_is_never_gone_on_with_as_its_mask() {
     project.opsbook(&["run", "p", "here"]).ends(1);
     std::fs::write(project.home("go"), "").unwrap();
     let said = project.opsbook(&["resume"]).ends(3);
-    said.has("`token` was captured before, and a secret in it is not kept: start at the step that captures it");
+    said.has("`token` holds a secret, so its captured value was not kept: start at the step that captures it");
     assert_eq!(project.text("token"), "");
     project.opsbook(&["resume", "--start-at", "one"]).ends(0);
     assert_eq!(project.text("token"), "x-hunter22-y");
@@ -394,8 +394,8 @@ fn what_resume_is_told_to_pass_over_is_written_down() {
     project.opsbook(&["run", "p", "here"]).ends(1);
     let said = project.opsbook(&["resume", "--start-at", "three"]).ends(0);
     said.has("SKIPPED")
-        .has("note: it was FAILED; gone on at three");
-    said.has("note: it was not begun; gone on at three");
+        .has("note: it was FAILED; continued at three");
+    said.has("note: it was not begun; continued at three");
     assert_eq!(project.text("ran"), "3\n");
     let statuses: Vec<_> = project.record().steps("here").into_values().collect();
     let skipped = Some(Status::Skipped);
@@ -411,7 +411,7 @@ fn a_run_that_was_blocked_does_not_hide_the_one_that_is_halted() {
     let run = project.record().events[0].run.clone();
     for _ in 0..2 {
         let said = project.opsbook(&["run", "p", "here"]).ends(4);
-        said.has(&format!("`opsbook resume {run}` goes on with it"));
+        said.has(&format!("`opsbook resume {run}` continues it"));
     }
     let said = project.opsbook(&["handoff", "here"]).ends(0);
     said.has(&format!("opsbook resume {run}"));

@@ -129,7 +129,7 @@ fn f43_a_secret_that_is_not_there_is_said_before_the_first_step() {
         ));
         let run = ["run", "p", "good", "here", "--yes", "--batch", "1"];
         let said = project.opsbook(&run).ends(3);
-        said.has(&format!("the secret `pass` cannot be had: {why}"))
+        said.has(&format!("cannot read the secret `pass`: {why}"))
             .has("nodes.yaml:4:")
             .has("for node `here`");
         assert_eq!(project.text("ran"), "", "{secret}");
@@ -152,11 +152,8 @@ fn f43_a_secret_that_is_not_there_is_said_before_the_first_step() {
 #[test]
 fn f43_what_is_to_be_delivered_is_looked_at_before_the_first_step() {
     for (deliver, why) in [
-        ("- {file: nowhere}", "`nowhere` cannot be delivered: "),
-        (
-            "- {tree: book.toml, as: x}",
-            "`book.toml` cannot be delivered: ",
-        ),
+        ("- {file: nowhere}", "cannot deliver `nowhere`: "),
+        ("- {tree: book.toml, as: x}", "cannot deliver `book.toml`: "),
         ("- {template: nowhere}", "unknown template `nowhere`"),
         ("- {template: wrong}", "`nope` is not defined"),
     ] {
@@ -189,9 +186,9 @@ fn f43_a_captured_value_that_is_left_out_is_said_before_the_first_step() {
         for more in [&[][..], &["--dry-run"]] {
             let said = project.opsbook(&[&run, more].concat()).ends(2);
             said.has(
-                "step `last` needs `serial`, which step `find` captures, and that step is left out",
+                "step `last` needs `serial`, which step `find` captures, but that step is skipped",
             )
-            .has("hint: `--set serial=…` gives it; or begin at `find`");
+            .has("hint: give it with `--set serial=…`, or start at `find`");
         }
         assert_eq!(project.runs(), 0);
         let given = [&run[..], &["--set", "serial=7"]].concat();
@@ -204,7 +201,7 @@ fn f43_a_captured_value_that_is_left_out_is_said_before_the_first_step() {
     let project = Project::new(CAPTURES);
     let given = ["run", "p", "here", "--set", "serial=8"];
     let said = project.opsbook(&given).ends(2);
-    said.has("`--set serial=…`: step `find` captures it, and is going to run");
+    said.has("`--set serial=…`: step `find` captures it, and will run");
     // A run that goes on has it still.
     project
         .opsbook(&[&given[..], &["--start-at", "use"]].concat())
@@ -242,7 +239,7 @@ fn f43_a_variable_that_is_left_out_is_said_before_the_first_step() {
     let run = ["run", "p", "here", "--start-at", "two"];
     let project = Project::new(&page("test \"$place\"", ""));
     let said = project.opsbook(&run).ends(2);
-    said.has("step `two` uses `place`, which step `one` sets, and that step is left out");
+    said.has("step `two` uses `place`, which step `one` sets, but that step is skipped");
     assert_eq!(project.text("ran"), "");
     project.opsbook(&["run", "p", "here"]).ends(0);
     for (more, fence) in [
@@ -263,7 +260,7 @@ fn f43_that_nobody_can_be_asked_is_said_before_the_first_step() {
     ] {
         let project = Project::new(&then(second));
         let said = project.opsbook(&["run", "p", "here"]).ends(5);
-        said.has("note: step `two` will ask, and there is nobody to ask: the run stops there (`--yes` confirms)\n");
+        said.has("note: step `two` asks for a confirmation, and there is nobody to ask: the run stops there (`--yes` confirms)\n");
         assert_eq!(project.text("ran"), "here\n");
         // Where it comes first, the run says so itself; who can answer needs no note.
         let said = project.opsbook(&["resume"]).ends(5);

@@ -255,7 +255,7 @@ fn f12_of_two_copies_of_a_journal_the_older_controller_is_blocked_and_says_so() 
     let new = project.opsbook(&["-C", &copy, "resume"]).start();
     let said = old.wait();
     assert_eq!(said.status, 4, "{said:?}");
-    said.has("another opsbook has gone on with this run; it may or may not have finished")
+    said.has("another opsbook has continued this run; it may or may not have finished")
         .has("go on:    opsbook resume ")
         .lacks("gone from");
     fs::write(project.home("go"), "").unwrap();
@@ -299,7 +299,7 @@ fn f12_a_bundle_that_is_removed_under_a_step_leaves_its_outcome_unknown() {
     let said = run.wait();
     assert_eq!(said.status, 3, "{said:?}");
     said.has("the bundle is gone from the node; it may or may not have finished")
-        .lacks("is kept, and with it");
+        .lacks("and its lock are kept");
     let record = project.record();
     let unknown = record
         .events

@@ -388,7 +388,7 @@ fn f47_done_is_believed_only_where_it_can_be() {
         "cannot be used with",
     );
     refused(&["--note", "x"], "--done");
-    // The check of the second one does not hold: it is no step that was done.
+    // The check of the second one does not hold: it is not a step that was done.
     let done = [
         "resume", "--done", "stop", "--done", "here:two", "--note", "by Ada",
     ];
@@ -401,7 +401,10 @@ fn f47_done_is_believed_only_where_it_can_be() {
     fs::write(project.home("two"), "").unwrap();
     // What the third one has printed is known to nobody, until it is said.
     let done = ["resume", "--done", "two", "--done", "three"];
-    project.opsbook(&done).ends(3).has("`--set word=…` says it");
+    project
+        .opsbook(&done)
+        .ends(3)
+        .has("give it with `--set word=…`");
     let done = ["resume", "--done", "three", "--set", "word=said"];
     project.opsbook(&done).ends(0);
     assert_eq!(project.text("ran"), "four said\n");

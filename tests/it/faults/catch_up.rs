@@ -90,9 +90,7 @@ fn f40_a_journal_that_lags_behind_the_bundle_at_any_line_is_caught_up() {
         } else if said.status != 0 {
             // Nothing was done, and the way out is told.
             assert_eq!(said.status, 3, "{lines}: {said:?}");
-            said.has(&format!(
-                "`opsbook resume --catch-up {run}` reads from the node"
-            ));
+            said.has(&format!("`opsbook resume --catch-up {run}` reads"));
             assert_eq!(project.text("ran"), HALTED, "{lines}");
             refused += 1;
             let said = project
@@ -158,13 +156,13 @@ fn f40_catching_up_is_asked_about() {
         .opsbook(&["resume", &run, "--catch-up"])
         .input("n\n")
         .ends(5);
-    said.has("stopped before anything was taken in");
+    said.has("stopped before the journal was changed");
     assert_eq!(project.text("ran"), HALTED);
     let said = project
         .opsbook(&["resume", &run, "--catch-up"])
         .input("y\n")
         .ends(1);
-    said.has("that this journal lacks: 1, 2\ntake them in as the node has them? ");
+    said.has("that this journal lacks: 1, 2\naccept the records of the node? ");
     assert_eq!(project.text("ran"), HALTED);
     project.opsbook(&["resume", &run]).ends(0);
     assert_eq!(project.text("ran"), DONE);
@@ -207,7 +205,7 @@ fn f39_a_record_on_the_node_that_says_something_else_stops_the_resume() {
     };
     let changes: [(&str, Change<'_>); 6] = [
         (
-            "step 1 `p/one`: the journal says OK with 0, the node says that it ended with 7",
+            "step 1 `p/one`: the journal says OK with 0, but the node says that it ended with 7",
             &|| {
                 edit(step(1, "status"), "0 exited", "7 exited");
             },
@@ -219,25 +217,25 @@ fn f39_a_record_on_the_node_that_says_something_else_stops_the_resume() {
             },
         ),
         (
-            "step 2 `p/two`: the journal says FAILED with 1, the node says that it ended with 0",
+            "step 2 `p/two`: the journal says FAILED with 1, but the node says that it ended with 0",
             &|| {
                 edit(step(2, "status"), "1 exited", "0 exited");
             },
         ),
         (
-            "step 1 `p/one`: the journal says OK with 0, the node has no end of it",
+            "step 1 `p/one`: the journal says OK with 0, but the node has no result of it",
             &|| {
                 edit(step(1, "status"), " .", "");
             },
         ),
         (
-            "step 1 `p/one`: the journal says OK, and the node has no record of it",
+            "step 1 `p/one`: the journal says OK, but the node has no record of it",
             &|| {
                 fs::remove_file(step(1, "status")).unwrap();
             },
         ),
         (
-            "step 3 `p/three`: the node says that it ended with 0, and the journal knows nothing of that",
+            "step 3 `p/three`: the node says that it ended with 0, but the journal does not",
             &|| {
                 fs::copy(step(1, "status"), step(3, "status")).unwrap();
             },
@@ -260,12 +258,12 @@ fn f40_a_journal_that_is_lost_is_made_anew_from_the_node() {
     let (project, path, run) = halted();
     fs::remove_file(&path).unwrap();
     let said = project.opsbook(&["resume", &run]).ends(2);
-    said.has("`opsbook resume RUN --catch-up` makes it anew from the nodes");
+    said.has("`opsbook resume RUN --catch-up` rebuilds it from the nodes");
     let said = project.opsbook(&["resume", &run, "--catch-up"]).ends(5);
     said.has(&format!(
-        "run {run} has no journal here. As its nodes say, it is `p` on here"
+        "run {run} has no journal here. Its nodes say: `p` on here"
     ))
-    .has("Nobody is there to ask (`--yes` confirms)");
+    .has("There is nobody to ask (`--yes` confirms)");
     let said = project
         .opsbook(&["resume", &run, "--catch-up"])
         .input("n\n")
@@ -312,25 +310,20 @@ fn f40_a_lost_journal_is_not_made_where_the_nodes_do_not_prove_it() {
             "\"request\"",
             "\"other\"",
             3,
-            "does not say what it was asked to do",
+            "lacks the request of the run",
         ),
-        (
-            "[\"here\"]",
-            "[\"there\"]",
-            3,
-            "says that it is none of its nodes",
-        ),
+        ("[\"here\"]", "[\"there\"]", 3, "does not list"),
         (
             "\"controller\":\"",
-            "\"pinned\":[\"it was asked for\"],\"controller\":\"other-",
+            "\"pinned\":[\"it was requested\"],\"controller\":\"other-",
             3,
-            "only its own controller can go on with it (it was asked for): other-",
+            "only its own controller can continue it (it was requested): other-",
         ),
         (
             "[\"here\"]",
             "[\"here\",\"there\"]",
             2,
-            "a node that is not known here: `there`",
+            "a node that is unknown here: `there`",
         ),
         ("\"procedure\":\"p\"", "\"procedure\":\"q\"", 2, "q"),
     ] {
@@ -360,8 +353,8 @@ fn f40_a_node_that_has_no_record_of_a_lost_run_needs_a_persons_word() {
     fs::remove_file(&path).unwrap();
     let catch_up = ["resume", &run, "--catch-up", "--yes"];
     let said = project.opsbook(&catch_up).ends(5);
-    said.has("it is `p` on a, b")
-        .has("there is nothing of it on b")
+    said.has("Its nodes say: `p` on a, b")
+        .has("no record on b")
         .has("a person must confirm it");
     assert!(!path.exists());
     let said = project.opsbook(&catch_up).input("y\n").said();

@@ -178,7 +178,7 @@ fn f2_a_delivery_is_stopped_at_once_and_nothing_of_it_is_left() {
     run.signal("INT");
     let said = run.wait();
     assert_eq!(said.status, 5, "{said:?}");
-    said.has("stopped while files were delivered");
+    said.has("stopped while delivering files");
     assert_eq!(project.ended(1).status, Status::Stopped);
     assert_eq!(brought(&node), Vec::<String>::new());
     node.lose(0);

@@ -18,7 +18,7 @@ fn blind() -> Project {
     let project = Project::new(BLIND);
     let said = project.opsbook(&["run", "p", "here"]).ends(3);
     said.has("# ERROR: it may or may not have finished; look at the node first")
-        .has("it runs 1 again, unless the node knows by now how it ended");
+        .has("it runs 1 again, unless the node has its result by now");
     assert!(project.ended(1).outcome_unknown);
     fs::write(project.home("seen"), "").unwrap();
     project
@@ -41,7 +41,7 @@ fn f6_where_nobody_can_be_asked_running_it_again_is_told() {
     for arguments in [&["resume"][..], &["resume", "--yes"]] {
         let project = blind();
         let said = project.opsbook(arguments).ends(0);
-        said.has("it may or may not have finished: it is run again");
+        said.has("it may or may not have finished: run it again");
         assert_eq!(project.text("ran"), "1\n1\n2 a b\n");
     }
     // Who names it has decided.
@@ -62,7 +62,7 @@ fn f6_commands_that_were_never_begun_are_not_asked_about() {
     let said = project.opsbook(&["resume"]).input("a\n").ends(0);
     let asks = "may or may not have finished: run it [a]gain";
     assert_eq!(said.err.matches(asks).count(), 1, "{said:?}");
-    said.lacks("it is run again");
+    said.lacks("run it again");
     assert_eq!(project.text("ran"), "1\n1\n2\n3\n");
 }
 
@@ -84,7 +84,7 @@ fn f6_a_frozen_recorder_costs_no_step_its_end() {
     });
     let said = run.wait();
     assert_eq!(said.status, 3, "{said:?}");
-    said.has("nothing on the node tells how it ended");
+    said.has("the node has no result of it");
     // Past its time limit, which it had kept.
     let status = project.home(".opsbook/bundle/steps/1/timed-out");
     let begin = Instant::now();
@@ -108,7 +108,7 @@ fn f10_what_a_run_that_was_given_up_left_here_blocks_nobody() {
     fs::write(project.home("go"), "").unwrap();
     let said = project.opsbook(&["run", "p", "here"]).ends(4);
     said.has(&format!(
-        "; `opsbook resume {run}` goes on with it, `opsbook lock release here --run {run}` gives it up"
+        "; `opsbook resume {run}` continues it, `opsbook lock release here --run {run}` releases it"
     ));
     project
         .opsbook(&["lock", "release", "here", "--run", &run])
@@ -142,7 +142,7 @@ fn f1_the_sheet_of_a_killed_controller_says_where_the_bundle_is() {
     run.signal("KILL");
     run.wait();
     let said = project.opsbook(&["handoff"]).ends(0);
-    said.has("no end is written down: its opsbook was ended, or runs still")
+    said.has("it has no recorded end: its opsbook was killed, or still runs")
         .has("bundle=")
         .has("give up:  opsbook lock release here --run ");
     project.opsbook(&["resume"]).ends(0);
@@ -157,7 +157,7 @@ fn f8_a_journal_in_a_newer_format_is_not_gone_on_with() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\"v\":2", "\"v\":3")).unwrap();
     let said = project.opsbook(&["resume"]).ends(3);
-    said.has("an event in format 3, which a newer opsbook has written");
+    said.has("an event in format 3, which a newer opsbook wrote");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn f7_a_step_that_has_run_and_whose_variables_are_lost_is_asked_about() {
     said.has("the bundle is gone from the node; it may or may not have finished");
     fs::rename(project.home("away"), project.home(".opsbook/bundle")).unwrap();
     let said = project.opsbook(&["resume"]).input("d\n").ends(0);
-    said.has("p/1 has run, and what it printed or set was not kept: run it [a]gain");
+    said.has("p/1 has run, but its output or its variables were not kept: run it [a]gain");
     assert_eq!(project.text("ran"), "1\n2 none\n");
 }
 
@@ -220,7 +220,7 @@ fn f7_a_step_that_locks_itself_out_of_its_bundle_is_not_ok() {
     let project = Project::new(page);
     project.node("far", &node.ssh(), "");
     let said = project.opsbook(&["run", "p", "far"]).ends(3);
-    said.has("what it printed or set was not kept");
+    said.has("its output and its variables were not kept");
 }
 
 #[test]

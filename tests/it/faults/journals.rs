@@ -30,11 +30,14 @@ fn f40_an_emptied_journal_is_no_run_that_touched_nothing() {
         fs::write(&journal, text).unwrap();
         for line in [&["resume", &run][..], &["handoff", &run]] {
             let said = project.opsbook(line).ends(2);
-            said.has("or the journal was emptied")
+            said.has("or somebody emptied the journal")
                 .has(&format!("`opsbook resume {run} --catch-up`"))
                 .lacks("nothing was touched");
         }
-        project.opsbook(&["log", &run]).ends(0).has("no whole line");
+        project
+            .opsbook(&["log", &run])
+            .ends(0)
+            .has("no complete line");
     }
     assert_eq!(project.text("ran"), "1\n2\n");
     let catch_up = ["resume", &run, "--catch-up", "--yes"];
@@ -42,7 +45,7 @@ fn f40_an_emptied_journal_is_no_run_that_touched_nothing() {
     assert_eq!(
         project.text("ran"),
         "1\n2\n",
-        "as its controller told the node"
+        "as its controller reported it to the node"
     );
     project.opsbook(&["resume"]).ends(0);
     assert_eq!(project.text("ran"), "1\n2\n2\n3\n");
@@ -63,16 +66,20 @@ fn f39_a_journal_that_was_swapped_or_edited_is_named_with_a_way_out() {
         .unwrap()
         .replace('\n', "\r\n");
     let table: [(&str, Vec<u8>, String); 7] = [
-        ("another run's", other.clone(), ":1: event 1 of run".into()),
+        (
+            "another run's",
+            other.clone(),
+            ":1: found event 1 of run".into(),
+        ),
         (
             "another one behind it",
             [&own[..], &other].concat(),
-            format!(":{}: event 1 of run", last + 1),
+            format!(":{}: found event 1 of run", last + 1),
         ),
         (
             "two lines exchanged",
             swapped.concat(),
-            format!(":{}: event {last} of run", last - 1),
+            format!(":{}: found event {last} of run", last - 1),
         ),
         (
             "zeros as a crash leaves them, and more behind them",
@@ -99,7 +106,7 @@ fn f39_a_journal_that_was_swapped_or_edited_is_named_with_a_way_out() {
         fs::write(&journal, &text).unwrap();
         for more in [&[][..], &["--catch-up", "--yes"]] {
             let said = project.opsbook(&[&["resume", &run], more].concat()).ends(3);
-            said.has(&says).has("hint: put this file aside");
+            said.has(&says).has("hint: move this file away");
         }
         let said = project.opsbook(&["history"]).ends(0);
         said.has(&says)
@@ -151,7 +158,7 @@ fn f35_what_is_no_regular_file_is_no_journal() {
             let said = project.opsbook(line).ends(status);
             assert!(said.memory < 300 << 10, "{kind}: {} KiB", said.memory);
             if line != ["build"] {
-                said.has("is no regular file").lacks("no line end");
+                said.has("is not a regular file").lacks("no line end");
             }
         }
         for folder in [runs.as_path(), &results] {
@@ -178,7 +185,7 @@ fn f39_which_run_is_the_latest_is_not_guessed_where_the_clock_was_put_back() {
     fs::write(project.home("go"), "").unwrap();
     for line in ["resume", "handoff"] {
         let said = project.opsbook(&[line]).ends(2);
-        said.has("still to come").has("name the run");
+        said.has("in the future").has("name the run");
     }
     assert_eq!(project.text("ran"), "1\n2\n1\n2\n");
     project.opsbook(&["resume", "b"]).ends(0);

@@ -47,7 +47,7 @@ fn cut(node: &Node, sudo: &str, then: &str) -> (Said, bool) {
     (said, ended)
 }
 
-const MORTAL: &str = "logind kills what a login leaves behind on this node";
+const MORTAL: &str = "on this node, logind kills the processes of a closed login";
 
 #[test]
 fn f50_a_step_that_logind_would_kill_is_named_before_it_runs() {

@@ -148,7 +148,7 @@ fn f6_what_escaped_from_a_step_that_timed_out_is_named() {
     let process = format!("{} sleep", left[0]);
     said.has("still running").has(&process);
     again.has(&format!(
-        "it has left behind what still runs: {process}: it is run again"
+        "it has left processes behind that still run: {process}: run it again"
     ));
 }
 

@@ -35,7 +35,7 @@ fn f46_a_check_that_needs_a_person_is_not_asked_either() {
     let said = project.opsbook(&["test"]).said();
     assert_ne!(said.status, 0, "{}", said.out);
     let all = [said.out, said.err].concat();
-    assert!(all.contains("`psql` opens a session"), "{all}");
+    assert!(all.contains("`psql` opens an interactive session"), "{all}");
 }
 
 #[test]
@@ -61,7 +61,8 @@ fn f46_sudo_within_a_script_that_wants_a_password_names_the_word_on_the_fence() 
         said.err
     );
     let said = project.opsbook(&["run", "p", "far"]).ends(1);
-    let hint = "within a script `sudo` can ask nobody for a password: write `sudo` or `sudo=USER` on the fence";
+    let hint =
+        "`sudo` in a script cannot ask for a password: write `sudo` or `sudo=USER` on the fence";
     assert!(said.out.contains(hint), "{}{}", said.out, said.err);
     let ended = project.ended(1);
     assert_eq!(ended.evidence[0].hint.as_deref(), Some(hint));

@@ -271,7 +271,7 @@ fn f44_where_a_shell_cannot_keep_what_it_set_that_is_said() {
                 panic!("{warned:?}")
             };
             assert!(
-                said.starts_with("what it has set for the steps after it was not kept"),
+                said.starts_with("its variables for later steps were not kept"),
                 "{said}"
             );
             assert!(said.ends_with(": lost"), "{said}");

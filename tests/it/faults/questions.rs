@@ -178,7 +178,7 @@ fn f42_a_question_shows_the_step_with_its_values_and_explains_its_keys() {
     terminal.press("v\n");
     terminal.until(|| terminal.shown().matches("site=1.2").count() == 2);
     terminal.press("?\n");
-    terminal.until_shown("yes, and to all confirmations that follow on this node");
+    terminal.until_shown("yes, also to all later confirmations on this node");
     terminal.press("yellow\n");
     terminal.until(|| terminal.shown().matches("go on\r\n").count() == 2);
     terminal.press("y\n");
@@ -199,8 +199,8 @@ fn f42_a_question_shows_the_step_with_its_values_and_explains_its_keys() {
         answers.collect::<Vec<_>>(),
         [
             "yes",
-            "yes, and on without asking",
-            "not asked: on without asking, as answered before"
+            "yes, and continue without asking",
+            "not asked: an earlier answer was to continue without asking"
         ]
     );
 }

@@ -101,17 +101,15 @@ fn f37_a_run_in_batches_is_gone_on_with_in_batches() {
     ];
     project.opsbook(&run).ends(1);
     let said = project.opsbook(&["resume"]).ends(1);
-    said.has("was told: --batch 1 --wait 0.0s --reconnect 7s (`--new-manner` takes nothing over)")
-        .has("b: STOPPED  not started: 1 node of earlier batches ended badly");
+    said.has(": --batch 1 --wait 0.0s --reconnect 7s (`--new-manner` takes none over)")
+        .has("b: STOPPED  not started: 1 node of earlier batches did not end OK");
     assert_eq!(project.text("ran"), "one a\none a\n");
     // And by the resume after that one, and not where it is told otherwise.
     project.opsbook(&["resume"]).ends(1).has("--batch 1 --wait");
     let said = project.opsbook(&["resume", "--batch", "2"]).ends(1);
-    said.has("was told: --wait")
-        .lacks("--batch 1")
-        .has("c: STOPPED");
+    said.has(": --wait").lacks("--batch 1").has("c: STOPPED");
     let said = project.opsbook(&["resume", "--new-manner"]).ends(1);
-    said.lacks("was told").lacks("not started");
+    said.lacks("taken over").lacks("not started");
 }
 
 #[test]
@@ -123,11 +121,11 @@ fn f37_the_menu_and_the_last_step_of_a_run_are_those_of_its_resume() {
     project.opsbook(&run).input("r\n").ends(1);
     touch(&project, &["go"]);
     let said = project.opsbook(&["resume"]).input("r\nr\n").ends(5);
-    said.has("was told: --stop-after two --step")
+    said.has(": --stop-after two --step")
         .has("stopped after step two, as asked");
     let said = project.opsbook(&["resume"]).ends(5);
     // What it has passed does not hold it any more.
-    said.has("was told: --step (").lacks("--stop-after");
+    said.has(": --step (").lacks("--stop-after");
     assert!(!project.home("ran").exists());
     project.opsbook(&["resume", "--new-manner"]).ends(0);
     assert_eq!(project.text("ran"), "3\n");
@@ -386,11 +384,9 @@ fn f38_a_corrected_file_block_is_not_gone_on_without() {
     let project = delivers();
     project.page(&DELIVERS.replace("x = 1", "x = 2"));
     let said = project.opsbook(&["resume"]).ends(2);
-    said.has(
-        "here: `a.conf`, which step 2 (f) has delivered, is another one now\n-x = 1\n+x = 2\n",
-    )
-    .has("delivered files have changed since run ")
-    .lacks("stands elsewhere");
+    said.has("here: `a.conf`, which step 2 (f) has delivered, has changed\n-x = 1\n+x = 2\n")
+        .has("delivered files have changed since run ")
+        .lacks("moved or removed");
     assert_eq!(project.text("ran"), "ichi\nni\n");
     let said = project.opsbook(&["resume", "--accept-changed"]).ends(0);
     said.has("delivered a.conf").lacks("delivered t.conf");
@@ -455,7 +451,7 @@ fn f38_whatever_goes_into_a_delivered_file_counts() {
     let project = delivers();
     fs::remove_file(project.path("plain.txt")).unwrap();
     let said = project.opsbook(&["resume"]).ends(2);
-    said.has("`plain.txt`, which step 3 (more) has delivered, cannot be delivered any more: ");
+    said.has("`plain.txt`, which step 3 (more) has delivered, can no longer be delivered: ");
     // A delivery that is cut short is made up for, whatever comes first.
     project.opsbook(&["resume", "--accept-changed"]).ends(3);
     project.write("plain.txt", "again\n");
@@ -469,10 +465,10 @@ fn f38_a_text_that_has_changed_is_said_to_have_changed() {
     let project = delivers();
     project.page(&DELIVERS.replace("echo ichi", "echo one"));
     let said = project.opsbook(&["resume"]).ends(2);
-    said.has("here: the text of step 1 has changed; it is done, and is not run again:")
+    said.has("here: the text of step 1 has changed; the step is done and does not run again:")
         .has("-echo ichi >>")
         .has("+echo one >>")
-        .lacks("stands elsewhere");
+        .lacks("moved or removed");
     project.opsbook(&["resume", "--accept-changed"]).ends(1);
     assert_eq!(project.text("ran"), "ichi\nni\n");
     // With an id it is known all the same.
@@ -482,7 +478,7 @@ fn f38_a_text_that_has_changed_is_said_to_have_changed() {
             .replace("echo ni", "echo two"),
     );
     let said = project.opsbook(&["resume"]).ends(1);
-    said.has("note: here: step 4, `p/done`, has changed since; it is done, and is not run again");
+    said.has("note: here: step 4, `p/done`, has changed since; it is done and does not run again");
     assert_eq!(project.text("ran"), "ichi\nni\n");
 }
 
@@ -501,7 +497,7 @@ fn f37_nodes_that_have_not_begun_begin_at_their_first_step_wherever_another_goes
     let said = project
         .opsbook(&["resume", "--start-at", "three", "--yes"])
         .ends(0);
-    said.has("not begun, and so from the first step: b, c\n");
+    said.has("these start at the first step: b, c\n");
     assert_eq!(project.text("one"), "a\nb\nc\n");
     assert_eq!(project.text("three"), "a\nb\nc\n");
     // Where nothing has begun, the step is that of all.

@@ -179,7 +179,7 @@ fn f2_pressed_twice_every_step_is_stopped() {
     terminal.press(CTRL_C);
     terminal.until_shown("[l]eave");
     terminal.press(CTRL_C);
-    terminal.until_shown("stopping what runs: TERM");
+    terminal.until_shown("stopping the running steps: TERM");
     terminal.ends(5);
     let shown = terminal.shown();
     assert_eq!(shown.matches("[l]eave").count(), 1, "asked again: {shown}");
@@ -206,8 +206,8 @@ fn f2_pressed_thrice_it_goes_at_once_and_leaves_what_runs() {
         });
         for shown in [
             "[l]eave",
-            "stopping what runs: TERM",
-            "left: a step that still",
+            "stopping the running steps: TERM",
+            "left: a running step",
         ] {
             terminal.press(CTRL_C);
             terminal.until_shown(shown);

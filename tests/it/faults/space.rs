@@ -197,6 +197,6 @@ fn f8_where_journals_cannot_be_looked_for_nobody_says_that_there_are_none() {
         &["log", "here"],
     ] {
         let said = project.opsbook(line).ends(3);
-        said.has(".opsbook/runs` cannot be read: No such file or directory");
+        said.has(".opsbook/runs`: No such file or directory");
     }
 }

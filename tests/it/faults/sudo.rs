@@ -106,7 +106,7 @@ fn f15_sudo_in_all_its_moods() {
         (
             "ops ALL=(ALL:ALL) NOPASSWD: /bin/true\n",
             3,
-            "its rule names some commands only, and `sh` is none of them",
+            "its rule allows only some commands, and `sh` is not one of them",
         ),
         ("# ops may not\n", 3, "allow"),
     ];

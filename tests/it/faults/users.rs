@@ -46,7 +46,7 @@ fn f32_what_another_user_sets_is_data() {
         ),
     );
     let put = |text: &str| format!("cat >\"$1/state\" <<'E'\n{text}E\n");
-    let refused = "what daemon has set cannot be taken over: ";
+    let refused = "cannot take over the variables that daemon has set: ";
     for (evil, says) in [
         (put("id >/pwned; id >/home/ops/pwned\n"), "line 1 is no"),
         (put("a='2'; id >/pwned\n"), "line 1 is no"),
@@ -89,7 +89,7 @@ fn f32_what_another_user_sets_is_data() {
         export LD_PRELOAD\n[ -z \"${BASH_VERSION-}\" ] || eval 'id >/home/ops/pwned'\ncd '/evil'\n";
     fs::write(node.path("/evil"), put(text)).unwrap();
     let said = project.opsbook(&["run", "p", "far"]).ends(0);
-    said.has("b: not taken over from daemon, as the step does not set it")
+    said.has("b: not taken over from daemon, because the step does not set it")
         .has("| 7 1 /home/ops/.opsbook/bundle\n")
         .has("| ops\n")
         .has("| 7 1\n");
@@ -111,7 +111,7 @@ fn f32_what_rules_programs_stays_with_the_user_who_set_it() {
     );
     let said = project.opsbook(&["run", "p", "far"]).ends(0);
     said.has("| /of-ops\n")
-        .has("GIT_DIR: not taken over from daemon, as it rules how programs run")
+        .has("GIT_DIR: not taken over from daemon, because it controls how programs run")
         .has("| none $(id) a b none /srv\n")
         .has("| /g /srv\n");
 }

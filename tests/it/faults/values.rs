@@ -180,7 +180,7 @@ fn what_is_compared_or_captured_is_whole_or_refused() {
          ```sh step capture=more\nhead -c 4194305 /dev/zero | tr '\\0' x\n```\n",
     ));
     let said = project.opsbook(&["run", "p", "here"]).ends(1);
-    said.has("what it printed cannot become `more`: it is more than 4 MiB");
+    said.has("its output cannot become `more`: it is larger than 4 MiB");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn where_the_folder_of_the_step_before_is_gone_nothing_of_a_step_is_run() {
              ```{language} step id=two exit={exits}\n{script}\n```\n"
         ));
         let said = project.opsbook(&["run", "p", "here"]).ends(3);
-        said.has("step two: the folder in which the step before it ended is gone");
+        said.has("step two: it did not run: the folder in which the previous step ended is gone");
         fs::create_dir(project.home("work")).unwrap();
         project.opsbook(&["resume"]).ends(0);
         assert!(project.home("work/ran").exists(), "{language}");
@@ -323,5 +323,5 @@ fn a_person_is_told_the_values() {
         .ends(2)
         .has("`seral`")
         .has("manual/page.md:14")
-        .has("`token` is a secret, which opsbook shows to nobody");
+        .has("`token` is a secret, which opsbook never shows");
 }

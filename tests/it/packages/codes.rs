@@ -287,12 +287,12 @@ fn what_is_not_packed_says_why_and_leaves_nothing() {
         (
             &["pack"],
             |p| p.page("# P\n\nOther.\n"),
-            "error: `manual/page.md`: not as it was committed",
+            "error: `manual/page.md`: changed since the last commit",
         ),
         (
             &["pack"],
             |p| p.write("x.txt", "x"),
-            "error: `x.txt` is under no version control",
+            "error: `x.txt` is not under version control",
         ),
         (
             &["pack"],
@@ -317,18 +317,18 @@ fn what_is_not_packed_says_why_and_leaves_nothing() {
                 p.page("# P\n");
                 commit(p);
             },
-            "opsbook.toml:3:11: error: 1.4.2 is too near to 1.4.2",
+            "opsbook.toml:3:11: error: 1.4.2 is too close to 1.4.2",
         ),
         (&["pack", "--since", "none"], |_| (), "error: `none`: "),
         (
             &["pack", "--name", "x", "--version", "1"],
             |_| (),
-            "error: a package has its name and version already",
+            "error: a package already has its name and version",
         ),
         (
             &["pack"],
             |p| fs::remove_dir_all(p.path(".git")).unwrap(),
-            "error: the manual is under no version control",
+            "error: the manual is not under version control",
         ),
     ];
     for (words, change, expected) in cases {
@@ -386,7 +386,7 @@ fn what_lies_beside_a_package_in_its_repository_is_packed_with_it() {
     fs::write(&page, good.replace("base >>", "other >>")).unwrap();
     pack(&[])
         .ends(2)
-        .has("error: `../base/manual/p.md`: not as it was committed");
+        .has("error: `../base/manual/p.md`: changed since the last commit");
     assert!(!project.path("shop.opsbook").exists());
     fs::write(&page, &good).unwrap();
     pack(&[]).ends(0).has("1 package: base 2.1.0");
@@ -436,7 +436,7 @@ fn what_lies_beside_a_package_in_its_repository_is_packed_with_it() {
     run_in(&repository.0.join("base"), &["git", "init", "-q"]);
     Repository(repository.0.join("base")).release("v1");
     pack(&[]).ends(2).has(
-        "opsbook.toml:6:1: error: `base` is a folder on this machine, which no archive can name",
+        "opsbook.toml:6:1: error: `base` is a folder on this machine, to which an archive cannot refer",
     );
     // A book that uses the archive names the neighbour itself.
     project.write(
@@ -444,8 +444,9 @@ fn what_lies_beside_a_package_in_its_repository_is_packed_with_it() {
         "[packages]\nshop = {archive = \"shop.opsbook\"}\n",
     );
     let refused = project.opsbook(&["packages", "update"]).ends(2);
-    refused
-        .has("hint: an archive names its neighbour so: name `base` in `[packages]` of the book\n");
+    refused.has(
+        "hint: an archive refers to a neighbour by path: name `base` in `[packages]` of the book\n",
+    );
     assert!(!project.path("opsbook.lock").exists());
 }
 

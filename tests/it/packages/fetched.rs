@@ -168,11 +168,11 @@ fn what_is_different_is_told_and_what_is_used_stays_in_the_cache() {
         .has("minor: value base_new is new\n")
         .has("the next release is major\n");
     let none = project.opsbook(&["packages", "diff", "bose"]).ends(2);
-    none.has("error: no package is called `bose`");
+    none.has("error: there is no package `bose`");
     fs::remove_file(project.path("opsbook.local.toml")).unwrap();
     let folder = work.to_str().unwrap();
     let against = project.opsbook(&["packages", "diff", "base", folder]);
-    against.ends(0).has("major: value base_new is gone\n");
+    against.ends(0).has("major: value base_new was removed\n");
 
     // Recently used entries stay, however old; unused ones are removed.
     let cache = project.home(".cache/opsbook/packages");
@@ -206,7 +206,7 @@ fn what_is_different_is_told_and_what_is_used_stays_in_the_cache() {
     project
         .opsbook(&["list"])
         .ends(2)
-        .has("hint: `opsbook packages fetch` brings it");
+        .has("hint: `opsbook packages fetch` downloads it");
     project.opsbook(&["packages", "fetch"]).ends(0);
     project.opsbook(&["list"]).ends(0);
 }

@@ -219,7 +219,7 @@ fn a_book_of_two_repositories_is_run_tested_built_and_packed_without_a_route() {
     fs::write(&page, SHOP.replace("port", "Port")).unwrap();
     let differs = apart(&["run", "shop.release", "here", "--yes"]).ends(2);
     differs.has("opsbook.toml:3:1: error: `shop` in `packages/shop` has the content sha256:");
-    differs.has("hint: somebody has changed it; nothing of it was used");
+    differs.has("hint: somebody has changed it; nothing in it was used");
 }
 
 #[test]
@@ -234,9 +234,9 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
     base.release("v2.1.0");
     let refused = project.opsbook(&["packages", "update"]).ends(2);
     refused
-        .has("error: tag `v2.1.0` is now ")
+        .has("error: tag `v2.1.0` moved to ")
         .has(": refused\n");
-    refused.has("hint: `opsbook packages update base` takes it");
+    refused.has("hint: `opsbook packages update base` accepts it");
     project
         .opsbook(&["run", "base.prepare", "here", "--dry-run"])
         .ends(0)
@@ -246,7 +246,7 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
     project.page("# Own\n\n```yaml procedure\nid: own\n```\n\n```sh step\ntest -e ~/none\n```\n");
     project.opsbook(&["run", "own", "here", "--yes"]).ends(1);
     let taken = project.opsbook(&["packages", "update", "base"]).ends(0);
-    taken.has("base 2.1.0 -> 2.1.0\n  patch: what base.prepare does has changed\n");
+    taken.has("base 2.1.0 -> 2.1.0\n  patch: the steps of base.prepare have changed\n");
     taken.has("note: 1 halted run began with base 2.1.0: `opsbook history` shows them");
     assert_ne!(
         fs::read_to_string(project.path("opsbook.lock")).unwrap(),
@@ -278,12 +278,12 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
         (
             "version = \"2.2.0\"",
             "version = \"2.3.0\"",
-            "opsbook.toml:2:1: error: `base` calls itself 2.2.0 and is 2.3.0 in `opsbook.lock`",
+            "opsbook.toml:2:1: error: `base` calls itself 2.2.0, but is 2.3.0 in `opsbook.lock`",
         ),
         (
             "content = \"sha256:",
             "content = \"sha256:00",
-            "error: this is no locked package",
+            "error: this is not a locked package",
         ),
         (
             "[[package]]\nname = \"shop\"",
@@ -307,7 +307,7 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
     let manifest = fs::read_to_string(project.path("opsbook.toml")).unwrap();
     project.write("opsbook.toml", &manifest.replace("v2.2.0", "v2.1.0"));
     let differs = project.opsbook(&["list"]).ends(2);
-    differs.has("error: `base` is v2.1.0 here and v2.2.0 in `opsbook.lock`");
+    differs.has("error: `base` is v2.1.0 here, but v2.2.0 in `opsbook.lock`");
     differs.has("hint: `opsbook packages update base` writes it");
     project.write("opsbook.toml", &manifest);
 
@@ -315,8 +315,8 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
     run_in(&project.root(), &["chmod", "-R", "u+w", "home/.cache"]);
     fs::remove_dir_all(project.home(".cache")).unwrap();
     let missing = project.opsbook(&["list"]).ends(2);
-    missing.has("error: `base` 2.2.0 is locked and not here\n");
-    missing.has("hint: `opsbook packages fetch` brings it");
+    missing.has("error: `base` 2.2.0 is locked, but not here\n");
+    missing.has("hint: `opsbook packages fetch` downloads it");
     project
         .opsbook(&["packages", "fetch"])
         .out("base 2.2.0\nshop 1.4.2\n")
@@ -402,7 +402,7 @@ fn a_book_has_templates_and_checks_otherwise_and_a_folder_for_a_package() {
     project.write("opsbook.local.toml", &local);
     let lint = project.opsbook(&["lint"]).ends(0);
     lint.has("with `base` from ").has(" instead of 2.1.0\n");
-    lint.has("warning: `base:site.conf`, which you replace, has changed in the package");
+    lint.has("warning: `base:site.conf`, which this book replaces, has changed in the package");
     base.write("manual/prepare.md", &BASE.replace("cp ", "cp -f "));
     project
         .opsbook(&["run", "base.prepare", "here", "--dry-run"])
@@ -414,7 +414,7 @@ fn a_book_has_templates_and_checks_otherwise_and_a_folder_for_a_package() {
     project
         .opsbook(&packed)
         .ends(2)
-        .has("error: `base` is another one on this machine");
+        .has("error: `opsbook.local.toml` replaces `base` on this machine");
 }
 
 #[test]
@@ -443,13 +443,13 @@ fn a_release_number_says_what_is_different() {
     };
     let (status, said) = version("1.4.3", "shop_port = {default = 8000}\nshop_extra = {}");
     assert_eq!(status, Some(2), "{said}");
-    assert!(said.contains("opsbook.toml:3:11: error: 1.4.3 is too near to 1.4.2: what is different is minor (value shop_extra is new)"), "{said}");
+    assert!(said.contains("opsbook.toml:3:11: error: 1.4.3 is too close to 1.4.2: the changes are minor (value shop_extra is new)"), "{said}");
     let (status, said) = version("1.5.0", "shop_port = {default = 8000}\nshop_extra = {}");
     assert_eq!(status, Some(0), "{said}");
     let (status, said) = version("1.6.0", "shop_port = {default = 8001}");
     assert_eq!(status, Some(2), "{said}");
     assert!(
-        said.contains("is major (default of shop_port is 8001, was 8000)"),
+        said.contains("the changes are major (default of shop_port is 8001, was 8000)"),
         "{said}"
     );
     let (status, said) = version("2.0.0", "shop_port = {default = 8001}");
@@ -494,7 +494,7 @@ fn the_chapter_can_be_typed() {
     for text in [
         "base 2.1.0 is new\nshop 1.4.1 is new",
         "shop v1.4.1 -> v1.4.2",
-        "shop 1.4.1 -> 1.4.2\n  patch: what shop.release does has changed",
+        "shop 1.4.1 -> 1.4.2\n  patch: the steps of shop.release have changed",
         "nothing differs; signed by release@example.net",
         "package shop 1.4.1",
         "signed by release@example.net)",
@@ -518,8 +518,8 @@ fn plain_mdbook_builds_a_book_of_packages() {
     project
         .opsbook(&["lint"])
         .ends(0)
-        .has("manual/SUMMARY.md:2:14: warning: plain mdBook, which")
-        .has("hint: `[The shop]() <!-- package:shop -->` is understood by both");
+        .has("manual/SUMMARY.md:2:14: warning: mdBook without opsbook")
+        .has("hint: write `[The shop]() <!-- package:shop -->`, which both understand");
     project.write(
         "manual/SUMMARY.md",
         "- [Page](page.md)\n- [The shop]() <!-- package:shop -->\n",

@@ -45,7 +45,7 @@ fn what_two_packages_claim_is_said_with_both_places() {
         .opsbook(&["lint"])
         .ends(2)
         .has("b:opsbook.toml:5:19: error: `a` is claimed by `a` and by `b`\n  |\n5 | namespace = [\"b\", \"a\"]\n  |                   ^^^")
-        .has("a:opsbook.toml:2:8: it is claimed here, too");
+        .has("a:opsbook.toml:2:8: also claimed here");
     // Nested prefixes are two packages; an id belongs to the longest.
     package(&project, "b", "namespace = [\"b\", \"a.db\"]\n", "a.db.go");
     project.opsbook(&["lint"]).ends(0);
@@ -73,12 +73,12 @@ fn packages_that_are_not_what_is_named_are_refused() {
     said(
         "a = {path = \"home/none\"}\n",
         "",
-        "opsbook.toml:2:1: error: `a`: `home/none` is no folder\n  |\n2 | a = {path = \"home/none\"}\n  | ^\n",
+        "opsbook.toml:2:1: error: `a`: `home/none` is not a folder\n  |\n2 | a = {path = \"home/none\"}\n  | ^\n",
     );
     said(
         "c = {path = \"home/a\"}\n",
         "",
-        "opsbook.toml:2:1: error: `c` calls itself `a`\n  |\n2 | c = {path = \"home/a\"}\n  | ^\n\nhint: a package has the same name everywhere\n",
+        "opsbook.toml:2:1: error: `c` calls itself `a`\n  |\n2 | c = {path = \"home/a\"}\n  | ^\n\nhint: use this name for the package\n",
     );
     said(
         "b = {git = \"https://x.example/b\", tag = \"v1\"}\n",
@@ -88,17 +88,17 @@ fn packages_that_are_not_what_is_named_are_refused() {
     said(
         a,
         "[packages]\nb = {path = \"../b\"}\n",
-        "a:opsbook.toml:6:1: error: `b` is a folder on somebody's machine\n  |\n6 | b = {path = \"../b\"}\n  | ^\n\nhint: a package names by path what lies in its own repository: name a tag\n",
+        "a:opsbook.toml:6:1: error: `b` is a folder on somebody's machine\n  |\n6 | b = {path = \"../b\"}\n  | ^\n\nhint: a path must stay in the repository of the package: name a tag instead\n",
     );
     said(
         &format!("{a}[trust]\nrequire = true\n"),
         "",
-        "opsbook.toml:2:1: error: `a` must be signed, and is not\n  |\n2 | a = {path = \"home/a\"}\n  | ^\n\nhint: archives are signed",
+        "opsbook.toml:2:1: error: `a` must be signed, but is not\n  |\n2 | a = {path = \"home/a\"}\n  | ^\n\nhint: `require` under `[trust]`",
     );
     said(
         a,
         "opsbook = \"99.0\"\n[values]\n",
-        "error: it needs opsbook 99.0, and this is ",
+        "error: it needs opsbook 99.0, but this is ",
     );
     let without_owner = book(a);
     package(&without_owner, "a", "", "a.go");
@@ -150,14 +150,14 @@ fn an_archive_is_a_package_where_it_is_whole_and_signed_by_who_counts() {
     pack(&["--sign", "home/stranger"]);
     update()
         .ends(2)
-        .has("opsbook.toml:2:1: error: the signature of `a` does not count");
+        .has("opsbook.toml:2:1: error: the signature of `a` is not valid");
     assert!(!project.path("opsbook.lock").exists());
     pack(&[]);
     update().ends(0);
     project
         .opsbook(&["list"])
         .ends(2)
-        .has("error: `a` must be signed, and is not");
+        .has("error: `a` must be signed, but is not");
     pack(&["--sign", "home/release"]);
     update().ends(0);
     let lock = fs::read_to_string(project.path("opsbook.lock")).unwrap();
@@ -172,7 +172,7 @@ fn an_archive_is_a_package_where_it_is_whole_and_signed_by_who_counts() {
     project
         .opsbook(&["list"])
         .ends(2)
-        .has("opsbook.toml:2:1: error: the signature of `a` does not count");
+        .has("opsbook.toml:2:1: error: the signature of `a` is not valid");
     project.write("signers", &format!("release@example.net {key}"));
     for key in ["description", "signature"] {
         let start = format!("{key} = ");
@@ -189,7 +189,7 @@ fn an_archive_is_a_package_where_it_is_whole_and_signed_by_who_counts() {
         project
             .opsbook(&["list"])
             .ends(2)
-            .has("error: the signature of `a` does not count");
+            .has("error: the signature of `a` is not valid");
     }
     project.write("opsbook.lock", &lock);
     project.opsbook(&["list"]).ends(0);
@@ -223,7 +223,7 @@ fn an_archive_is_a_package_where_it_is_whole_and_signed_by_who_counts() {
     project
         .opsbook(&["list"])
         .ends(2)
-        .has("opsbook.lock:1:11: error: this lock is of another form");
+        .has("opsbook.lock:1:11: error: this lock has a newer format");
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn an_archive_goes_into_a_registry_and_is_a_package_from_there() {
     shop.opsbook(&["pack", "--push", &place]).ends(0);
     let refused = book.opsbook(&["packages", "update"]).ends(2);
     refused
-        .has("opsbook.toml:2:1: error: tag `1.4.2` is now ")
+        .has("opsbook.toml:2:1: error: tag `1.4.2` moved to ")
         .has(": refused\n");
     assert_eq!(fs::read_to_string(book.path("opsbook.lock")).unwrap(), lock);
     // The locked one is still available, by its digest.
@@ -124,7 +124,7 @@ fn an_archive_goes_into_a_registry_and_is_a_package_from_there() {
     fs::remove_dir_all(book.home(".cache")).unwrap();
     book.opsbook(&["list"])
         .ends(2)
-        .has("error: `shop` 1.4.2 is locked and not here");
+        .has("error: `shop` 1.4.2 is locked, but not here");
     book.opsbook(&["packages", "fetch"])
         .out("shop 1.4.2\n")
         .check();
@@ -158,17 +158,17 @@ fn without_the_tool_for_registries_this_is_said_and_nothing_is_left() {
     book.opsbook(&add)
         .env("PATH", "/nowhere")
         .status(2)
-        .err("opsbook.toml:2:1: error: `shop`: `skopeo` is not installed, which speaks to registries\n  |\n2 | shop = {oci = \"registry.example.net/ops/shop\", tag = \"1.4.2\"}\n  | ^^^^\n\nhint: install it, or fetch the archive and name it: `{archive = \"FILE\"}`\n")
+        .err("opsbook.toml:2:1: error: `shop`: `skopeo`, which opsbook needs for registries, is not installed\n  |\n2 | shop = {oci = \"registry.example.net/ops/shop\", tag = \"1.4.2\"}\n  | ^^^^\n\nhint: install it, or download the archive and name it: `{archive = \"FILE\"}`\n")
         .check();
     assert!(!book.path("opsbook.toml").exists());
     for (text, expected) in [
         (
             "{oci = \"shop\", tag = \"1\"}",
-            "opsbook.toml:2:15: error: `shop` is no place in a registry, such as `registry.example.net/ops/shop`\n",
+            "opsbook.toml:2:15: error: `shop` is not a repository in a registry, such as `registry.example.net/ops/shop`\n",
         ),
         (
             "{oci = \"r.example/shop\", tag = \"a b\"}",
-            "opsbook.toml:2:39: error: `a b` is no tag of a registry\n",
+            "opsbook.toml:2:39: error: `a b` is not a valid tag\n",
         ),
         ("{oci = \"r.example/shop\"}", "opsbook.toml:2:1: error: "),
     ] {

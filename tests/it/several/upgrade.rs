@@ -283,7 +283,7 @@ fn a_web_machine_restarts(shop: &Shop, folder: &Project) {
         // Again for this node: the later nodes are still drained first.
         let again = ["resume", "--yes", "--start-at", "install"];
         let said = folder.opsbook(&again).ends(0);
-        said.has("not begun, and so from the first step: web3, web4\n");
+        said.has("these start at the first step: web3, web4\n");
     }
     visitor.got_answers();
     shop.is_right("1.5");

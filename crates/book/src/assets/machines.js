@@ -51,7 +51,7 @@ const opsbookMachines = (() => {
         });
         const head = ["Name", "Value", "From", "Instead of", ...(other ? [other.node.name] : [])];
         const note = more ? element("p", {}, `${more} more values are used on no page, and are not in the book: `, code("opsbook nodes show")) : "";
-        return section("Values", rows.length ? table(head, rows) : element("p", {}, "No page uses a value of it."), note);
+        return section("Values", rows.length ? table(head, rows) : element("p", {}, "No page uses its values."), note);
     };
 
     const runsHere = ({ node }) => {

@@ -158,7 +158,7 @@ const opsbook = (() => {
             for (const own of block.roles || []) {
                 let found = await cast(of, own);
                 const twice = (found.nodes || []).find((node) => taken.has(node.name));
-                if (twice) found = { wrong: true, why: `${twice.name} plays ${taken.get(twice.name)} already` };
+                if (twice) found = { wrong: true, why: `${twice.name} already plays ${taken.get(twice.name)}` };
                 for (const node of found.nodes || []) taken.set(node.name, own[0]);
                 players.set(`${of} ${own[0]}`, found);
             }
@@ -212,7 +212,7 @@ const opsbook = (() => {
         const given = typed(of, name);
         const own = param(of, name);
         if (given !== null) {
-            return fits(own, given) ? { value: given } : { why: `what was typed does not match ${own.pattern}` };
+            return fits(own, given) ? { value: given } : { why: `the input does not match ${own.pattern}` };
         }
         if (own && own.default !== null) return whole(of, own.default, at, depth);
         if (own && own.required) return { why: own.help ? `a parameter: ${own.help}` : "a parameter" };
@@ -230,7 +230,7 @@ const opsbook = (() => {
         let open = null;
         const value = filled(text, (inner) => {
             const found = look(of, inner, at, depth + 1);
-            if (found.value === undefined) open = `it is made of ${inner}, ${found.why}`;
+            if (found.value === undefined) open = `it uses ${inner}, ${found.why}`;
             return found.value === undefined ? null : found.value;
         });
         return open ? { why: open } : { value };
@@ -255,7 +255,7 @@ const opsbook = (() => {
             if (given !== null) return { value: given };
             if (name === "procedure") return { value: block.of };
             if (from === "captured") return { why: `step ${step} prints it` };
-            return { why: name === "bundle" ? "the folder with what opsbook brings" : "known to a run only" };
+            return { why: name === "bundle" ? "the folder with the files that opsbook delivers" : "known only in a run" };
         }
         if (from === "role" && !param(block.of, name)) return ofRole(block, name);
         const at = machine(block);
@@ -407,7 +407,7 @@ const opsbook = (() => {
         }
         if (open.size) head.push(`still open: ${[...open.values()].join("; ")}`);
         for (const [own, found] of known) {
-            if (spot(found) !== spot(block)) head.push(`not here: ${own} is asked${where(found) || " on the node"}`);
+            if (spot(found) !== spot(block)) head.push(`not included: ${own} is evaluated${where(found) || " on the node"}`);
         }
         let texts = [];
         for (const [own, found] of parts) {
@@ -441,7 +441,7 @@ const opsbook = (() => {
             return `${what} ${fill(from)} as $bundle/${fill(to)}`.replace("  ", " ");
         });
         const node = rolesOf(block.of).length ? castWords(block.of).join(" ") : chosen ? chosen.name : "NODE";
-        return `opsbook brings it:\n${files.join("\n")}\nopsbook run ${block.of} ${node} --stop-after ${block.label}`;
+        return `opsbook delivers it:\n${files.join("\n")}\nopsbook run ${block.of} ${node} --stop-after ${block.label}`;
     };
 
     const clipboard = async (text) => {
@@ -475,9 +475,9 @@ const opsbook = (() => {
 
     const copy = async (name) => {
         const made = copied(name);
-        if (!made) return say(`nothing is known of ${name}`);
+        if (!made) return say(`there is no data for ${name}`);
         const done = await clipboard(made.text);
-        if (!done) return say("this browser does not let pages copy");
+        if (!done) return say("this browser does not allow pages to copy");
         if (made.bar) return say(made.bar);
         const { node } = machine(blocks.get(name));
         const roles = rolesOf(blocks.get(name).of).length;
@@ -609,7 +609,7 @@ const opsbook = (() => {
             button.addEventListener("click", choose);
             const head = element("p", { class: "ops-values-head" });
             if (chosen) head.append("Values on ", own(chosen.name), " ", button);
-            else head.append("No node is chosen: each block says what it needs. ", button);
+            else head.append("No node is chosen: each block shows what it needs. ", button);
             panel.append(head);
             const troupe = [...new Set(cards().map((card) => (blocks.get(card.dataset.name) || {}).of))].filter((of) => rolesOf(of).length);
             for (const of of troupe) bill(of);
@@ -647,7 +647,7 @@ const opsbook = (() => {
     };
 
     const lines = (all) => {
-        const details = element("details", {}, element("summary", {}, "as lines for a shell, and what is open"));
+        const details = element("details", {}, element("summary", {}, "as lines for a shell, with the open values"));
         details.open = true;
         const text = [];
         const fields = element("div", { class: "ops-fields" });
@@ -664,7 +664,7 @@ const opsbook = (() => {
         const all_lines = `${text.join("\n")}\n`;
         const button = element("button", { type: "button", class: "ops-copy" }, "copy lines");
         button.addEventListener("click", async () => {
-            say(await clipboard(all_lines) ? `copied the values${chosen ? ` of ${chosen.name}` : ""}` : "this browser does not let pages copy");
+            say(await clipboard(all_lines) ? `copied the values${chosen ? ` of ${chosen.name}` : ""}` : "this browser does not allow pages to copy");
         });
         details.append(element("pre", { tabindex: "0" }, code(all_lines)), button, fields);
         panel.append(details);
@@ -759,7 +759,7 @@ const opsbook = (() => {
             button.addEventListener("click", () => use(name));
             return element("li", {}, button);
         });
-        if (found.length > SHOWN) items.push(element("li", {}, `and ${found.length - SHOWN} more: type some letters of the name`));
+        if (found.length > SHOWN) items.push(element("li", {}, `and ${found.length - SHOWN} more: type part of the name`));
         if (!found.length) items.push(element("li", {}, "no node has this name or group"));
         dialog.querySelector("ul").replaceChildren(...items);
     };

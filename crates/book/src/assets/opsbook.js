@@ -27,7 +27,7 @@ document.querySelectorAll(".ops-step, .ops-deliver, .ops-manual").forEach((step)
         const banner = document.createElement("p");
         banner.className = "ops-aged";
         banner.setAttribute("role", "note");
-        banner.textContent = `Nobody has changed this page for ${days} days. The manual wants each page looked at within ${review} days: take nothing here for granted.`;
+        banner.textContent = `Nobody has changed this page for ${days} days. This manual wants each page reviewed within ${review} days: do not rely on it unchecked.`;
         document.querySelector("main").prepend(banner);
     }
     const units = [[86400, "day"], [3600, "hour"], [60, "minute"]];

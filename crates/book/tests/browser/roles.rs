@@ -93,7 +93,7 @@ fn a_procedure_with_roles_says_where_and_guesses_nobody() {
         &fence,
         &[
             "db.switchover/fence on db2 (old)",
-            "not here: db.switchover/received is asked on db3 (new)",
+            "not included: db.switchover/received is evaluated on db3 (new)",
             "pg_controldata",
         ],
     );

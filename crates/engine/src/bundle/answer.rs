@@ -207,15 +207,16 @@ mod tests {
             ),
             (
                 "DONE 0 vanished 0 0\n",
-                "error: the node gave an answer that is not understood: DONE 0 vanished 0 0",
+                "error: the node gave an invalid answer: DONE 0 vanished 0 0",
             ),
             (
                 "DONE 0 exited 0\n",
-                "error: the node gave an answer that is not understood: DONE 0 exited 0",
+                "error: the node gave an invalid answer: DONE 0 exited 0",
             ),
             (
                 "EXISTS\n",
-                "error: the step cannot be started: it was started before, and the journal knows nothing of that",
+                "error: the step cannot be started: it was started before, but the journal does \
+                 not say so",
             ),
             (
                 "FAILED no space left\n",
@@ -225,11 +226,13 @@ mod tests {
             ("REFUSED /b is a file\n", "error: /b is a file"),
             (
                 "",
-                "error: the node gave no answer, as where the folder of its session, `/run/s`, is full",
+                "error: the node gave no answer; check whether the folder of its session, \
+                 `/run/s`, is full",
             ),
             (
                 "FULL\n",
-                "error: the node gave no answer, as where the folder of its session, `/run/s`, is full",
+                "error: the node gave no answer; check whether the folder of its session, \
+                 `/run/s`, is full",
             ),
             (
                 "LOST stale\n",

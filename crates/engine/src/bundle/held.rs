@@ -114,7 +114,7 @@ impl std::fmt::Display for Alive {
         f.write_str(match self {
             Alive::Live => "it is running",
             Alive::Stale => "nothing of it runs any more",
-            Alive::Unknown => "whether it runs cannot be told here",
+            Alive::Unknown => "opsbook cannot tell whether it runs",
         })
     }
 }

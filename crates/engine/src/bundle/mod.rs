@@ -95,7 +95,7 @@ pub enum BundleError {
     #[error("{}", .0.sentence())]
     Held(Box<Held>),
     /// Another controller took it over, from a copy of the journal.
-    #[error("another opsbook has gone on with this run")]
+    #[error("another opsbook has continued this run")]
     Taken,
     /// Another file is in the place of the bundle.
     #[error("{}", _0.line())]
@@ -107,21 +107,19 @@ pub enum BundleError {
     #[error("the step cannot be started: {}{}", _0.line(), remedy(_0.exact()))]
     NotStarted(Outside),
     /// The step was started before; the node knows its result.
-    #[error(
-        "the step cannot be started: it was started before, and the journal knows nothing of that"
-    )]
+    #[error("the step cannot be started: it was started before, but the journal does not say so")]
     Started,
     /// The bundle no longer exists.
     #[error("the bundle is gone from the node")]
     Gone,
     /// The bundle was closed or given up.
-    #[error("the history of the node has steps of this run, and the journal knows nothing of them")]
+    #[error("the history of the node has steps of this run that the journal lacks")]
     Ended,
     /// The node's shell did not answer.
-    #[error("the node gave no answer, as where the folder of its session, `{}`, is full", _0.line())]
+    #[error("the node gave no answer; check whether the folder of its session, `{}`, is full", _0.line())]
     NoAnswer(Outside),
     /// The node sent an invalid answer.
-    #[error("the node gave an answer that is not understood: {}", _0.block())]
+    #[error("the node gave an invalid answer: {}", _0.block())]
     Answer(Outside),
 }
 

@@ -143,7 +143,8 @@ impl Bundles<'_> {
             return Ok(());
         }
         Err(Halt::error(format!(
-            "{}@{} has gone on with this run, and this journal does not know how; `opsbook resume --catch-up {run}` reads that from the node",
+            "{}@{} has continued this run, and this journal lacks the result; `opsbook resume \
+             --catch-up {run}` reads it from the node",
             owner.operator.line(),
             owner.controller.line()
         )))

@@ -79,7 +79,8 @@ impl Bundles<'_> {
                 Ok(true)
             }
             Some(tale) if !tale.steps.is_empty() => Err(Halt::error(
-                "its bundle was given up before the run had ended: what is left of it is in the node's history",
+                "its bundle was released before the run ended: its remaining record is in the \
+                 node's history",
             )),
             _ if record.has_begun(self.given.site()) => Err(Halt::error(
                 "the node has neither the bundle of this run nor a record of it in its history",
@@ -152,7 +153,8 @@ impl Bundles<'_> {
         }
         let steps = numbers(&lacking);
         let about = format!(
-            "the record of the run on `{by}` says how steps of this node ended, and this journal lacks that: {steps}"
+            "the record of the run on `{by}` has results of steps on this node that this journal \
+             lacks: {steps}"
         );
         self.ask_to_take_in(&about).await?;
         let begun = record.steps(self.given.site());
@@ -220,7 +222,7 @@ impl Bundles<'_> {
             };
             let Some(claim) = &told.claim else {
                 return Err(Halt::error(format!(
-                    "step {} `{}` was started by an older opsbook: which text it had is not known",
+                    "step {} `{}` was started by an older opsbook: its text is unknown",
                     step.number, step.name
                 )));
             };
@@ -233,7 +235,8 @@ impl Bundles<'_> {
                     format!("; it was run from revision {}", revision.line())
                 });
                 return Err(Halt::error(format!(
-                    "step {} `{}` has another text on the node than in the manual: put that back first{revision}",
+                    "step {} `{}` has another text on the node than in the manual: restore the \
+                     manual first{revision}",
                     step.number, step.name
                 )));
             }
@@ -256,7 +259,8 @@ impl Bundles<'_> {
         Err(Halt::end(
             Status::Blocked,
             format!(
-                "another opsbook has gone on with this run: {}@{} as its controller {last}, and this one is {own}",
+                "another opsbook has continued this run: {}@{} as its controller {last}; this one \
+                 is {own}",
                 before.operator.line(),
                 before.controller.line()
             ),
@@ -284,7 +288,7 @@ impl Bundles<'_> {
         Err(Halt::end(
             Status::Blocked,
             format!(
-                "only its own controller can go on with it ({}): {}, the folder {}",
+                "only its own controller can continue it ({}): {}, the folder {}",
                 reasons.join("; "),
                 before.controller.line(),
                 folder.line()
@@ -317,12 +321,12 @@ impl Bundles<'_> {
         let (answer, result) = match operator.ask(node, ask, Some(asked.seq)).await {
             Answer::Yes => ("yes", Ok(())),
             Answer::Nobody => {
-                let cause =
-                    "catching up is asked about, and there is nobody to ask (`--yes` confirms)";
+                let cause = "catching up needs a confirmation, and there is nobody to ask (`--yes` \
+                    confirms)";
                 ("nobody to ask", Err(Halt::end(Status::Stopped, cause)))
             }
             _ => {
-                let cause = "stopped before anything was taken in";
+                let cause = "stopped before the journal was changed";
                 ("no", Err(Halt::end(Status::Stopped, cause)))
             }
         };
@@ -374,7 +378,7 @@ impl Bundles<'_> {
             exit: None,
             outcome_unknown: false,
             cause: None,
-            note: Some("as its controller told the node".to_owned()),
+            note: Some("as its controller reported it to the node".to_owned()),
             evidence: Vec::new(),
             milliseconds: 0,
         };

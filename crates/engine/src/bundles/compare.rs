@@ -47,7 +47,7 @@ pub fn compare(
     });
     if let Some(number) = unheard {
         return Err(format!(
-            "the node has a record of step {number}, which is not in the manual"
+            "the node has a record of step {number}, which the manual does not have"
         ));
     }
     let mut more = BTreeSet::new();
@@ -148,9 +148,11 @@ impl<'a> View<'a> {
         if latest.is_none() {
             return match self.step.commands {
                 Some(_) => Ok(Knows::More),
-                None => {
-                    Err("the node has a record of it, and in the manual it is no script".to_owned())
-                }
+                None => Err(
+                    "the node has a record of it, but in the manual it is not a \
+                     script"
+                        .to_owned(),
+                ),
             };
         }
         for claim in self.told.iter().filter_map(|told| told.claim.as_ref()) {
@@ -171,7 +173,7 @@ impl<'a> View<'a> {
             !begun.found && begun.sha256.is_none_or(|text| text == self.step.sha256)
         });
         if ok && due && self.step.looked && self.step.commands.is_some() {
-            return Err("the journal says OK, and the node has no record of it".to_owned());
+            return Err("the journal says OK, but the node has no record of it".to_owned());
         }
         Ok(Knows::Same)
     }
@@ -201,7 +203,8 @@ impl<'a> View<'a> {
             return Ok(Knows::More);
         }
         Err(format!(
-            "the node says that line {} of the journal started it, and that is another line in this journal",
+            "the node says that line {} of the journal started it, but this journal has another \
+             line there",
             claim.seq
         ))
     }
@@ -219,11 +222,14 @@ impl<'a> View<'a> {
             return Ok(());
         }
         let Some((exit, how)) = last.end else {
-            return Err(format!("{}, the node has no end of it", said(ended.exit)));
+            return Err(format!(
+                "{}, but the node has no result of it",
+                said(ended.exit)
+            ));
         };
         if ended.exit.is_some_and(|said| said != exit) {
             return Err(format!(
-                "{}, the node says that it ended with {exit}",
+                "{}, but the node says that it ended with {exit}",
                 said(ended.exit)
             ));
         }
@@ -242,7 +248,7 @@ impl<'a> View<'a> {
 fn same_text(claim: &Claim, begun: Option<&Begun<'_>>) -> Result<Knows, String> {
     match begun.and_then(|begun| begun.sha256) {
         Some(text) if text != claim.sha256 => Err(format!(
-            "the journal says that its text is {}, the node says {}",
+            "the journal says that its text is {}, but the node says {}",
             short(text),
             short(&claim.sha256)
         )),

@@ -262,7 +262,8 @@ impl<'a> Bundles<'a> {
             let more = self.compared(record, &past.steps)?;
             if past.end.is_some() && (!all_done || !more.is_empty()) {
                 return Err(Halt::error(format!(
-                    "the run has ended on this node, and the journal knows nothing of that; `opsbook resume --catch-up {run}` reads from the node's history how"
+                    "the run has ended on this node, but the journal does not say so; `opsbook \
+                     resume --catch-up {run}` reads the result from the node's history"
                 )));
             }
         }
@@ -271,7 +272,8 @@ impl<'a> Bundles<'a> {
             return Ok(());
         }
         self.record_closed(dir.to_owned(), false, None)?;
-        let cause = "the bundle of this run is gone from the node: what its steps left there cannot be gone on with";
+        let cause = "the bundle of this run is gone from the node, so the run cannot continue \
+            with what its steps left there";
         Err(Halt::error(cause))
     }
 
@@ -364,7 +366,7 @@ impl<'a> Bundles<'a> {
         tokio::select! {
             () = had.during(tokio::time::sleep(Duration::from_millis(250))) => Ok(()),
             Ok(()) = interrupts.changed() => {
-                let cause = "stopped while the bundle was waited for";
+                let cause = "stopped while waiting for the bundle";
                 Err(Halt::end(Status::Stopped, cause))
             }
         }
@@ -391,11 +393,11 @@ impl<'a> Bundles<'a> {
         let node = self.given.node();
         let on = match &held.owner {
             Some(owner) if self.is_of_this_manual(owner) => {
-                format!("`opsbook resume {}` goes on with it, ", owner.run.line())
+                format!("`opsbook resume {}` continues it, ", owner.run.line())
             }
             _ => String::new(),
         };
-        format!("{sentence}; {on}`opsbook lock release {node}{run}` gives it up")
+        format!("{sentence}; {on}`opsbook lock release {node}{run}` releases it")
     }
 
     /// Whether the journal of the owner's run is here.
@@ -463,5 +465,5 @@ fn last_token(record: &Record, site: Site<'_>, of_local: bool) -> Option<String>
 }
 
 fn there_already(run: &str) -> String {
-    format!("run {run} is on this node already; `opsbook resume --catch-up {run}` goes on with it")
+    format!("run {run} is already on this node; `opsbook resume --catch-up {run}` continues it")
 }

@@ -116,7 +116,9 @@ impl Bundles<'_> {
             let user = bundle.shell().hello().user.line().to_string();
             if bundle.fate == Fate::Mortal && said.insert(user.clone()) {
                 let text = format!(
-                    "logind kills what a login leaves behind on this node (`KillUserProcesses`): a step of {user} ends with the connection, and nothing tells how; `loginctl enable-linger {user}` lets it go on"
+                    "on this node, logind kills the processes of a closed login \
+                     (`KillUserProcesses`): a step of {user} ends with the connection, without a \
+                     result; `loginctl enable-linger {user}` prevents that"
                 );
                 self.given
                     .record(None, What::Warned { text: text.into() })?;
@@ -187,7 +189,8 @@ impl Bundles<'_> {
             }
             _ => None,
         };
-        let gone = "it is gone from the node: what its steps left there cannot be gone on with";
+        let gone = "it is gone from the node, so the run cannot continue with what its steps left \
+            there";
         let bundle = match taken {
             Some(bundle) => bundle,
             None if !begun.is_empty() && !by_age => return Err(Halt::error(gone).into()),
@@ -236,7 +239,7 @@ impl Bundles<'_> {
             return Ok(bundle);
         }
         let said = crate::harmless(&noted.err);
-        Err(Halt::error(format!("it cannot be noted: {}", said.trim())).into())
+        Err(Halt::error(format!("cannot record it: {}", said.trim())).into())
     }
 
     /// Notes that a step of that user is on the node.
@@ -277,20 +280,19 @@ impl Bundles<'_> {
         let done = within(&own, &script).await?;
         let said = crate::harmless(&done.err);
         if done.truncated {
-            let cause =
-                format!("the files of the bundle are too many for {user}: more than 256 MiB");
+            let cause = format!("the files of the bundle for {user} are larger than 256 MiB");
             return Err(Halt::error(cause).into());
         }
         if !done.ok() && done.out.is_empty() {
             let cause = format!(
-                "the files of the bundle cannot be given to {user}: {}",
+                "cannot copy the files of the bundle to {user}: {}",
                 said.trim()
             );
             return Err(Halt::error(cause).into());
         }
         if !done.ok() {
             let text = format!(
-                "not all files of the bundle are there for {user}: {}",
+                "some files of the bundle are missing for {user}: {}",
                 said.trim()
             );
             self.given
@@ -303,7 +305,7 @@ impl Bundles<'_> {
             if !unpacked.ok() {
                 let said = crate::harmless(&unpacked.err);
                 let cause = format!(
-                    "the files of the bundle cannot be unpacked for {user}: {}",
+                    "cannot unpack the files of the bundle for {user}: {}",
                     said.trim()
                 );
                 return Err(Halt::error(cause).into());
@@ -350,7 +352,7 @@ impl Bundles<'_> {
         let taken = within(&own, &files).await?;
         if !taken.ok() {
             let said = crate::harmless(&taken.err);
-            let cause = format!("the files of `{dir}` cannot be taken over: {}", said.trim());
+            let cause = format!("cannot take over the files of `{dir}`: {}", said.trim());
             return Err(Halt::error(cause).into());
         }
         let state = Call::new("cd").word(dir).code(" || exit\n").code(STATE);
@@ -381,7 +383,12 @@ impl Bundles<'_> {
         if from.dir.starts_with(BY_AGE) {
             self.keep_copy(step, user, from).await?;
         }
-        let of_it = |why: String| format!("what {user} has set cannot be taken over: {why}");
+        let of_it = |why: String| {
+            format!(
+                "cannot take over the variables that {user} has set: \
+                 {why}"
+            )
+        };
         let theirs = state_of(from)
             .await?
             .map_err(|why| Halt::error(of_it(why)))?;
@@ -401,13 +408,19 @@ impl Bundles<'_> {
         let taken = state.take_over(&theirs, takes, &from.dir, &own.dir);
         if !taken.of_the_shell.is_empty() {
             let names = taken.of_the_shell.join(", ");
-            let text = format!("{names}: not taken over from {user}, as it rules how programs run");
+            let text = format!(
+                "{names}: not taken over from {user}, because it controls how \
+                 programs run"
+            );
             self.given
                 .record(Some(step), What::Warned { text: text.into() })?;
         }
         if !taken.changed.is_empty() {
             let names = taken.changed.join(", ");
-            let text = format!("{names}: not taken over from {user}, as the step does not set it");
+            let text = format!(
+                "{names}: not taken over from {user}, because the step does not \
+                 set it"
+            );
             self.given
                 .record(Some(step), What::Warned { text: text.into() })?;
         }
@@ -482,7 +495,7 @@ async fn give_back(
 
 fn not_taken_over(why: String) -> Halt {
     Halt::error(format!(
-        "what the steps before have set cannot be read: {why}"
+        "cannot read the variables that earlier steps set: {why}"
     ))
 }
 

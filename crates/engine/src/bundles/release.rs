@@ -73,7 +73,7 @@ impl Bundles<'_> {
         // Nothing will look at it again.
         for path in &closed.kept {
             let text = format!(
-                "not all of the bundle could be removed: what is left stands in `{path}`, for root to remove"
+                "some of the bundle could not be removed: root must remove the rest in `{path}`"
             );
             self.given.warn(None, text)?;
         }

@@ -12,8 +12,8 @@ use crate::proof::captured_names;
 use crate::question::{Answer, Asked};
 
 /// The journal's text for a yes that also answers later questions.
-const ONWARD: &str = "yes, and on without asking";
-const AS_BEFORE: &str = "not asked: on without asking, as answered before";
+const ONWARD: &str = "yes, and continue without asking";
+const AS_BEFORE: &str = "not asked: an earlier answer was to continue without asking";
 
 pub enum Chosen {
     Run,
@@ -140,7 +140,7 @@ impl NodeRun<'_> {
         let ask = Asked::Note {
             step: step.name.clone(),
         };
-        match self.ask(step, "what is to be noted?", ask).await? {
+        match self.ask(step, "which note?", ask).await? {
             Answer::Note(note) => Ok(Some(note)),
             // Leaving here does not skip the step.
             Answer::Quit => Err(stopped_before(step)),
@@ -164,7 +164,7 @@ impl NodeRun<'_> {
             step: step.name.clone(),
             name: name.clone(),
         };
-        let question = format!("what would it have captured as `{name}`?");
+        let question = format!("which value should `{name}` have?");
         match self.ask(step, &question, ask).await? {
             Answer::Note(value) if !value.is_empty() => {
                 self.scope.set(name, value.clone());
@@ -241,7 +241,7 @@ impl NodeRun<'_> {
             Answer::Yes => Ok(true),
             Answer::ByHand => Ok(false),
             Answer::Nobody => {
-                let text = format!("it {because}: it is run again");
+                let text = format!("it {because}: run it again");
                 self.given
                     .record(Some(step), What::Warned { text: text.into() })?;
                 Ok(true)

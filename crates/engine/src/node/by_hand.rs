@@ -59,7 +59,8 @@ impl NodeRun<'_> {
                 return Ok(worked);
             }
             let cause = format!(
-                "what it printed is not known, which becomes `{name}`: `--set {name}=…` says it"
+                "`{name}` is captured from its output, which is unknown: give it with `--set \
+                 {name}=…`"
             );
             return Ok(Worked::ended(Status::Error, cause));
         };

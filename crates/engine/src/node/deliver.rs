@@ -64,7 +64,7 @@ impl Prepared {
 
 fn undeliverable(path: &Path, file: &Delivery, why: &dyn std::fmt::Display) -> Halt {
     Halt::error(format!(
-        "{}: `{}` cannot be delivered: {why}",
+        "{}: cannot deliver `{}`: {why}",
         file.span.place(),
         path.display()
     ))
@@ -120,7 +120,7 @@ impl NodeRun<'_> {
             biased;
             done = &mut work => return done.map(|()| Worked::ok(None)),
             Ok(()) = interrupts.changed() => {
-                Worked::ended(Status::Stopped, "stopped while files were delivered")
+                Worked::ended(Status::Stopped, "stopped while delivering files")
             }
             () = fair::pass(step.timeout) => {
                 let limit = crate::human(step.timeout);
@@ -218,7 +218,7 @@ impl NodeRun<'_> {
     ) -> Result<Vec<u8>, Halt> {
         let Some(peer) = self.peers.get(node) else {
             let place = file.span.place();
-            let cause = format!("{place}: `{node}` is not reached by this run");
+            let cause = format!("{place}: this run does not reach `{node}`");
             return Err(Halt::error(cause));
         };
         fetch(&peer, path, step.timeout).await
@@ -253,7 +253,7 @@ impl NodeRun<'_> {
             return Ok(());
         }
         Err(Halt::error(format!(
-            "`{folder}` cannot be made on the node: {}",
+            "cannot create `{folder}` on the node: {}",
             crate::harmless(&done.err).trim_end()
         )))
     }

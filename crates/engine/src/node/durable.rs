@@ -41,12 +41,14 @@ impl NodeRun<'_> {
             match kind {
                 "tmpfs" | "ramfs" => {
                     return Err(Halt::error(format!(
-                        "step {label} restarts the node, and the bundle `{dir}` is in memory ({kind}): a restart empties it; set `bundle_dir` to a folder on a disk"
+                        "step {label} restarts the node, and the bundle `{dir}` is in memory \
+                         ({kind}), which a restart empties: set `bundle_dir` to a folder on a disk"
                     )));
                 }
                 "unknown" => {
                     let text = format!(
-                        "step {label} restarts the node, and whether the bundle `{dir}` outlives that cannot be told here"
+                        "step {label} restarts the node, and opsbook cannot tell whether the \
+                         bundle `{dir}` survives that"
                     );
                     let text = text.into();
                     self.given.record(None, What::Warned { text })?;

@@ -21,12 +21,12 @@ else s=$(cksum <"$1") && echo "cksum:$s" >&2; fi && cat "$1""#;
 /// If it cannot be read, is too large, or changed on the way.
 pub(super) async fn fetch(peer: &Peer, path: &str, time: Duration) -> Result<Vec<u8>, Halt> {
     let node = &peer.reach.node.name;
-    let cannot = |why: &str| Halt::error(format!("`{path}` of `{node}` cannot be had: {why}"));
+    let cannot = |why: &str| Halt::error(format!("cannot read `{path}` of `{node}`: {why}"));
     let inside = Path::new(path)
         .components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !inside {
-        return Err(cannot("it is no name inside the bundle"));
+        return Err(cannot("it is not a name inside the bundle"));
     }
     let Some(bundle) = &peer.bundle else {
         return Err(cannot("the run has no bundle there"));
@@ -50,7 +50,7 @@ pub(super) async fn fetch(peer: &Peer, path: &str, time: Duration) -> Result<Vec
     let sum = checksum_like(&said, done.out.as_slice()).ok().flatten();
     match sum {
         Some(sum) if sum == said => Ok(done.out),
-        Some(_) => Err(cannot("it has changed while it was read")),
+        Some(_) => Err(cannot("it changed while it was read")),
         None => Err(cannot("its machine has no checksum of it")),
     }
 }

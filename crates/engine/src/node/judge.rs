@@ -93,11 +93,12 @@ impl NodeRun<'_> {
             return Ok(());
         }
         let names = match done.unset.trim() {
-            "@" => "what it exported",
+            "@" => "its exported variables",
             names => names,
         };
         let text = format!(
-            "what it has set for the steps after it was not kept: its shell was replaced, or not able to: {names}"
+            "its variables for later steps were not kept, because its shell was replaced or could \
+             not write them: {names}"
         );
         let text = text.into();
         self.given.record(Some(step), What::Warned { text })
@@ -113,7 +114,7 @@ impl NodeRun<'_> {
         if done.sizes.0 > COMPARED {
             return Ok(Worked::ended(
                 Status::Failed,
-                "it printed more than 4 MiB, which is not compared",
+                "it printed more than 4 MiB, which is too much to compare",
             ));
         }
         let (out, err) = self.outputs(work, done, COMPARED).await?;
@@ -194,11 +195,11 @@ impl NodeRun<'_> {
         };
         let out = bundle.read(&work.label, "out", 0, COMPARED + 1).await?;
         let cannot = |why: &str| {
-            let cause = format!("what it printed cannot become `{name}`: {why}");
+            let cause = format!("its output cannot become `{name}`: {why}");
             Ok(Worked::ended(Status::Failed, cause))
         };
         if out.len() as u64 > COMPARED {
-            return cannot("it is more than 4 MiB");
+            return cannot("it is larger than 4 MiB");
         }
         let text = String::from_utf8(out)
             .ok()
@@ -281,13 +282,16 @@ fn cut_short(step: &PlannedStep, done: &StepDone) -> Option<Worked> {
         How::DiskFull => Some(Worked::ended(
             Status::Error,
             format!(
-                "it ended with exit status {}, but the node's disk is full, or the bundle not to be written: what it printed or set was not kept; `df -h`, `df -i` and `dmesg` there tell which",
+                "it ended with exit status {}, but the node's disk is full, or the bundle is \
+                 read-only: its output and its variables were not kept; `df -h`, `df -i` and \
+                 `dmesg` there tell which",
                 done.status
             ),
         )),
         How::NoFolder => Some(Worked::ended(
             Status::Error,
-            "the folder in which the step before it ended is gone, or its user may not enter it; nothing of it was run: make that folder again, or start at the step that does",
+            "it did not run: the folder in which the previous step ended is gone, or its user may \
+             not enter it; create that folder, or start at the step that does",
         )),
         How::TimedOut => Some(Worked::ended(
             Status::TimedOut,

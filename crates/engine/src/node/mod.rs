@@ -358,7 +358,7 @@ impl<'a> NodeRun<'a> {
                 Err(Halt::end(Status::Failed, cause))
             }
             Outcome::Unknown(why) => {
-                let cause = format!("`{}` could not be asked: {}", case.name, why.exact());
+                let cause = format!("`{}` could not be evaluated: {}", case.name, why.exact());
                 Err(Halt::error(cause))
             }
         }
@@ -474,7 +474,7 @@ impl<'a> NodeRun<'a> {
             Outcome::Held | Outcome::Ignored(_) => return Ok(()),
             Outcome::Failed(_) => format!("`{}` does not hold", case.name),
             Outcome::Unknown(why) => {
-                let cause = format!("`{}` could not be asked: {}", case.name, why.exact());
+                let cause = format!("`{}` could not be evaluated: {}", case.name, why.exact());
                 return Err(Halt::error(cause));
             }
         };
@@ -543,7 +543,7 @@ impl<'a> NodeRun<'a> {
         tokio::select! {
             biased;
             Ok(()) = interrupts.changed() => {
-                let cause = format!("stopped while `{}` was asked", case.name);
+                let cause = format!("stopped while evaluating `{}`", case.name);
                 Err(Halt::end(Status::Stopped, cause))
             }
             checked = check(reach, case, scope, secrets) => Ok(checked),

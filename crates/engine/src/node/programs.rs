@@ -29,11 +29,11 @@ impl NodeRun<'_> {
                     On::Local => "on this machine",
                 };
                 let Need { step, may_come } = need;
-                let said = format!("step {step} needs `{program}`, and there is none {place}");
+                let said = format!("step {step} needs `{program}`, which is missing {place}");
                 if !may_come {
                     return Err(Halt::error(said));
                 }
-                let text = format!("{said}: a step before it has to bring it").into();
+                let text = format!("{said}: an earlier step must install it").into();
                 self.given.record(None, What::Warned { text })?;
             }
         }

@@ -210,9 +210,7 @@ impl NodeRun<'_> {
                 }
                 StepState::Rebooted => return Ok(Ended::Rebooted),
                 StepState::Unknown => {
-                    return Ok(Ended::Unknown(
-                        "nothing on the node tells how it ended".to_owned(),
-                    ));
+                    return Ok(Ended::Unknown("the node has no result of it".to_owned()));
                 }
             };
         }

@@ -309,7 +309,7 @@ impl NodeRun<'_> {
                 Outcome::Failed(_) => (Status::Failed, format!("`{}` does not hold", case.name)),
                 Outcome::Unknown(why) => (
                     Status::Error,
-                    format!("`{}` could not be asked: {}", case.name, why.exact()),
+                    format!("`{}` could not be evaluated: {}", case.name, why.exact()),
                 ),
             };
             worked.status = status;

@@ -225,7 +225,7 @@ impl NodeRun<'_> {
             None => "not begun",
         };
         let start = self.given.plan.label(start);
-        self.mark_skipped(step, format!("it was {was}; gone on at {start}"))
+        self.mark_skipped(step, format!("it was {was}; continued at {start}"))
     }
 
     /// A step of a resumed run.

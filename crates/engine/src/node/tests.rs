@@ -425,7 +425,7 @@ fn a_step_whose_end_nobody_knows_is_asked_about_before_it_is_run_again() {
     }
     let lab = unknown(Comes::Says("UNKNOWN"));
     let said = lab.resume().unwrap();
-    said.has("it may or may not have finished: it is run again");
+    said.has("it may or may not have finished: run it again");
     assert_eq!(lab.node.ran(), "1 2 2 3");
 }
 

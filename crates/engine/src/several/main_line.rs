@@ -28,7 +28,8 @@ impl<'a> MainLine<'a> {
         for name in &ground.options.without {
             let run = ground.recorder.run();
             let text = format!(
-                "`{name}` is left out: what this run holds there stays until `opsbook lock release {name} --run {run}`"
+                "`{name}` is left out: the lock of this run stays there until `opsbook lock \
+                 release {name} --run {run}`"
             );
             let text = text.into();
             ground.recorder.record(None, None, What::Warned { text })?;

@@ -50,13 +50,13 @@ impl Ends {
     fn end_it(&self, ground: &Ground<'_>, section: &Section) -> Option<String> {
         let as_asked = self.stops.iter().any(Result::is_err) && self.badly == 0;
         if *ground.options.interrupts.borrow() > 0 {
-            Some("not begun: the operator stopped the run".to_owned())
+            Some("not started: the operator stopped the run".to_owned())
         } else if as_asked {
-            Some("not begun: the run was to stop before".to_owned())
+            Some("not started: the run was to stop before it".to_owned())
         } else {
             let badly = self.badly;
             (badly > section.max_fail)
-                .then(|| format!("not begun: {badly} turn(s) before ended badly"))
+                .then(|| format!("not started: {badly} earlier turn(s) did not end OK"))
         }
     }
 }
@@ -76,7 +76,7 @@ pub async fn run<'a>(
     let todo: Vec<(usize, &Turn)> = todo.collect();
     if section.turns.is_empty() {
         let role = &section.role;
-        let text = format!("no node is bound to `{role}`: nothing is done here").into();
+        let text = format!("no node is bound to `{role}`: nothing to do here").into();
         ground.recorder.record(None, None, What::Warned { text })?;
     }
     if let Some((_, turn)) = todo.first() {

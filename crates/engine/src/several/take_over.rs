@@ -64,7 +64,8 @@ fn hole(plans: &[&NodePlan], record: &Record, earliest: usize) -> Result<(), Sto
         });
         if let Some(step) = lost {
             let cause = format!(
-                "it has no record of step {}, and `{}` has one of step {}: the bundle of this run is gone from it",
+                "it has no record of step {}, but `{}` has one of step {}: it has lost the bundle \
+                 of this run",
                 step.heading(),
                 on.node.name,
                 on.step(last).map_or_else(String::new, PlannedStep::heading),

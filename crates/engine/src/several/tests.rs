@@ -444,7 +444,7 @@ fn what_was_skipped_on_one_machine_another_one_knows_where_the_journal_is_lost()
             } => Some(told.exact().to_owned()),
             _ => None,
         });
-    let by_another = "the record of the run on `a` says how steps of this node ended";
+    let by_another = "the record of the run on `a` has results of steps on this node";
     assert!(asked.collect::<String>().contains(by_another));
 }
 

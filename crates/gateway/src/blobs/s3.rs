@@ -70,12 +70,12 @@ impl S3 {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.'
         };
         if bucket.is_empty() || bucket.len() > 63 || !bucket.bytes().all(letter) {
-            return Err(format!("`{bucket}` is no name of a bucket"));
+            return Err(format!("`{bucket}` is not a valid name for a bucket"));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
         let parsed = Path::parse(prefix).ok();
         let parsed = parsed.filter(|_| prefix.bytes().all(plain));
-        let prefix = parsed.ok_or_else(|| format!("`{prefix}` is no beginning of names"))?;
+        let prefix = parsed.ok_or_else(|| format!("`{prefix}` is not a valid prefix"))?;
         let region = settings.region.as_deref().unwrap_or("us-east-1");
         let endpoint = settings.endpoint.clone();
         let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
@@ -103,7 +103,7 @@ impl S3 {
                 ..RetryConfig::default()
             })
             .build()
-            .map_err(|error| said(&error))?;
+            .map_err(|error| message_of(&error))?;
         Ok(S3 { bucket, prefix })
     }
 
@@ -116,7 +116,7 @@ impl S3 {
         let path = self.path(run, name);
         let put = self.bucket.put(&path, bytes.to_vec().into()).await;
         put.map(|_| ())
-            .map_err(|error| std::io::Error::other(said(&error)))
+            .map_err(|error| std::io::Error::other(message_of(&error)))
     }
 
     /// Reads an object.
@@ -129,20 +129,20 @@ impl S3 {
             {
                 Err(std::io::ErrorKind::NotFound.into())
             }
-            Err(error) => Err(std::io::Error::other(said(&error))),
+            Err(error) => Err(std::io::Error::other(message_of(&error))),
         }
     }
 }
 
 /// The error message. Of a server's answer it contains only the error code, if there is one.
-fn said(error: &object_store::Error) -> String {
+fn message_of(error: &object_store::Error) -> String {
     let text = error.to_string();
     let word = text
         .split_once("<Code>")
         .and_then(|(_, rest)| rest.split_once("</Code>"));
-    let told = word.map_or(text.as_str(), |(word, _)| word);
-    let told: String = told.chars().take(300).collect();
-    outside::line(&told).to_string()
+    let message = word.map_or(text.as_str(), |(word, _)| word);
+    let message: String = message.chars().take(300).collect();
+    outside::line(&message).to_string()
 }
 
 fn of_environment() -> Key {

@@ -67,7 +67,7 @@ impl Nats {
             || !subject.chars().all(letter)
             || subject.split('.').any(str::is_empty)
         {
-            return Err(format!("`{subject}` is no subject"));
+            return Err(format!("`{subject}` is not a valid subject"));
         }
         let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
         let scheme = match scheme {
@@ -84,7 +84,7 @@ impl Nats {
         let address = address.map_err(|error| error.to_string())?;
         if scheme == "http" && !address.is_local() {
             return Err(format!(
-                "what is said to `{}` can be read on its way: it is `tls://…`",
+                "the connection to `{}` is not encrypted: use `tls://…`",
                 self.url
             ));
         }
@@ -120,12 +120,12 @@ mod tests {
             ("kind = \"nats\"", "url"),
             (
                 "kind = \"nats\"\nurl = \"nats://a.example\"",
-                "read on its way",
+                "is not encrypted",
             ),
             ("kind = \"nats\"\nurl = \"a.example\"", "neither"),
             (
                 "kind = \"nats\"\nurl = \"tls://a.example\"\nsubject = \"a.>\"",
-                "no subject",
+                "not a valid subject",
             ),
             (
                 "kind = \"nats\"\nurl = \"tls://a.example\"\nmoon = 1",

@@ -58,7 +58,7 @@ impl TryFrom<WrittenInventory> for Inventory {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !name.ends_with(".inventory.yaml") || name.starts_with('.') || !name.bytes().all(plain) {
             return Err(
-                "`file` is `nodes/NAME.inventory.yaml`: a file of the manual's folder `nodes`"
+                "`file` must be `nodes/NAME.inventory.yaml`, in the folder `nodes` of the manual"
                     .to_owned(),
             );
         }
@@ -67,7 +67,7 @@ impl TryFrom<WrittenInventory> for Inventory {
             None => EVERY,
         };
         if every < Duration::from_secs(1) {
-            return Err("`every` is from 1s".to_owned());
+            return Err("`every` must be at least 1s".to_owned());
         }
         let file = PathBuf::from(&written.file);
         Ok(Inventory {

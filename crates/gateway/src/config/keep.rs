@@ -92,7 +92,7 @@ impl Recorded {
         let pause =
             crate::manual::duration(text).map_err(|why| format!("`record.every`: {why}"))?;
         if pause < Duration::from_secs(1) || pause > Duration::from_hours(24) {
-            return Err("`record.every`: it is between a second and a day".to_owned());
+            return Err("`record.every` must be between a second and a day".to_owned());
         }
         Ok(pause)
     }

@@ -72,7 +72,7 @@ impl Listen {
             // A web server with TLS is in front; without one, only this machine.
             address if address.is_local() => Ok(()),
             _ => Err(format!(
-                "`listen.url`: what is said to `{url}` can be read on its way: it is `https://…`"
+                "`listen.url`: the connection to `{url}` is not encrypted: use `https://…`"
             )),
         }
     }

@@ -128,16 +128,17 @@ impl Login {
         if let Some(oidc) = &self.oidc
             && !oidc.scopes.iter().any(|scope| scope == "openid")
         {
-            return Err("`login.oidc`: `openid` belongs in `scopes`".to_owned());
+            return Err("`login.oidc`: add `openid` to `scopes`".to_owned());
         }
         for (name, ci) in &self.ci {
             for map in ci.map.all() {
                 if !limit::is_name(&map.r#as) {
-                    return Err(format!("`login.ci.{name}`: `as` is no name"));
+                    return Err(format!("`login.ci.{name}`: `as` is not a valid name"));
                 }
                 let any = |pattern: &String| pattern.chars().all(|letter| "*?".contains(letter));
                 if map.claims.values().all(any) {
-                    let why = "everybody whom this issuer knows would get in: `map` names no claim";
+                    let why = "`map` names no claim, so everybody whom this issuer knows could \
+                        log in";
                     return Err(format!("`login.ci.{name}`: {why}"));
                 }
             }

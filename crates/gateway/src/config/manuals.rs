@@ -79,34 +79,34 @@ mod tests {
         .unwrap();
         assert_eq!(good.manuals.len(), 2);
         for (wrong, said) in [
-            ("[manuals.shop]\nsource = \"shop\"\n", "git is asked by"),
+            ("[manuals.shop]\nsource = \"shop\"\n", "are supported"),
             (
                 "[manuals.shop]\nsource = \"ext::sh -c x\"\n",
-                "git is asked by",
+                "are supported",
             ),
             (
                 "[manuals.shop]\nsource = \"--upload-pack=x@y\"\n",
-                "no address of a repository",
+                "is not the address of a repository",
             ),
             (
                 "[manuals.shop]\nsource = \"http://git.example/shop\"\n",
-                "git is asked by",
+                "are supported",
             ),
             (
                 "[manuals.shop]\nsource = \"git://git.example/shop\"\n",
-                "git is asked by",
+                "are supported",
             ),
             (
                 "[manuals.shop]\nsource = \"/s\"\nbranch = \"-x\"\n",
-                "no name of a tag or a branch",
+                "is not a valid name of a tag or branch",
             ),
             (
                 "[manuals.\"a/b\"]\nsource = \"/s\"\n",
-                "no name that can be used",
+                "this is not a valid name",
             ),
             (
                 "[manuals.a]\nsource = \"/a\"\n[manuals.b]\nsource = \"/b\"\n[schedules.s]\nchecks = \"*\"\nnodes = \"*\"\nevery = \"5m\"\n",
-                "`manual` says of which",
+                "`manual` must name",
             ),
             (
                 "[manuals.a]\nsource = \"/a\"\n[schedules.s]\nmanual = \"c\"\nchecks = \"*\"\nnodes = \"*\"\nevery = \"5m\"\n",

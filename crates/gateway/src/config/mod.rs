@@ -122,14 +122,16 @@ impl Config {
             Err(why) => return Err(ConfigError::Wrong { path, why }),
         };
         if let Err(why) = config.rule() {
-            let why = format!("`version`: `{why}` is no version");
+            let why = format!("`version`: `{why}` is not a version");
             return Err(ConfigError::Wrong { path, why });
         }
         if let Err(why) = config.targets() {
             return Err(ConfigError::Wrong { path, why });
         }
         if config.approval.always > 0 && config.approvers().is_none() {
-            let why = "`approval.always`: `allowed_signers` names those who approve".to_owned();
+            let why = "`approval.always` needs `allowed_signers`, which names the \
+                approvers"
+                .to_owned();
             return Err(ConfigError::Wrong { path, why });
         }
         if let Err(why) = config.checked() {
@@ -172,7 +174,7 @@ impl Config {
     fn of_manuals(&self) -> Result<(), String> {
         for (name, manual) in &self.manuals {
             if !limit::is_name(name) || name.len() > 64 || name.starts_with('.') {
-                return Err(format!("`[manuals.{name}]` has no name that can be used"));
+                return Err(format!("`[manuals.{name}]`: this is not a valid name"));
             }
             manual
                 .checked()
@@ -182,7 +184,7 @@ impl Config {
             let place = format!("`[schedules.{name}]`");
             match &schedule.manual {
                 None if self.manuals.len() > 1 => {
-                    return Err(format!("{place}: `manual` says of which manual it is"));
+                    return Err(format!("{place}: `manual` must name the manual"));
                 }
                 Some(manual) if !self.manuals.is_empty() && !self.manuals.contains_key(manual) => {
                     return Err(format!("{place}: there is no manual `{manual}`"));
@@ -204,7 +206,7 @@ impl Config {
         for (section, names) in names {
             let short = |name: &&&String| !(limit::is_name(name) && name.len() <= 64);
             if let Some(name) = names.iter().find(short) {
-                return Err(format!("`[{section}.{name}]` has no name that can be used"));
+                return Err(format!("`[{section}.{name}]`: this is not a valid name"));
             }
         }
         let alerts = self
@@ -260,20 +262,17 @@ mod tests {
             assert_eq!(read(text).unwrap().speaks_tls(), tls, "{text}");
         }
         for (text, why) in [
-            (
-                "[listen]\nurl = \"http://ops.example\"",
-                "can be read on its way",
-            ),
-            ("[listen]\nurl = \"ops.example\"", "is no address"),
+            ("[listen]\nurl = \"http://ops.example\"", "is not encrypted"),
+            ("[listen]\nurl = \"ops.example\"", "is not the address"),
             ("[listen.tls]\nkey = \"k\"", "go together"),
             ("[listen]\ntls = false", "expected"),
             (
                 "[login.oidc]\nissuer = \"http://id.example\"\nclient = \"o\"",
-                "can be read on its way",
+                "is not encrypted",
             ),
             (
                 "[login.oidc]\nissuer = \"https://id.example\"\nclient = \"o\"\nscopes = []",
-                "`openid` belongs",
+                "add `openid`",
             ),
             (
                 "[login.ci.g]\nissuer = \"https://i.example\"\naudience = \"o\"\nmap = {as = \"ci\"}",

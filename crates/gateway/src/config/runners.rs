@@ -59,7 +59,7 @@ impl Runners {
                 crate::manual::duration(text).map_err(|why| format!("`runners.{name}`: {why}"))?;
             if time < SHORTEST_LEASE || time > LONGEST_LEASE {
                 return Err(format!(
-                    "`runners.{name}`: it is between a second and an hour"
+                    "`runners.{name}` must be between a second and an hour"
                 ));
             }
             Ok(i64::try_from(time.as_millis()).unwrap_or(usual))
@@ -82,7 +82,7 @@ impl Runners {
         let life = crate::manual::duration(text);
         let life = life.map_err(|why| format!("`runners.certificate`: {why}"))?;
         if life < Duration::from_secs(1) || life > LONGEST_LIFE {
-            let why = "`runners.certificate`: it is between a second and a year".to_owned();
+            let why = "`runners.certificate` must be between a second and a year".to_owned();
             return Err(why);
         }
         Ok(life)

@@ -65,7 +65,7 @@ impl TryFrom<WrittenSchedule> for Schedule {
     fn try_from(written: WrittenSchedule) -> Result<Schedule, String> {
         let task = match (written.checks, written.procedure) {
             (Some(_), None) if !written.arguments.is_empty() => {
-                return Err("`arguments` are those of a procedure".to_owned());
+                return Err("`arguments` needs a `procedure`".to_owned());
             }
             (Some(Texts::One(check)), None) => Task::Checks {
                 checks: vec![check],
@@ -75,14 +75,14 @@ impl TryFrom<WrittenSchedule> for Schedule {
                 procedure,
                 arguments: written.arguments,
             },
-            _ => return Err("a schedule has either `checks` or a `procedure`".to_owned()),
+            _ => return Err("a schedule needs either `checks` or a `procedure`".to_owned()),
         };
         let duration = |name: &str, text: &str| {
             crate::manual::duration(text).map_err(|why| format!("`{name}`: {why}"))
         };
         let every = duration("every", &written.every)?;
         if every < Duration::from_secs(1) || every > Duration::from_hours(24 * 400) {
-            return Err("`every` is from 1s to 400d".to_owned());
+            return Err("`every` must be from 1s to 400d".to_owned());
         }
         let offset = written
             .offset
@@ -90,7 +90,7 @@ impl TryFrom<WrittenSchedule> for Schedule {
             .map(|text| duration("offset", text));
         let offset = offset.transpose()?.unwrap_or_default();
         if offset >= every {
-            return Err("`offset` is less than `every`".to_owned());
+            return Err("`offset` must be less than `every`".to_owned());
         }
         Ok(Schedule {
             manual: written.manual,

@@ -111,10 +111,10 @@ pub fn split(url: &str) -> Result<(Address, String), String> {
     let end = url[after..].find('/').map_or(url.len(), |at| at + after);
     let (address, path) = url.split_at(end);
     let address: Result<Address, _> = address.parse();
-    let address = address.map_err(|_| "it is no `http://` or `https://` address".to_owned())?;
+    let address = address.map_err(|_| "it is not an `http://` or `https://` address".to_owned())?;
     let odd = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '#';
     if matches!(address, Address::Unix(_)) || path.contains(odd) || !path.is_ascii() {
-        return Err("it is no `http://` or `https://` address".to_owned());
+        return Err("it is not an `http://` or `https://` address".to_owned());
     }
     let path = if path.is_empty() { "/" } else { path };
     Ok((address, path.to_owned()))

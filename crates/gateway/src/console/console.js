@@ -3,7 +3,7 @@
 // Without this file the page is a book.
 
 const LIVE = ["queued", "running", "halted", "waiting-approval"];
-const WORDS = { leased: "running", queued: "waits for a runner", unseen: "its runner was not heard of since" };
+const WORDS = { leased: "running", queued: "waits for a runner", unseen: "no contact with its runner since" };
 // More of an output stays with the gateway.
 const SHOWN = 32768;
 const manual = document.querySelector('meta[name="opsbook-manual"]')?.content ?? "";
@@ -79,7 +79,7 @@ class Card {
     } catch (error) {
       this.say(error.message, true);
       if (error.kind === "changed" || error.kind === "not-found") {
-        this.said.append(" ", button("load the page again", () => location.reload()));
+        this.said.append(" ", button("reload the page", () => location.reload()));
       }
     }
   }
@@ -101,7 +101,7 @@ class Card {
       const input = make("input", { name: parameter.name, value: parameter.default ?? "", required: parameter.default === undefined });
       return make("label", { title: parameter.about ?? "" }, `${parameter.name} `, input);
     });
-    const reason = make("input", { name: "opsc-reason", placeholder: "why (may be empty)" });
+    const reason = make("input", { name: "opsc-reason", placeholder: "reason (optional)" });
     reason.setAttribute("aria-label", "Reason");
     const form = make("form", {}, nodes, names, ...inputs, reason, go);
     form.addEventListener("submit", (event) => {
@@ -112,7 +112,7 @@ class Card {
   }
 
   async start(form, nodes, reason) {
-    if (this.shown === undefined) throw new Refused({ type: "changed", detail: "this page is of an earlier build of the book" });
+    if (this.shown === undefined) throw new Refused({ type: "changed", detail: "this page is from an earlier build of the book" });
     const wanted = { manual, procedure: this.view.id, nodes: nodes.split(/\s+/), page_sha256: this.shown, arguments: {} };
     if (reason) wanted.reason = reason;
     for (const { name, default: usual } of this.view.parameters) {
@@ -185,7 +185,7 @@ class Card {
   draw(view) {
     if (view.run !== this.name) return;
     const over = view.state === "ended";
-    const words = `Run ${view.run}: ${over ? view.status : view.state}, looked after by ${view.owner}`;
+    const words = `Run ${view.run}: ${over ? view.status : view.state}, owner ${view.owner}`;
     const parts = view.parts.map((part) => this.part(view, part));
     const head = make("p", { className: "opsc-state", textContent: words });
     head.dataset.state = view.state;
@@ -199,19 +199,19 @@ class Card {
 
   part(view, part) {
     const state = part.state === "halted" ? `halted: ${part.status}` : part.state === "ended" ? part.status : WORDS[part.state] ?? part.state;
-    const wants = part.wants ? ` (asked to ${part.wants}, not done yet)` : "";
+    const wants = part.wants ? ` (${part.wants} requested, not done yet)` : "";
     const seen = part.seen ? `seen ${clock(part.seen)}` : "";
     const step = part.step ? `step ${part.step}` : "";
     const act = (path, body) => () => this.doing(async () => this.draw(await ask(`/v1/runs/${view.run}/${path}`, { nodes: [part.node], ...body })));
     const controls = make("td");
     if (["leased", "unseen", "queued", "waiting"].includes(part.state)) {
       controls.append(button("stop after this step", act("stop", { manner: "after-step" })));
-      if (part.state !== "queued") controls.append(button("end the step", act("stop", { manner: "step" })));
+      if (part.state !== "queued") controls.append(button("stop the step now", act("stop", { manner: "step" })));
     }
     if (part.state === "halted") {
       controls.append(
-        button("go on", act("resume", {})),
-        button("give up", act("release", {})));
+        button("resume", act("resume", {})),
+        button("release", act("release", {})));
     }
     const row = make("tr", {}, make("th", { textContent: part.node }), make("td", { textContent: state + wants }),
       make("td", { textContent: [step, seen].filter(Boolean).join(", ") }), controls);
@@ -245,8 +245,8 @@ class Card {
   }
 
   hand(view) {
-    const to = make("input", { name: "to", placeholder: "to whom", required: true });
-    const note = make("input", { name: "note", placeholder: "what they should know" });
+    const to = make("input", { name: "to", placeholder: "new owner", required: true });
+    const note = make("input", { name: "note", placeholder: "note for the new owner" });
     const form = make("form", {}, to, note, make("button", { textContent: "hand over" }));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -274,7 +274,7 @@ class Card {
   }
 
   question(question, id) {
-    const note = make("input", { placeholder: "note (may be empty)" });
+    const note = make("input", { placeholder: "note (optional)" });
     note.setAttribute("aria-label", "Note");
     const give = (answer) => this.doing(async () => {
       const { node, epoch, seq } = question;
@@ -356,7 +356,7 @@ const drift = async () => {
     const own = all.flat().filter((check) => check.manual === manual && check.check.startsWith(`${group.dataset.name}::`));
     if (!own.length) continue;
     const lines = own.slice(0, 50).map((check) => make("li", {},
-      make("strong", { textContent: `${check.node} ${check.check}: ${check.outcome === "failed" ? "FAILED" : "nobody could look"}` }),
+      make("strong", { textContent: `${check.node} ${check.check}: ${check.outcome === "failed" ? "FAILED" : "could not look"}` }),
       ` since ${new Date(check.since).toLocaleString()}, seen ${clock(check.seen)}${check.run_before ? `, after run ${check.run_before}` : ""}`,
       check.evidence ? make("pre", { textContent: check.evidence }) : null));
     group.append(make("section", { className: "opsc opsc-drift" }, make("ul", {}, ...lines)));

@@ -1,4 +1,4 @@
-// What runs where, and the latest runs: tables of what the gateway answers. All text is set as text.
+// What runs where, and the latest runs, as tables. All text is set as text.
 
 const make = (tag, words = {}, ...inside) => {
   const node = Object.assign(document.createElement(tag), words);
@@ -35,7 +35,7 @@ const fill = async (id, empty, load) => {
 const applications = async () => {
   const all = await ask("/v1/applications");
   const rows = all.flatMap((one) => one.hosts.map((host) => row([
-    one.manual, one.id, host.id, host.version ?? "not known", time(host.seen), host.run,
+    one.manual, one.id, host.id, host.version ?? "unknown", time(host.seen), host.run,
     host.since ? `run ${host.since} has not ended OK since` : ""], Boolean(host.since))));
   return rows.length ? table(["Manual", "Application", "Host", "Version", "Seen", "By run", "Since then"], rows) : null;
 };
@@ -56,7 +56,7 @@ const runs = async () => {
 };
 
 Promise.all([
-  fill("applications", "No application of a manual is known here.", applications),
-  fill("findings", "No run was found on a host that the gateway does not know.", findings),
-  fill("runs", "No run is known here.", runs),
+  fill("applications", "There are no applications.", applications),
+  fill("findings", "The gateway knows all runs found on the hosts.", findings),
+  fill("runs", "There are no runs.", runs),
 ]).finally(() => { document.documentElement.dataset.console = "ready"; });

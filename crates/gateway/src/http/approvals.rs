@@ -32,12 +32,11 @@ pub(super) async fn approve(
         return Err(Refusal::new(Kind::State, "the run has ended"));
     }
     if view.summary.asked_by == caller.person {
-        let detail = "you have asked for this run: somebody else approves it";
+        let detail = "you requested this run: somebody else must approve it";
         return Err(Refusal::new(Kind::NotAllowed, detail));
     }
     let signers = gateway.approvers.clone().ok_or_else(|| {
-        let detail =
-            "this gateway knows no keys of approvers: `[approval] allowed_signers` names them";
+        let detail = "this gateway has no keys of approvers: set `[approval] allowed_signers`";
         Refusal::new(Kind::State, detail)
     })?;
     let wanted = gateway.store.wanted(&run).await?;
@@ -49,14 +48,11 @@ pub(super) async fn approve(
             let node = crate::outside::line(&part.node);
             Refusal::new(
                 Kind::NotFound,
-                format!("nothing on `{node}` has to be approved"),
+                format!("nothing on `{node}` needs an approval"),
             )
         })?;
         if of.sha256 != part.sha256 {
-            let detail = format!(
-                "what will be done on `{}` is not what was signed",
-                part.node
-            );
+            let detail = format!("the plan for `{}` differs from the signed one", part.node);
             return Err(Refusal::new(Kind::Changed, detail));
         }
         given.push(Given {
@@ -92,12 +88,10 @@ fn end(approve: &Approve) -> Answer<i64> {
     let long = |text: &String| text.len() > limit::TEXT || text.contains('\0');
     let mut parts = approve.parts.iter();
     if parts.any(|part| long(&part.node) || long(&part.sha256) || long(&part.signature)) {
-        return Err(wrong(
-            "a text is too long, or has a character that no text has",
-        ));
+        return Err(wrong("a text is too long, or has an invalid character"));
     }
     let end: Timestamp = { approve.not_after.parse() }
-        .map_err(|_| wrong("`not_after` is no time like `2026-11-29T18:00:00Z`"))?;
+        .map_err(|_| wrong("`not_after` is not a time like `2026-11-29T18:00:00Z`"))?;
     if approve.not_after.len() > 40 {
         return Err(wrong("`not_after` is too long"));
     }
@@ -105,7 +99,7 @@ fn end(approve: &Approve) -> Answer<i64> {
     if !(1..=LONGEST).contains(&seconds) {
         return Err(Refusal::new(
             Kind::Wrong,
-            "`not_after` is over, or more than 31 days away",
+            "`not_after` has passed, or is more than 31 days away",
         ));
     }
     Ok(end.as_millisecond())
@@ -138,7 +132,7 @@ async fn counts(
             })
             .collect();
         let detail = format!(
-            "what runs on `{}` is approved by {}, and not by `{}`",
+            "the run on `{}` needs approval by {}, not by `{}`",
             of.node,
             whose.join("; "),
             caller.person
@@ -158,7 +152,7 @@ async fn verified(
     let all = tokio::task::spawn_blocking(move || {
         for (text, signature) in texts {
             is_signed_by(&person, (&namespace, &text), &signature, &signers)
-                .map_err(|why| format!("the signature is none of `{person}`: {why}"))?;
+                .map_err(|why| format!("the signature is not by `{person}`: {why}"))?;
         }
         Ok(())
     });

@@ -183,7 +183,10 @@ pub(super) async fn ask(
 /// The answer to a repeated order.
 async fn known(gateway: &Gateway, run: &str, same: bool) -> Answer<Response> {
     if !same {
-        let detail = format!("the `{}` was used for another ask", header::IDEMPOTENCY_KEY);
+        let detail = format!(
+            "the `{}` was used for another request",
+            header::IDEMPOTENCY_KEY
+        );
         return Err(Refusal::new(Kind::State, detail));
     }
     let asked = asked(gateway, run).await?;
@@ -214,7 +217,10 @@ fn key(headers: &HeaderMap) -> Answer<Option<String>> {
     match key.to_str() {
         Ok(key) if limit::is_name(key) => Ok(Some(key.to_owned())),
         _ => {
-            let detail = format!("the header `{}` is no name", header::IDEMPOTENCY_KEY);
+            let detail = format!(
+                "the header `{}` is not a valid name",
+                header::IDEMPOTENCY_KEY
+            );
             Err(Refusal::new(Kind::Malformed, detail))
         }
     }
@@ -228,7 +234,7 @@ fn run(headers: &HeaderMap) -> Answer<Option<String>> {
     match run.to_str() {
         Ok(run) if limit::is_run(run) => Ok(Some(run.to_owned())),
         _ => {
-            let detail = format!("the header `{}` is no name of a run", header::RUN);
+            let detail = format!("the header `{}` is not a valid name for a run", header::RUN);
             Err(Refusal::new(Kind::Malformed, detail))
         }
     }

@@ -19,11 +19,11 @@ pub(super) async fn certify(
     Json(asked): Json<CertificateIn>,
 ) -> Answer<axum::Json<CertificateOut>> {
     let Some(settings) = certificates(&gateway.segments, &runner.segment) else {
-        let detail = "runners of this segment log in at nodes with what their machine has";
+        let detail = "runners of this segment log in to nodes with the keys of their machine";
         return Err(Refusal::new(Kind::State, detail));
     };
     let Ok(key) = asked.public_key.parse::<PublicKey>() else {
-        let detail = "`public_key` is no key of the kind `ssh-ed25519`, on one line";
+        let detail = "`public_key` is not a key of the kind `ssh-ed25519`, on one line";
         return Err(Refusal::new(Kind::Malformed, detail));
     };
     let named = match &asked.held {
@@ -31,19 +31,16 @@ pub(super) async fn certify(
         Held::Round(round) => limit::is_name(round),
     };
     if !named {
-        return Err(Refusal::new(
-            Kind::Malformed,
-            "`held` has a name that is none",
-        ));
+        return Err(Refusal::new(Kind::Malformed, "`held` has an invalid name"));
     }
     let what = match gateway.store.holds(&runner, &asked.held).await? {
         Holds::Now(what) => what,
         Holds::Unseen => {
-            let detail = "the lease has run out: it has to be renewed before";
+            let detail = "the lease has expired: renew it first";
             return Err(Refusal::new(Kind::Unavailable, detail));
         }
         Holds::Not => {
-            let detail = "this runner does not hold that";
+            let detail = "this runner does not hold that part";
             return Err(Refusal::new(Kind::State, detail));
         }
     };

@@ -138,7 +138,7 @@ pub(super) async fn checked(
     for node in &checked.nodes {
         count += node.held.len() + node.others.len();
         if node.runs.len() > TRACES || !node.runs.iter().all(|trace| limit::is_run(&trace.run)) {
-            let detail = "what a node has of runs is no list of their names";
+            let detail = "the runs of a node are not a list of names";
             return Err(Refusal::new(Kind::Malformed, detail));
         }
         let others = node.others.iter().map(|other| &other.check);
@@ -165,7 +165,7 @@ pub(super) async fn checked(
     if count > RESULTS {
         return Err(Refusal::new(
             Kind::TooLarge,
-            "too many results of one round",
+            "too many results in one round",
         ));
     }
     let _turn = gateway.turns.one().await?;

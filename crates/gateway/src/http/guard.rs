@@ -188,7 +188,8 @@ fn served(gateway: &Gateway, headers: &HeaderMap, path: &str, verdict: &Verdict)
         }
         Verdict::Unreadable => {
             let detail = format!(
-                "the headers `{}` and `{}` say no version that is served; version {} of the interface is",
+                "the headers `{}` and `{}` name no version that this gateway serves; it serves \
+                 version {} of the interface",
                 wire::header::VERSION,
                 wire::header::API,
                 wire::API
@@ -219,7 +220,7 @@ fn own_host(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<()> {
     if name.is_some_and(|name| own.contains(&name) || gateway.is_named(name) || is_this(name)) {
         return Ok(());
     }
-    let detail = "the request names another host than this gateway";
+    let detail = "the request names a host other than this gateway";
     Err(Refusal::new(Kind::CrossSite, detail))
 }
 
@@ -233,7 +234,7 @@ fn own_page(request: &Request<Body>) -> Answer<()> {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let from_here = matches!(site, None | Some(b"same-origin" | b"none"));
     if !from_here && !page {
-        let detail = "the browser says that the request comes from another site";
+        let detail = "the browser reports that the request comes from another site";
         return Err(Refusal::new(Kind::CrossSite, detail));
     }
     if reads {
@@ -300,7 +301,7 @@ fn local_token(gateway: &Gateway, token: &str) -> bool {
 async fn caller(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<Caller> {
     let caller = proved(gateway, peer, headers).await?;
     if schedule::is_kept(&caller.person) {
-        let detail = "names that begin with `schedule.` are kept for schedules";
+        let detail = "names that begin with `schedule.` are reserved for schedules";
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     }
     Ok(caller)
@@ -334,7 +335,7 @@ async fn proved(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<C
 
 async fn by_token(gateway: &Gateway, token: &str) -> Answer<Caller> {
     let Some(login) = gateway.store.login(token).await? else {
-        let detail = format!("the login has ended, or never was; {}", nobody(gateway));
+        let detail = format!("the login has ended or does not exist; {}", nobody(gateway));
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     };
     let way = serde_json::from_value(login.way.into()).unwrap_or(LoginWay::Other);
@@ -367,7 +368,7 @@ async fn runner(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<R
             return gateway.store.runner(token).await?.ok_or_else(|| {
                 Refusal::new(
                     Kind::NotLoggedIn,
-                    "no runner has this secret: enrol it again",
+                    "no runner has this secret: enroll it again",
                 )
             });
         }
@@ -394,7 +395,7 @@ fn local_runner(gateway: &Gateway, headers: &HeaderMap) -> Answer<String> {
             Ok(format!("local-{}", &sum[..8]))
         }
         _ => {
-            let detail = format!("the header `{}` is no name", wire::header::RUNNER);
+            let detail = format!("the header `{}` is not a valid name", wire::header::RUNNER);
             Err(Refusal::new(Kind::Malformed, detail))
         }
     }
@@ -403,12 +404,13 @@ fn local_runner(gateway: &Gateway, headers: &HeaderMap) -> Answer<String> {
 /// With TLS, the certificate identifies a runner as long as the store knows it.
 async fn by_certificate(gateway: &Gateway, certificate: Option<&str>) -> Answer<Runner> {
     let Some(sum) = certificate else {
-        let detail = "at this address a runner proves itself by its certificate: `opsbook runner enroll` gets one";
+        let detail = "at this address, a runner must use its certificate: `opsbook runner enroll` \
+            gets one";
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     };
     let known = gateway.store.runner_of_certificate(sum).await?;
     known.ok_or_else(|| {
-        let detail = "this runner's certificate was revoked, or has ended: enrol it again";
+        let detail = "this runner's certificate was revoked or has expired: enroll it again";
         Refusal::new(Kind::NotLoggedIn, detail)
     })
 }

@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const HANDSHAKE: u8 = 0x16;
 /// The answer to plain HTTP.
 const CLEAR: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
-                     content-length: 45\r\n\r\nthis address speaks TLS: it is `https://...`\n";
+                     content-length: 45\r\n\r\nthis address speaks TLS: use `https://...`\n";
 
 /// A listening socket.
 pub(super) enum Listener {

@@ -69,7 +69,7 @@ async fn number(gateway: &Gateway, run: &str, text: &str) -> Answer<i64> {
     let unknown = || {
         Refusal::new(
             Kind::Malformed,
-            "`after` is no place in the events of the run",
+            "`after` is not a place in the events of the run",
         )
     };
     let cursor: Cursor = text.parse().map_err(|()| unknown())?;

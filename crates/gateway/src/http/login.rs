@@ -31,7 +31,8 @@ pub(super) async fn link(
     Extension(caller): Extension<Caller>,
 ) -> Answer<axum::Json<Linked>> {
     if caller.token.is_some() {
-        let detail = "a login of a browser makes no other: ask on the gateway's machine";
+        let detail = "a login in a browser cannot create another one: ask on the machine of the \
+            gateway";
         return Err(Refusal::new(Kind::NotAllowed, detail));
     }
     Ok(axum::Json(gateway.link(&caller.person).await?))
@@ -79,8 +80,8 @@ pub(super) async fn logout(
 ) -> Answer<Response> {
     let Some(token) = caller.token else {
         let detail = match caller.way {
-            LoginWay::Token => "the token of this machine's user does not end",
-            _ => "there is no login that could end: the socket says who asks",
+            LoginWay::Token => "the login of this machine's user cannot end",
+            _ => "there is no login to end: the socket identifies the user",
         };
         return Err(Refusal::new(Kind::State, detail));
     };

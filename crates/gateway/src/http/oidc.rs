@@ -30,7 +30,7 @@ impl From<NoLogin> for Refusal {
         match why {
             NoLogin::Refused(why) => Refusal::new(Kind::NotLoggedIn, why),
             NoLogin::Unknown(why) => {
-                let detail = format!("the identity provider cannot be asked: {why}");
+                let detail = format!("cannot reach the identity provider: {why}");
                 Refusal::new(Kind::Unavailable, detail)
             }
             NoLogin::TooMuch => {
@@ -42,7 +42,7 @@ impl From<NoLogin> for Refusal {
 }
 
 fn people(gateway: &Gateway) -> Answer<&(OidcLogin, Provider)> {
-    let none = || Refusal::new(Kind::NotFound, "this gateway knows no identity provider");
+    let none = || Refusal::new(Kind::NotFound, "this gateway has no identity provider");
     gateway.providers.people.as_ref().ok_or_else(none)
 }
 
@@ -104,16 +104,17 @@ pub(super) async fn back(
     let (login, provider) = people(&gateway)?;
     let attempt = cookie(&headers, attempt_cookie(&gateway)).and_then(attempt);
     let Some(attempt) = attempt.filter(|attempt| attempt.state == back.state) else {
-        let detail = "this login was not begun in this browser, or too long ago: begin it again at /login/oidc";
+        let detail = "this login was not started in this browser, or too long ago: start again at \
+            /login/oidc";
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     };
     if let Some(error) = &back.error {
-        let detail = format!("the identity provider says `{}`", outside::line(error));
+        let detail = format!("the identity provider answers `{}`", outside::line(error));
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     }
     // A code of another provider is invalid here.
     if back.iss.as_ref().is_some_and(|iss| *iss != login.issuer) || back.code.len() > TOKEN {
-        let detail = "the answer is not of this gateway's identity provider";
+        let detail = "the answer is not from this gateway's identity provider";
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     }
     let redirect = redirect(&gateway);
@@ -196,7 +197,10 @@ pub(super) async fn program(
     Json(login): Json<CiLogin>,
 ) -> Answer<axum::Json<LoggedIn>> {
     if gateway.providers.ci.is_empty() {
-        return Err(Refusal::new(Kind::NotFound, "this gateway knows no CI"));
+        return Err(Refusal::new(
+            Kind::NotFound,
+            "this gateway accepts no CI logins",
+        ));
     }
     let who = gateway.providers.program(&login.token).await?;
     let (token, until) = logged_in(&gateway, &who, LoginWay::Ci, CI).await?;

@@ -13,8 +13,9 @@ use crate::wire;
 #[openapi(
     info(
         title = "opsbook gateway",
-        description = "Ask for runs, watch them, answer, stop, go on; and what runners say. \
-        Every request that changes something has the header `opsbook-api: 1`. Errors are RFC 9457 problems.",
+        description = "Start runs, watch, answer, stop and resume them; the interface of runners. \
+            Every request that changes something has the header `opsbook-api: 1`. Errors are RFC \
+            9457 problems.",
         license(name = "MIT OR Apache-2.0")
     ),
     components(schemas(
@@ -130,7 +131,7 @@ const ROWS: &[Row] = &[
         HttpMethod::Get,
         "",
         "About",
-        "what the gateway says to everybody",
+        "what everybody may know about the gateway",
     ),
     (
         at::OPENAPI,
@@ -166,16 +167,16 @@ const ROWS: &[Row] = &[
         HttpMethod::Get,
         "",
         "text/html",
-        "logs a browser in, once, by `key`",
+        "logs a browser in, once, with `key`",
     ),
     (
         at::LOGIN_LINK,
         HttpMethod::Post,
         "",
         "Linked",
-        "an address that logs a browser in",
+        "returns an address that logs a browser in",
     ),
-    (at::LOGOUT, HttpMethod::Post, "", "", "the login ends"),
+    (at::LOGOUT, HttpMethod::Post, "", "", "ends the login"),
     (
         at::HOSTS,
         HttpMethod::Get,
@@ -202,8 +203,8 @@ const ROWS: &[Row] = &[
         HttpMethod::Post,
         "Ask",
         "Asked",
-        "asks for a run; `idempotency-key` makes one run of several tries; `opsbook-run` is the name \
-         that it had before the gateway lost it",
+        "requests a run; `idempotency-key` makes one run of several attempts; `opsbook-run` is \
+         its name from before the gateway lost it",
     ),
     (
         at::RUNS,
@@ -218,21 +219,21 @@ const ROWS: &[Row] = &[
         HttpMethod::Get,
         "",
         "PlanView",
-        "what it runs, exactly; `node`",
+        "exactly what it runs; `node`",
     ),
     (
         at::EVENTS,
         HttpMethod::Get,
         "",
         "text/event-stream",
-        "what happens, from `after` or `last-event-id` on; lines with `accept: application/x-ndjson`",
+        "its events, from `after` or `last-event-id` on; lines with `accept: application/x-ndjson`",
     ),
     (
         at::OUTPUT,
         HttpMethod::Get,
         "",
         "text/plain",
-        "what a step printed; `node`, `step`, `stream`, `from`, `to`",
+        "the output of a step; `node`, `step`, `stream`, `from`, `to`",
     ),
     (
         at::ANSWERS,
@@ -246,35 +247,35 @@ const ROWS: &[Row] = &[
         HttpMethod::Post,
         "Approve",
         "RunView",
-        "approves parts by a signature over what will be done",
+        "approves parts by a signature over their plan",
     ),
     (
         at::CHECKS,
         HttpMethod::Get,
         "",
         "[CheckView]",
-        "checks that schedules ask, and since when they are so; `node`, `check`, `outcome`, `history`",
+        "results of scheduled checks, and since when; `node`, `check`, `outcome`, `history`",
     ),
     (
         at::SCHEDULES,
         HttpMethod::Get,
         "",
         "[ScheduleView]",
-        "what is done again and again",
+        "the schedules",
     ),
     (
         at::SYNC,
         HttpMethod::Post,
         "Sync",
         "Synced",
-        "lines of the journal of a run that went past the gateway",
+        "reports lines of the journal of a run that bypassed the gateway",
     ),
     (
         at::FINDINGS,
         HttpMethod::Get,
         "",
         "[FindingView]",
-        "runs that were on a node, and that the gateway does not know; `manual`, `node`",
+        "runs on nodes that the gateway does not know; `manual`, `node`",
     ),
     (
         at::APPLICATIONS,
@@ -295,21 +296,21 @@ const ROWS: &[Row] = &[
         HttpMethod::Post,
         "Checked",
         "Taken",
-        "results of a round of checks",
+        "reports results of a round of checks",
     ),
     (
         at::RECORD,
         HttpMethod::Get,
         "",
         "Record",
-        "all that is needed to verify a run elsewhere",
+        "everything needed to verify a run elsewhere",
     ),
     (
         at::LOG,
         HttpMethod::Get,
         "",
         "Log",
-        "the newest checkpoint of the log, and that it goes on from the one of size `from`",
+        "the newest checkpoint of the log, and proof that it continues the one of size `from`",
     ),
     (at::STOP, HttpMethod::Post, "Stop", "RunView", "stops parts"),
     (
@@ -317,35 +318,35 @@ const ROWS: &[Row] = &[
         HttpMethod::Post,
         "Resume",
         "RunView",
-        "goes on with halted parts",
+        "resumes halted parts",
     ),
     (
         at::HAND_OVER,
         HttpMethod::Post,
         "HandOver",
         "RunView",
-        "somebody else looks after the run",
+        "gives the run to another owner",
     ),
     (
         at::RELEASE,
         HttpMethod::Post,
         "Release",
         "RunView",
-        "gives halted parts up",
+        "releases halted parts",
     ),
     (
         at::RUNNER_ENROLL,
         HttpMethod::Post,
         "Enroll",
         "Enrolled",
-        "a runner becomes known, by its token",
+        "enrolls a runner by its token",
     ),
     (
         at::RUNNER_RENEW,
         HttpMethod::Post,
         "Renew",
         "Enrolled",
-        "a runner gets another certificate, by the one that it has",
+        "renews the certificate of a runner",
     ),
     (
         at::RUNNER_WORK,
@@ -359,7 +360,7 @@ const ROWS: &[Row] = &[
         HttpMethod::Post,
         "Hello",
         "News",
-        "a runner says that it lives",
+        "a runner renews its leases",
     ),
     (
         at::RUNNER_EVENTS,
@@ -373,7 +374,7 @@ const ROWS: &[Row] = &[
         HttpMethod::Post,
         "CertificateIn",
         "CertificateOut",
-        "a runner logs in at the nodes of what it holds",
+        "a certificate for a runner's logins on the nodes of its parts",
     ),
     (
         at::RUNNER_MANUAL,
@@ -387,14 +388,15 @@ const ROWS: &[Row] = &[
         HttpMethod::Get,
         "",
         "Explained",
-        "whether somebody may do something, and why; `person`, `verb`, `procedure`, `node`, `manual`",
+        "whether a person may do something, and why; `person`, `verb`, `procedure`, `node`, \
+         `manual`",
     ),
     (
         at::LOGIN_SSH_NONCE,
         HttpMethod::Get,
         "",
         "Nonce",
-        "what is to be signed with an ssh key",
+        "a nonce to sign with an ssh key",
     ),
     (
         at::LOGIN_SSH,
@@ -408,14 +410,14 @@ const ROWS: &[Row] = &[
         HttpMethod::Get,
         "",
         "",
-        "sends a browser to the identity provider",
+        "redirects a browser to the identity provider",
     ),
     (
         at::LOGIN_OIDC_BACK,
         HttpMethod::Get,
         "",
         "text/html",
-        "where the provider sends it back; `code`, `state`",
+        "where the provider redirects it back; `code`, `state`",
     ),
     (
         at::LOGIN_DEVICE,
@@ -429,14 +431,14 @@ const ROWS: &[Row] = &[
         HttpMethod::Post,
         "DevicePoll",
         "DevicePolled",
-        "whether they have",
+        "whether the person has confirmed it",
     ),
     (
         at::LOGIN_CI,
         HttpMethod::Post,
         "CiLogin",
         "LoggedIn",
-        "logs a program of a CI in by a token that its provider has signed",
+        "logs a CI program in with a token that its provider signed",
     ),
 ];
 

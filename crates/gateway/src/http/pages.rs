@@ -43,7 +43,7 @@ pub(super) async fn console(
         ("pages.json", Some(build)) => {
             let mut manuals = gateway.manuals.all();
             let Some(pages) = manuals.find_map(|manual| manual.book().pages(&build)) else {
-                let detail = "this page is of an earlier build of the book: load it again";
+                let detail = "this page is from an earlier build of the book: reload it";
                 return Err(Refusal::new(Kind::NotFound, detail));
             };
             (

@@ -72,7 +72,7 @@ async fn threads(gateway: &Gateway, run: &str) -> Answer<BTreeMap<(String, u64),
         for line in lines {
             bytes += line.text.len();
             if bytes > MOST {
-                let detail = "the record is larger than an answer may be";
+                let detail = "the record is too large for an answer";
                 return Err(Refusal::new(Kind::TooLarge, detail));
             }
             let of = (line.cursor.node, line.cursor.epoch);

@@ -68,10 +68,7 @@ impl From<Busy> for Refusal {
 
 impl From<tokio::task::JoinError> for Refusal {
     fn from(_: tokio::task::JoinError) -> Refusal {
-        Refusal::new(
-            Kind::Internal,
-            "a part of the gateway has failed; its log says more",
-        )
+        Refusal::new(Kind::Internal, "internal error of the gateway; see its log")
     }
 }
 
@@ -100,7 +97,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let bytes = match Bytes::from_request(request, state).await {
             Ok(bytes) => bytes,
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                let detail = "the body is larger than this request may have";
+                let detail = "the body is too large for this request";
                 return Err(Refusal::new(Kind::TooLarge, detail));
             }
             Err(_) => {
@@ -119,7 +116,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 }
 
 pub(super) async fn method() -> Refusal {
-    Refusal::new(Kind::Method, "the path is there, and this method is not")
+    Refusal::new(Kind::Method, "this path does not accept this method")
 }
 
 /// Headers of every answer, whichever code made it.

@@ -43,14 +43,13 @@ pub(super) async fn enroll(
     if !limit::is_name(&enroll.name) {
         return Err(Refusal::new(
             Kind::Malformed,
-            "`name` is no name of a runner",
+            "`name` is not a valid name for a runner",
         ));
     }
     let proof = match (&peer, &enroll.csr) {
         (Peer::Tls { .. }, Some(request)) => Proof::Certificate(request),
         (Peer::Tls { .. }, None) => {
-            let detail =
-                "at this address a runner gets a certificate, and needs a newer opsbook for that";
+            let detail = "at this address, a runner gets a certificate: that needs a newer opsbook";
             return Err(Refusal::new(Kind::Malformed, detail));
         }
         _ => Proof::Secret,
@@ -103,7 +102,7 @@ pub(super) async fn renew(
         ..
     } = peer
     else {
-        let detail = "this runner has no certificate that could be renewed";
+        let detail = "this runner has no certificate to renew";
         return Err(Refusal::new(Kind::State, detail));
     };
     let name = runner.id.strip_prefix(&format!("{}.", runner.segment));
@@ -324,7 +323,7 @@ fn bounded(hello: &Hello) -> Answer<()> {
     let texts = texts.chain(hello.rounds.iter().flatten());
     let mut texts = texts.chain([&hello.boot, &hello.version]);
     if count > limit::PARTS || hello.boot.is_empty() || !texts.all(|text| short(text)) {
-        let detail = "too many parts, or a name that is none";
+        let detail = "too many parts, or an invalid name";
         return Err(Refusal::new(Kind::Malformed, detail));
     }
     Ok(())
@@ -384,10 +383,7 @@ pub(super) async fn lines(
             .into_iter()
             .all(|name| limit::is_name(name));
         if !named || part.epoch == 0 {
-            return Err(Refusal::new(
-                Kind::Malformed,
-                "a part has a name that is none",
-            ));
+            return Err(Refusal::new(Kind::Malformed, "a part has an invalid name"));
         }
         let taken = gateway
             .store

@@ -34,7 +34,7 @@ pub(super) struct Wanted {
 pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Answer<()> {
     for text in texts {
         if text.len() > limit::TEXT || text.contains('\0') {
-            let detail = "a text is too long, or has a character that no text has";
+            let detail = "a text is too long, or has an invalid character";
             return Err(Refusal::new(Kind::Malformed, detail));
         }
     }
@@ -92,7 +92,8 @@ pub(super) async fn granted(
     match permit(gateway, &view.summary.manual, wish).await {
         // A reported run is controlled where its journal is.
         Ok(()) if verb != Verb::Read && view.summary.origin == Origin::Laptop => {
-            let detail = "this run is one of a laptop, reported later: it is gone on with there";
+            let detail = "this run started outside of the gateway and was reported later: resume \
+                it there";
             Err(Refusal::new(Kind::State, detail))
         }
         Ok(()) => Ok(view),
@@ -206,7 +207,7 @@ pub(super) async fn answer(
             }))
         }
         Won::Other { answer, by } => {
-            let detail = format!("`{by}` has answered `{answer}`");
+            let detail = format!("`{by}` has already answered `{answer}`");
             Err(Refusal::from(Problem {
                 answer: Some(answer),
                 by: Some(by),
@@ -214,11 +215,11 @@ pub(super) async fn answer(
             }))
         }
         Won::NoChoice(choices) => {
-            let detail = format!("the answers to it are {}", choices.join(", "));
+            let detail = format!("the possible answers are {}", choices.join(", "));
             Err(Refusal::new(Kind::Wrong, detail))
         }
         Won::Closed => {
-            let detail = "nobody waits for an answer to it any more";
+            let detail = "nobody waits for an answer any more";
             Err(Refusal::new(Kind::State, detail))
         }
         Won::None => Err(Refusal::new(Kind::NotFound, "there is no such question")),
@@ -256,8 +257,8 @@ pub(super) async fn resume(
     let before = granted(&gateway, &caller, &run, Verb::Resume).await?;
     nodes_are_there(&before, &resume.nodes)?;
     if resume.accept_changed.is_some() {
-        let detail = "what has changed cannot be accepted here: `opsbook resume` in the manual's \
-                      folder shows the difference and takes it";
+        let detail = "the change cannot be accepted here: `opsbook resume` in the folder of the \
+            manual shows it and accepts it";
         return Err(Refusal::new(Kind::State, detail));
     }
     same_text(&gateway, &before, &resume.nodes).await?;
@@ -297,8 +298,9 @@ async fn same_text(gateway: &Gateway, run: &RunView, nodes: &[String]) -> Answer
         let now = planned.parts.first().map(|part| part.plan_sha256.as_str());
         if now != Some(&part.plan_sha256) {
             let detail = format!(
-                "what would run on `{}` has changed since the run was asked for: `opsbook resume` in \
-                 the manual's folder shows the difference; or give the run up and ask again",
+                "the plan for `{}` has changed since the run was requested: `opsbook resume` in \
+                 the folder of the manual shows the difference; or release the run and request a \
+                 new one",
                 part.node
             );
             return Err(Refusal::new(Kind::Changed, detail));
@@ -335,7 +337,10 @@ pub(super) async fn hand_over(
     granted(&gateway, &caller, &run, Verb::Answer).await?;
     texts(hand_over.note.iter().map(String::as_str))?;
     if !limit::is_name(&hand_over.to) {
-        return Err(Refusal::new(Kind::Malformed, "`to` is no name of a person"));
+        return Err(Refusal::new(
+            Kind::Malformed,
+            "`to` is not a valid name for a person",
+        ));
     }
     gateway
         .store

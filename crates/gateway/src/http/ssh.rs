@@ -22,7 +22,7 @@ const SESSION: i64 = 12 * 3600;
 const MOST: i64 = 1_000;
 
 fn signers(gateway: &Gateway) -> Answer<&PathBuf> {
-    let none = || Refusal::new(Kind::NotFound, "this gateway knows no ssh keys");
+    let none = || Refusal::new(Kind::NotFound, "this gateway has no ssh keys of people");
     gateway.signers.as_ref().ok_or_else(none)
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn login(
     if !limit::is_name(&login.signer) || login.signature.len() > limit::TEXT {
         return Err(Refusal::new(
             Kind::Malformed,
-            "`signer` is no name, or `signature` is too long",
+            "`signer` is not a valid name, or `signature` is too long",
         ));
     }
     let known = gateway.store.take_ticket("nonce", &login.nonce).await?;
@@ -62,7 +62,7 @@ pub(super) async fn login(
     match verified.await? {
         Ok(true) => {}
         Ok(false) => {
-            let detail = format!("the signature is none of `{signer}` over this nonce");
+            let detail = format!("the signature is not by `{signer}` over this nonce");
             return Err(Refusal::new(Kind::NotLoggedIn, detail));
         }
         Err(error) => {

@@ -28,7 +28,7 @@ pub(super) async fn sync(
     Json(sync): Json<Sync>,
 ) -> Answer<axum::Json<Synced>> {
     if !limit::is_run(&sync.run) || sync.lines.len() > LINES {
-        let detail = "`run` is no name of a run, or `lines` has too many";
+        let detail = "`run` is not a valid name for a run, or `lines` has too many";
         return Err(Refusal::new(Kind::Malformed, detail));
     }
     let about = match gateway.store.run(&sync.run).await? {
@@ -53,7 +53,7 @@ pub(super) async fn sync(
             Taken::Upto(_) => gateway.bell.ring(&Topic::Run(sync.run.clone())),
             Taken::Refused(why) => return Err(Refusal::new(Kind::Wrong, why)),
             Taken::TooMany => {
-                let detail = "you have reported as many runs as are taken within a day";
+                let detail = "you have reported the maximum number of runs in a day";
                 return Err(Refusal::new(Kind::TooMuch, detail));
             }
         }
@@ -93,11 +93,11 @@ impl About {
     /// A known run, if this person has reported it.
     async fn known(gateway: &Gateway, caller: &Caller, view: RunView) -> Answer<About> {
         if view.summary.origin != Origin::Laptop {
-            let detail = "the gateway has the journal of this run from its runners";
+            let detail = "the gateway already has the journal of this run from its runners";
             return Err(Refusal::new(Kind::State, detail));
         }
         if view.summary.asked_by != caller.person {
-            let detail = format!("`{}` reports this run", view.summary.asked_by);
+            let detail = format!("`{}` already reports this run", view.summary.asked_by);
             return Err(Refusal::new(Kind::NotAllowed, detail));
         }
         let part = view.parts.first();
@@ -142,11 +142,11 @@ async fn first(gateway: &Arc<Gateway>, caller: &Caller, sync: &Sync) -> Answer<N
     if line.len() > limit::LINE {
         return Err(wrong("line 1 of the request: it is too long"));
     }
-    let event: Event =
-        serde_json::from_str(line).map_err(|_| wrong("line 1 of the request: it is no event"))?;
+    let event: Event = serde_json::from_str(line)
+        .map_err(|_| wrong("line 1 of the request: it is not an event"))?;
     let What::RunStarted(started) = event.what else {
         return Err(wrong(
-            "the first line of a journal says how the run was started",
+            "the first line of a journal must say how the run was started",
         ));
     };
     let machines = bounded(&started)?;
@@ -186,17 +186,17 @@ fn bounded(started: &RunStarted) -> Answer<Vec<String>> {
     let roles = started.roles.values().flatten();
     let machines: BTreeSet<&String> = started.nodes.iter().chain(roles).collect();
     if machines.is_empty() || machines.len() > limit::NODES {
-        return Err(wrong("the run has no nodes, or more than a run has"));
+        return Err(wrong("the run has no nodes, or too many"));
     }
     if started.arguments.len() > limit::ARGUMENTS {
-        return Err(wrong("the run has more arguments than a run has"));
+        return Err(wrong("the run has too many arguments"));
     }
     let names = machines.iter().map(|name| name.as_str());
     if !names
         .chain([started.procedure.as_str()])
         .all(limit::is_name)
     {
-        return Err(wrong("its procedure, or a node, has no name that can be"));
+        return Err(wrong("its procedure, or a node, has an invalid name"));
     }
     let given = started
         .arguments

@@ -25,8 +25,7 @@ impl Manual {
     /// If it cannot be made, or is too large.
     pub fn archive(&self, folder: &Path) -> Result<String, Box<Problem>> {
         let failed = |why: String| {
-            let detail =
-                format!("the manual cannot be packed for a runner of another machine: {why}");
+            let detail = format!("cannot pack the manual for a runner on another machine: {why}");
             Box::new(Problem::new(Kind::Wrong, detail))
         };
         let read = self.read()?;
@@ -35,7 +34,7 @@ impl Manual {
         let path = path_of(folder, &sum);
         if !path.is_file() {
             kept(folder, &path, &bytes).map_err(|error| {
-                let detail = format!("the archive of the manual cannot be kept: {error}");
+                let detail = format!("cannot store the archive of the manual: {error}");
                 Box::new(Problem::new(Kind::Unavailable, detail))
             })?;
         }

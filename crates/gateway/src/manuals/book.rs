@@ -136,13 +136,13 @@ impl Manual {
             }
             print = after;
         }
-        let detail = "the manual changes while its book is made";
+        let detail = "the manual changed while its book was built";
         Err(Box::new(Problem::new(Kind::Unavailable, detail)))
     }
 
     fn build(&self, print: Print) -> Result<Arc<Built>, Box<Problem>> {
         let failed = |why: String| {
-            let detail = format!("there is no book: {why}");
+            let detail = format!("cannot build the book: {why}");
             Box::new(Problem::new(Kind::Wrong, detail))
         };
         let id = new_token()[..16].to_owned();

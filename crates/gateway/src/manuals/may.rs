@@ -77,11 +77,14 @@ impl Read {
             if access.grants(&question).is_some() {
                 continue;
             }
-            let mut looked = access.explain(&question);
-            looked.sort_by_key(|rule| rule.against.len());
-            let nearest = looked.first().map_or(String::new(), |rule| {
+            let mut rules = access.explain(&question);
+            rules.sort_by_key(|rule| rule.against.len());
+            let nearest = rules.first().map_or(String::new(), |rule| {
                 let against = rule.against.join("; ");
-                format!(": the nearest rule, {FILE}:{}, wants {against}", rule.line)
+                format!(
+                    ": the nearest rule, {FILE}:{}, requires {against}",
+                    rule.line
+                )
             });
             let detail = format!(
                 "no rule of `{FILE}` lets `{}` {} `{}` on `{node}`{nearest}",
@@ -111,8 +114,8 @@ impl Read {
         let node = wish.nodes.first().map_or("", String::as_str);
         let question = wish.on(node);
         let line = access.grants(&question);
-        let looked = access.explain(&question).into_iter();
-        let rules = looked.map(|rule| Rule {
+        let rules = access.explain(&question).into_iter();
+        let rules = rules.map(|rule| Rule {
             place: format!("{FILE}:{}", rule.line),
             against: rule.against,
         });
@@ -290,8 +293,8 @@ impl Read {
             return false;
         };
         let node = wish.nodes.first().map_or("", String::as_str);
-        let looked = access.explain(&wish.on(node));
-        looked.iter().any(|rule| {
+        let rules = access.explain(&wish.on(node));
+        rules.iter().any(|rule| {
             rule.against
                 .iter()
                 .all(|why| why.starts_with("arguments: "))

@@ -155,13 +155,13 @@ fn whole(ask: &Ask, plan: &Plan, records: &Records) -> Result<PlannedPart, Box<P
     segments.dedup();
     let [segment] = segments.as_slice() else {
         let detail = format!(
-            "its machines are in the segments {}: a runner reaches those of one",
+            "its machines are in the segments {}: a runner reaches only one segment",
             segments.join(", ")
         );
         return Err(problem(Kind::Wrong, detail));
     };
     if ask.batch.is_some() {
-        let detail = "a procedure with roles says its batches itself";
+        let detail = "a procedure with roles has its own batches";
         return Err(problem(Kind::Wrong, detail));
     }
     Ok(PlannedPart {
@@ -191,7 +191,7 @@ fn segment(node: &Node) -> Result<String, Box<Problem>> {
         Ok(Text::Plain(segment)) if limit::is_name(&segment) => Ok(segment),
         Err(None) => Ok(crate::config::HERE.to_owned()),
         _ => {
-            let detail = format!("the `segment` of node `{}` is no name", node.name);
+            let detail = format!("the `segment` of node `{}` is not a valid name", node.name);
             Err(problem(Kind::Wrong, detail))
         }
     }

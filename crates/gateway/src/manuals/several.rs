@@ -44,7 +44,7 @@ impl Manuals {
     pub fn one(&self, id: Option<&str>) -> Result<&Arc<Manual>, Box<Problem>> {
         let Some(id) = id else {
             return self.alone().ok_or_else(|| {
-                let detail = format!("`manual` says which one is meant: {}", self.names());
+                let detail = format!("`manual` must name one of: {}", self.names());
                 Box::new(Problem::new(Kind::Wrong, detail))
             });
         };

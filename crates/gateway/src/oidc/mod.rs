@@ -105,7 +105,7 @@ impl Providers {
     pub(crate) async fn program(&self, token: &str) -> Result<Somebody, NoLogin> {
         // The token's issuer is not trusted yet: it only selects the keys for verification.
         let issuer = issuer_of(token).ok_or_else(|| refused("the token cannot be read"))?;
-        let mut said = refused("the token is of no issuer that this gateway knows");
+        let mut said = refused("the issuer of the token is unknown to this gateway");
         for (name, ci, provider) in &self.ci {
             if ci.issuer != issuer {
                 continue;
@@ -123,7 +123,7 @@ impl Providers {
                     groups: Vec::new(),
                 });
             }
-            let why = format!("no line of `map` of `login.ci.{name}` is about this token");
+            let why = format!("no line of `map` of `login.ci.{name}` matches this token");
             said = refused(why);
         }
         Err(said)
@@ -184,7 +184,7 @@ impl Provider {
         };
         read.map_err(|why| match why {
             Untrue::Key => {
-                refused("the token: it is signed with a key that its issuer does not show")
+                refused("the token: it is signed with a key that its issuer does not publish")
             }
             Untrue::Token(why) => refused(format!("the token: {why}")),
         })
@@ -210,7 +210,7 @@ impl Provider {
         if about.issuer != self.issuer {
             let said = outside::line(&about.issuer);
             return Err(unknown(format!(
-                "what answers at `{}` calls itself `{said}`",
+                "the provider at `{}` calls itself `{said}`",
                 self.issuer
             )));
         }
@@ -231,7 +231,7 @@ impl Provider {
             return Err(unknown(format!("`{place}`: status {}", reply.status)));
         }
         let read = serde_json::from_slice(&reply.body);
-        read.map_err(|_| unknown(format!("`{place}`: it is not what a provider answers")))
+        read.map_err(|_| unknown(format!("`{place}`: this is not the answer of a provider")))
     }
 
     async fn ask(&self, place: &str, ask: Outbound<'_>) -> Result<Reply, NoLogin> {
@@ -291,7 +291,7 @@ impl OidcLogin {
     ) -> Result<String, NoLogin> {
         let known = provider.known(BELIEVED).await?;
         let place = { known.about.authorization_endpoint.clone() }
-            .ok_or_else(|| unknown("the provider lets no browser log in"))?;
+            .ok_or_else(|| unknown("the provider does not support logins by browser"))?;
         // A browser may only be sent to a web address.
         let _: Url = place.parse().map_err(|error| unknown(format!("{error}")))?;
         let challenge = base64url(ring::digest::digest(
@@ -326,7 +326,7 @@ impl OidcLogin {
         ];
         let token = match self.token(provider, &sent).await? {
             Ok(token) => token,
-            Err(error) => return Err(refused(format!("the provider says `{error}`"))),
+            Err(error) => return Err(refused(format!("the provider answers `{error}`"))),
         };
         let claims = provider.claims(&token, &self.client).await?;
         if claims["nonce"] != attempt.nonce.as_str() {
@@ -339,14 +339,17 @@ impl OidcLogin {
     pub(crate) async fn device(&self, provider: &Provider) -> Result<Device, NoLogin> {
         let known = provider.known(BELIEVED).await?;
         let place = { known.about.device_authorization_endpoint.clone() }
-            .ok_or_else(|| unknown("the provider lets no program without a browser log in"))?;
+            .ok_or_else(|| unknown("the provider does not support logins without a browser"))?;
         let sent = [("scope", &*self.scopes.join(" "))];
         let reply = self.post(provider, &place, &sent).await?;
         if !reply.is_success() {
-            return Err(refused(format!("the provider says `{}`", failed(&reply))));
+            return Err(refused(format!(
+                "the provider answers `{}`",
+                failed(&reply)
+            )));
         }
         let read = serde_json::from_slice(&reply.body);
-        let device: Device = read.map_err(|_| unknown("the provider begins no login"))?;
+        let device: Device = read.map_err(|_| unknown("the provider started no login"))?;
         // A person is sent there.
         let whole = device.verification_uri_complete.as_ref();
         for place in std::iter::once(&device.verification_uri).chain(whole) {
@@ -372,7 +375,7 @@ impl OidcLogin {
             }
             Err(error) if error == "authorization_pending" => Ok(Polled::Pending(0)),
             Err(error) if error == "slow_down" => Ok(Polled::Pending(5)),
-            Err(error) => Err(refused(format!("the provider says `{error}`"))),
+            Err(error) => Err(refused(format!("the provider answers `{error}`"))),
         }
     }
 
@@ -384,16 +387,16 @@ impl OidcLogin {
     ) -> Result<Result<String, String>, NoLogin> {
         let known = provider.known(BELIEVED).await?;
         let place = { known.about.token_endpoint.clone() }
-            .ok_or_else(|| unknown("the provider gives no tokens"))?;
+            .ok_or_else(|| unknown("the provider returned no tokens"))?;
         let reply = self.post(provider, &place, sent).await?;
         if !reply.is_success() {
             return Ok(Err(failed(&reply)));
         }
         let read: Result<Tokens, _> = serde_json::from_slice(&reply.body);
         let token = read.ok().and_then(|tokens| tokens.id_token);
-        token.map(Ok).ok_or_else(|| {
-            unknown("the provider gives no `id_token`: `openid` belongs in `scopes`")
-        })
+        token
+            .map(Ok)
+            .ok_or_else(|| unknown("the provider returned no `id_token`: add `openid` to `scopes`"))
     }
 
     async fn post(
@@ -433,7 +436,9 @@ impl OidcLogin {
         let claim = self.person.as_str();
         let person = claims[claim].as_str().unwrap_or_default();
         if !limit::is_name(person) {
-            return Err(refused(format!("the token: its `{claim}` is no name")));
+            return Err(refused(format!(
+                "the token: its `{claim}` is not a valid name"
+            )));
         }
         // The rules use such names for schedules.
         if person.starts_with("schedule.") {

@@ -52,15 +52,15 @@ pub(crate) fn claims(
     if token.len() > LONGEST {
         return Err(untrue("it is too long"));
     }
-    let header = decode_header(token).map_err(|error| untrue(told(&error)))?;
+    let header = decode_header(token).map_err(|error| untrue(reason(&error)))?;
     if !ALGORITHMS.contains(&header.alg) {
         return Err(untrue(format!(
-            "it is signed by `{:?}`, which is not taken",
+            "it is signed by `{:?}`, which is not accepted",
             header.alg
         )));
     }
     let key = key(keys, header.kid.as_deref(), header.alg).ok_or(Untrue::Key)?;
-    let key = DecodingKey::from_jwk(key).map_err(|error| untrue(told(&error)))?;
+    let key = DecodingKey::from_jwk(key).map_err(|error| untrue(reason(&error)))?;
     let mut rules = Validation::new(header.alg);
     rules.leeway = LEEWAY.as_secs();
     rules.validate_nbf = true;
@@ -68,7 +68,7 @@ pub(crate) fn claims(
     rules.set_issuer(&[issuer]);
     rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     let decoded = decode::<Value>(token, &key, &rules);
-    let claims = decoded.map_err(|error| untrue(told(&error)))?.claims;
+    let claims = decoded.map_err(|error| untrue(reason(&error)))?.claims;
     // With several audiences, a separate claim names the one that it was made for.
     let several = claims["aud"].as_array().is_some_and(|all| all.len() > 1);
     if (several || claims.get("azp").is_some()) && claims["azp"] != audience {
@@ -101,14 +101,14 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
     kind && signs && same
 }
 
-fn told(error: &Error) -> String {
+fn reason(error: &Error) -> String {
     match error.kind() {
-        ErrorKind::ExpiredSignature => "it has ended".to_owned(),
-        ErrorKind::ImmatureSignature => "it is not good yet".to_owned(),
+        ErrorKind::ExpiredSignature => "it has expired".to_owned(),
+        ErrorKind::ImmatureSignature => "it is not valid yet".to_owned(),
         ErrorKind::InvalidAudience => "it was made for somebody else".to_owned(),
-        ErrorKind::InvalidIssuer => "it is of another issuer".to_owned(),
+        ErrorKind::InvalidIssuer => "it is from another issuer".to_owned(),
         ErrorKind::InvalidSignature => "its signature is wrong".to_owned(),
-        ErrorKind::MissingRequiredClaim(name) => format!("it says no `{name}`"),
+        ErrorKind::MissingRequiredClaim(name) => format!("it has no `{name}`"),
         _ => "it cannot be read".to_owned(),
     }
 }

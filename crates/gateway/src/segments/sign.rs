@@ -105,9 +105,11 @@ impl Certificates {
         let signed = tokio::time::timeout(PATIENCE, signed(command, secret));
         let signed = signed.await.unwrap_or_else(|_| {
             let seconds = PATIENCE.as_secs();
-            Err(format!("`ssh-keygen` has no end within {seconds} seconds"))
+            Err(format!(
+                "`ssh-keygen` has did not end within {seconds} seconds"
+            ))
         });
-        signed.map_err(|why| format!("{} signs nothing: {why}", self.ca))?;
+        signed.map_err(|why| format!("{} made no signature: {why}", self.ca))?;
         let certificate = tokio::fs::read_to_string(folder.path().join("key-cert.pub")).await;
         let certificate = certificate.map_err(|error| error.to_string())?;
         Ok(CertificateOut {
@@ -128,7 +130,9 @@ impl Certificates {
             }
         }
         if let Some(odd) = all.iter().find(|name| name.contains(',')) {
-            return Err(format!("`{odd}` is no principal of a certificate"));
+            return Err(format!(
+                "`{odd}` is not a valid principal for a certificate"
+            ));
         }
         let all = all.join(",");
         if all.len() > LONGEST_PRINCIPALS {

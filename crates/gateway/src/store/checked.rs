@@ -250,7 +250,7 @@ impl Store {
         Ok(())
     }
 
-    /// A check that has begun to fail, or holds again, is told to whoever wants to know.
+    /// A check that has begun to fail, or holds again, becomes a notice.
     async fn drift(
         &self,
         tx: &mut Tx,

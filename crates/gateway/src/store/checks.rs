@@ -138,7 +138,7 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?;
         if row.is_some() {
-            let why = "the round before is still being asked";
+            let why = "the previous round still runs";
             sqlx::query("update schedule set error = $2 where name = $1")
                 .bind(schedule)
                 .bind(why)
@@ -289,7 +289,7 @@ impl Store {
 fn view(row: &sqlx::any::AnyRow) -> Result<CheckView, StoreError> {
     let word: &str = row.try_get("outcome")?;
     let outcome = Outcome::of(word)
-        .ok_or_else(|| StoreError::Unreadable(format!("`{word}` is of a newer gateway")))?;
+        .ok_or_else(|| StoreError::Unreadable(format!("`{word}` is from a newer gateway")))?;
     Ok(CheckView {
         manual: row.try_get("manual")?,
         node: row.try_get("node")?,

@@ -312,7 +312,7 @@ async fn text_of(row: &sqlx::any::AnyRow, blobs: &Blobs) -> Result<String, Store
     }
     let bytes = blobs.read(row.try_get("blob")?).await?;
     let text = String::from_utf8(bytes);
-    text.map_err(|_| StoreError::Unreadable("a piece of output is no text".to_owned()))
+    text.map_err(|_| StoreError::Unreadable("a piece of output is not text".to_owned()))
 }
 
 fn cursor(row: &sqlx::any::AnyRow) -> Result<Cursor, StoreError> {
@@ -335,9 +335,9 @@ fn read(part: &LinesOfPart) -> Result<Vec<Incoming<'_>>, String> {
             return Err(wrong("it is more than one line"));
         }
         let event: Event = serde_json::from_str(text)
-            .map_err(|error| wrong(&format!("it is no event: {error}")))?;
+            .map_err(|error| wrong(&format!("it is not an event: {error}")))?;
         if event.run != part.run {
-            return Err(wrong("it is of another run"));
+            return Err(wrong("it belongs to another run"));
         }
         let epoch = event.epoch.unwrap_or(part.epoch);
         if epoch == 0 || epoch > part.epoch || event.seq == 0 {
@@ -451,7 +451,9 @@ impl Taking<'_> {
             return Ok(Ok(Step::Gap));
         }
         if self.bytes > MOST_BYTES {
-            return Ok(Err("the run has more lines than are kept of one".to_owned()));
+            return Ok(Err(
+                "the run has more lines than the gateway keeps".to_owned()
+            ));
         }
         thread.acked = seq;
         thread.last_sha256 = sha256(line.text);

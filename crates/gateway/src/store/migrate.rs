@@ -28,7 +28,7 @@ pub async fn copy(from: &Store, to: &Store) -> Result<BTreeMap<String, usize>, S
         .fetch_one(&mut *tx)
         .await?;
     if runs > 0 {
-        let why = format!("the new store has {runs} runs already");
+        let why = format!("the new store already has {runs} runs");
         return Err(StoreError::Unreadable(why));
     }
     let mut counts = BTreeMap::new();

@@ -52,7 +52,7 @@ fn of_segment(rows: u64, id: &str) -> Result<(), StoreError> {
     if rows > 0 {
         return Ok(());
     }
-    let why = format!("`{id}` is a runner of another segment: another name is needed");
+    let why = format!("`{id}` is a runner of another segment: choose another name");
     Err(StoreError::Unreadable(why))
 }
 

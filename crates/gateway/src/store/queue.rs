@@ -324,7 +324,7 @@ impl Store {
         let rows = sqlx::query(self.sql(
             "update part set state = case when epoch > 0 then 'halted' else 'waiting' end, \
                status = case when epoch > 0 then 'STOPPED' else null end, \
-               cause = 'its approval has ended: approve it again' \
+             cause = 'its approval has expired: approve it again' \
              where state = 'queued' and mode <> 'release' and exists ( \
                select 1 from consent c where c.run = part.run and c.node = part.node \
                  and (c.until is null or c.until <= {now} - \
@@ -413,13 +413,13 @@ impl Store {
         let statuses = parts.iter().filter_map(|part| part.status);
         let status = statuses.reduce(Ended::worse);
         let over = state == RunState::Ended;
-        let told = if over || state == RunState::Halted {
+        let shown = if over || state == RunState::Halted {
             status
         } else {
             None
         };
         if state.word() != was {
-            self.tell_state(tx, (run, &about), state, told).await?;
+            self.tell_state(tx, (run, &about), state, shown).await?;
         }
         sqlx::query(self.sql(
             "update run set state = $2, status = $3, \
@@ -428,7 +428,7 @@ impl Store {
         ))
         .bind(run)
         .bind(state.word())
-        .bind(told.map(Ended::word))
+        .bind(shown.map(Ended::word))
         .bind(i64::from(over))
         .execute(&mut **tx)
         .await?;
@@ -591,7 +591,7 @@ pub(super) fn key_of(row: &sqlx::any::AnyRow) -> Result<PartKey, StoreError> {
 
 pub(super) fn state_of(word: &str) -> Result<PartState, StoreError> {
     PartState::of(word)
-        .ok_or_else(|| StoreError::Unreadable(format!("`{word}` is no state of a part")))
+        .ok_or_else(|| StoreError::Unreadable(format!("`{word}` is not a state of a part")))
 }
 
 /// A runner's text, cut to the longest allowed text.

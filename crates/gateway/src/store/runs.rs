@@ -474,7 +474,7 @@ impl Store {
                 .bind(run)
                 .bind(&part.node)
                 .bind(want.word())
-                .bind(format!("`{by}` stopped it before a runner had it"))
+                .bind(format!("`{by}` stopped it before a runner took it"))
                 .execute(&mut *tx)
                 .await?;
         }
@@ -573,7 +573,7 @@ impl Store {
             sqlx::query(self.sql(statement))
                 .bind(run)
                 .bind(&part.node)
-                .bind(format!("`{by}` gave it up"))
+                .bind(format!("`{by}` released it"))
                 .execute(&mut *tx)
                 .await?;
         }
@@ -688,7 +688,7 @@ struct PartRow {
 }
 
 fn word<T>(found: Option<T>, word: &str) -> Result<T, StoreError> {
-    found.ok_or_else(|| StoreError::Unreadable(format!("`{word}` is of a newer gateway")))
+    found.ok_or_else(|| StoreError::Unreadable(format!("`{word}` is from a newer gateway")))
 }
 
 fn summary(row: &AnyRow) -> Result<RunSummary, StoreError> {

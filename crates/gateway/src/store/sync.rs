@@ -193,7 +193,7 @@ impl Store {
         .bind(json(&new.machines))
         .bind(sum.unwrap_or_default())
         .bind(json(&started.plans))
-        .bind(format!("as far as `{}` has reported it", new.by))
+        .bind(format!("as reported by `{}`", new.by))
         .execute(&mut **tx)
         .await?;
         self.note(
@@ -347,8 +347,12 @@ impl Store {
         let mut all = Vec::new();
         for row in &rows {
             let word: &str = row.try_get("how")?;
-            let how = How::of(word)
-                .ok_or_else(|| StoreError::Unreadable(format!("`{word}` is of a newer gateway")))?;
+            let how = How::of(word).ok_or_else(|| {
+                StoreError::Unreadable(format!(
+                    "`{word}` is from a newer \
+                     gateway"
+                ))
+            })?;
             all.push(FindingView {
                 manual: row.try_get("manual")?,
                 node: row.try_get("node")?,
@@ -396,24 +400,24 @@ fn chained<'a>(
             return Err(wrong("it is too long, or more than one line"));
         }
         let event: Event = serde_json::from_str(text)
-            .map_err(|error| wrong(&format!("it is no event: {error}")))?;
+            .map_err(|error| wrong(&format!("it is not an event: {error}")))?;
         if event.run != run {
-            return Err(wrong("it is of another run"));
+            return Err(wrong("it belongs to another run"));
         }
         let epoch = event.epoch.unwrap_or(1);
         if !(1..=MOST_EPOCHS).contains(&epoch) {
-            return Err(wrong("its controller has no number that can be"));
+            return Err(wrong("its controller has an invalid number"));
         }
         let node = event.node.as_deref().unwrap_or("x");
         if !wire::limit::is_name(node) {
-            return Err(wrong("its node is no name"));
+            return Err(wrong("its node is not a valid name"));
         }
         // For known lines, compare the last one, and thereby all lines before it.
         if event.seq < last || event.seq == last && sha256(text) == head {
             continue;
         }
         if event.seq == last {
-            return Err(wrong("another journal of this run was reported before"));
+            return Err(wrong("another journal of this run was reported earlier"));
         }
         if event.seq != last + 1 {
             return Err(wrong("lines before it are missing"));
@@ -433,7 +437,7 @@ fn chained<'a>(
             .next_back()
             .is_some_and(|highest| epoch < *highest)
         {
-            return Err(wrong("its controller has gone on after a later one"));
+            return Err(wrong("its controller continued after a later one"));
         }
         epochs.insert(epoch, event.seq);
         (last, head) = (event.seq, sha256(text));

@@ -46,7 +46,7 @@ pub enum AuthorityError {
         why: std::io::Error,
     },
     /// Others could read the key.
-    #[error("`{}` belongs to somebody else, or others can read it (chmod 600)", .0.display())]
+    #[error("`{}` belongs to another user, or others can read it (chmod 600)", .0.display())]
     NotOurs(PathBuf),
     /// Invalid contents of a file or of a request.
     #[error("{what}: {why}")]

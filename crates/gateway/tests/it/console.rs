@@ -146,7 +146,7 @@ fn a_person_runs_watches_and_answers_where_they_read() {
     );
     browser.picture("console-3-halted");
     // Resumed, to its end.
-    browser.ask("[...document.querySelectorAll('.opsc tr button')].find((b) => b.textContent === 'go on').click()", &[]);
+    browser.ask("[...document.querySelectorAll('.opsc tr button')].find((b) => b.textContent === 'resume').click()", &[]);
     let news = runner.work(&[], Vec::new());
     assert_eq!(
         (news.parts[0].epoch, news.parts[0].mode),

@@ -593,7 +593,7 @@ async fn one_gateway_has_a_state_folder(on: On) {
     let second = opsbook_gateway::serve::start(begin, std::sync::Arc::new(|_: &str| {})).await;
     let why = second.err().unwrap().to_string();
     assert!(
-        why.starts_with("another gateway serves this manual"),
+        why.starts_with("another gateway already serves this manual"),
         "{why}"
     );
 }
@@ -626,7 +626,7 @@ async fn who_may_do_what_is_said_by_the_rules(on: On) {
     assert_eq!(
         why,
         "no rule of `access.yaml` lets `ana` run `web.deploy` on `far1`: \
-         the nearest rule, access.yaml:4, wants nodes: web1, web2"
+         the nearest rule, access.yaml:4, requires nodes: web1, web2"
     );
     assert_eq!(ask(&cy, &["web1"]).await.kind(), "not-allowed");
     let one = ask(&bo, &["web1"]).await.json()["run"]

@@ -165,7 +165,7 @@ async fn who_comes_back_has_begun_it_and_comes_from_the_provider() {
     let lab = lab().await;
     let (cookie, back) = lab.to_the_provider_and_back().await;
     let (other, other_back) = lab.to_the_provider_and_back().await;
-    let begun = "was not begun in this browser";
+    let begun = "was not started in this browser";
     // Without the cookie, and with another attempt's cookie, as an attacker's page would send it.
     is_nobody(&lab.served.tcp(Request::get(&back)).await, begun);
     is_nobody(&lab.back(&other, &back).await, begun);
@@ -178,7 +178,7 @@ async fn who_comes_back_has_begun_it_and_comes_from_the_provider() {
     let mixed = back.replace(&lab.provider.issuer, "https://evil.example");
     is_nobody(
         &lab.back(&cookie, &mixed).await,
-        "not of this gateway's identity provider",
+        "is not from this gateway's identity provider",
     );
     let state = other_back
         .split("state=")
@@ -237,35 +237,38 @@ async fn a_token_that_the_provider_has_not_signed_for_this_login_lets_nobody_in(
         (Box::new(|_, c| rs256(1, "1", &c)), "signature is wrong"),
         (
             Box::new(|_, c| rs256(1, "2", &c)),
-            "a key that its issuer does not show",
+            "a key that its issuer does not publish",
         ),
         // A key for another purpose, and one of another kind.
         (
             Box::new(|_, c| rs256(1, "enc", &c)),
-            "a key that its issuer does not show",
+            "a key that its issuer does not publish",
         ),
         (
             Box::new(|_, c| rs256(0, "e", &c)),
-            "a key that its issuer does not show",
+            "a key that its issuer does not publish",
         ),
         (with("aud", json!("another")), "made for somebody else"),
         (with("aud", json!([CLIENT, "another"])), "another client"),
         (with("azp", json!("another")), "another client"),
         (with("iss", json!("https://evil.example")), "another issuer"),
-        (with("exp", json!(now() - 60)), "has ended"),
-        (with("nbf", json!(now() + 600)), "not good yet"),
+        (with("exp", json!(now() - 60)), "has expired"),
+        (with("nbf", json!(now() + 600)), "not valid yet"),
         (with("nonce", json!("0".repeat(64))), "another login"),
         (without("nonce"), "another login"),
-        (without("exp"), "says no `exp`"),
-        (without("sub"), "says no `sub`"),
-        (without("aud"), "says no `aud`"),
-        (with("preferred_username", json!("../root")), "is no name"),
-        (with("preferred_username", json!(7)), "is no name"),
+        (without("exp"), "has no `exp`"),
+        (without("sub"), "has no `sub`"),
+        (without("aud"), "has no `aud`"),
+        (
+            with("preferred_username", json!("../root")),
+            "is not a valid name",
+        ),
+        (with("preferred_username", json!(7)), "is not a valid name"),
         (
             with("preferred_username", json!("schedule.nightly")),
             "the name of a schedule",
         ),
-        (without("preferred_username"), "is no name"),
+        (without("preferred_username"), "is not a valid name"),
         (
             Box::new(|_, c| {
                 let token = rs256(0, "1", &c);
@@ -298,7 +301,7 @@ async fn a_provider_that_changes_its_keys_is_asked_for_them_again_but_not_each_t
     let before = lab.provider.asked();
     for _ in 0..5 {
         lab.provider.twist(|_, claims| rs256(1, "unknown", &claims));
-        is_nobody(&lab.through().await, "does not show");
+        is_nobody(&lab.through().await, "does not publish");
     }
     assert!(
         lab.provider.asked() <= before + 1,
@@ -379,10 +382,10 @@ async fn a_program_of_a_ci_is_who_the_map_says() {
         ),
         // A person's token is not valid for a program.
         (json!({"aud": CLIENT}), "made for somebody else"),
-        (json!({"exp": now() - 60}), "has ended"),
+        (json!({"exp": now() - 60}), "has expired"),
         (
             json!({"iss": "https://evil.example"}),
-            "no issuer that this gateway knows",
+            "is unknown to this gateway",
         ),
     ] {
         is_nobody(&lab.program(&rs256(0, "1", &lab.ci(claims))).await, why);
@@ -406,7 +409,7 @@ async fn a_provider_that_calls_itself_otherwise_or_is_away_lets_nobody_in() {
     let other = provider.issuer.replace("127.0.0.1", "localhost");
     for (issuer, why) in [
         (other.as_str(), "calls itself"),
-        ("http://127.0.0.1:9", "cannot be asked"),
+        ("http://127.0.0.1:9", "cannot reach"),
     ] {
         let config = format!("[login.oidc]\nissuer = \"{issuer}\"\nclient = \"opsbook\"\n");
         let served = Served::with(On::Sqlite, &config).await;
@@ -489,7 +492,7 @@ async fn a_secret_is_looked_up_where_it_is_and_is_in_no_message() {
         file.look_up()
             .await
             .unwrap_err()
-            .contains("others can read")
+            .contains("other users can read")
     );
     let command = read("secret = {command = \"printf 'hidden\\\\n'\"}");
     assert_eq!(command.look_up().await.unwrap(), "hidden");

@@ -161,5 +161,5 @@ async fn a_store_moves_to_a_server_whole() {
     new.answer("r1", &answer, "ana").await.unwrap();
     assert_eq!(new.answers(&a.id).await.unwrap().len(), 1);
     let why = copy(old, &new).await.unwrap_err().to_string();
-    assert_eq!(why, "the store: the new store has 1 runs already");
+    assert_eq!(why, "the store: the new store already has 1 runs");
 }

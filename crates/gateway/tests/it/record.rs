@@ -125,7 +125,7 @@ async fn what_is_altered_or_dropped_is_found_out(on: On) {
         .await;
     let wrong = team.verified(&team.record(&first).await).wrong;
     assert!(
-        wrong[0].starts_with("web1, controller 1, line 7: the line before it"),
+        wrong[0].starts_with("web1, controller 1, line 7: the hash of the line before it"),
         "{wrong:?}"
     );
     team.forge("delete from event where seq = 6").await;
@@ -146,7 +146,7 @@ async fn what_is_altered_or_dropped_is_found_out(on: On) {
     assert!(
         wrong
             .iter()
-            .any(|why| why.contains("is not in the log that was signed")),
+            .any(|why| why.contains("is not in the signed log")),
         "{wrong:?}"
     );
     // A complete forgery, as the holder of the gateway's key could make it.
@@ -157,7 +157,7 @@ async fn what_is_altered_or_dropped_is_found_out(on: On) {
     team.run(2).await;
     let log = team.log(1, kept.size).await;
     let why = goes_on(&kept, &log, Some(&key)).unwrap_err();
-    assert!(why.contains("something was left out or altered"), "{why}");
+    assert!(why.contains("something was removed or changed"), "{why}");
 }
 
 async fn a_part_that_is_under_way_is_in_the_log_already(on: On) {
@@ -206,7 +206,7 @@ async fn a_part_that_is_under_way_is_in_the_log_already(on: On) {
     assert!(
         wrong
             .iter()
-            .any(|why| why.contains("its line 3 is not the one that was recorded")),
+            .any(|why| why.contains("its line 3 is missing, or differs from the recorded one")),
         "{wrong:?}"
     );
     // Newer lines are reported as not yet logged.

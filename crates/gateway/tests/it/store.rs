@@ -148,7 +148,7 @@ async fn a_lease_that_runs_out_is_unseen_then_offered_and_never_failed() {
         assert_eq!(swept.unseen, ["r1"]);
         assert_eq!(part(&lab, "r1", "web1").await, (PartState::Unseen, None, 1));
         assert_eq!(state(&lab, "r1").await, (RunState::Running, None));
-        // The gateway never heard of the only other runner: nobody could take the part.
+        // The gateway has never seen the only other runner: nobody could take the part.
         assert_eq!(lab.store.sweep(0).await.unwrap(), Swept::default());
         // Its own runner returns: it gets the lease again.
         lab.store
@@ -534,7 +534,7 @@ async fn lines_that_cannot_be_are_refused() {
             (
                 &a,
                 vec!["{".to_owned()],
-                "line 1 of the request: it is no event",
+                "line 1 of the request: it is not an event",
             ),
             (
                 &a,
@@ -544,7 +544,7 @@ async fn lines_that_cannot_be_are_refused() {
             (
                 &a,
                 vec![other],
-                "line 1 of the request: it is of another run",
+                "line 1 of the request: it belongs to another run",
             ),
             (
                 &a,

@@ -244,12 +244,12 @@ async fn a_journal_that_was_altered_is_not_taken(on: On) {
         (
             "another run",
             |l| l.lines[3] = l.lines[3].replace(RUN, "20261129-180000-ab13"),
-            "of another run",
+            "belongs to another run",
         ),
         (
             "no beginning",
             |l| drop(l.lines.remove(0)),
-            "says how the run was started",
+            "must say how the run was started",
         ),
         (
             "no chain",
@@ -273,7 +273,7 @@ async fn a_journal_that_was_altered_is_not_taken(on: On) {
             |l| l.lines[1] += "\n{}",
             "more than one line",
         ),
-        ("no event", |l| l.lines[1] = "{}".into(), "no event"),
+        ("no event", |l| l.lines[1] = "{}".into(), "not an event"),
         (
             "a long line",
             |l| l.lines[1] = format!("\"{}\"", "x".repeat(wire::limit::LINE)),
@@ -283,14 +283,14 @@ async fn a_journal_that_was_altered_is_not_taken(on: On) {
         (
             "an odd node",
             |l| *l = Laptop::new(RUN, &["../x"], None),
-            "no name that can be",
+            "has an invalid name",
         ),
         (
             "a node that is no name later",
             |l| {
                 l.on("a b", &json!({"event": "warned", "text": "x"}));
             },
-            "its node is no name",
+            "its node is not a valid name",
         ),
         (
             "a controller from the past",

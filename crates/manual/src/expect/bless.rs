@@ -55,13 +55,13 @@ pub enum Unblessed {
 impl std::fmt::Display for Unblessed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Unblessed::Nothing => f.write_str("prints nothing: its exit status says all"),
+            Unblessed::Nothing => f.write_str("prints nothing: only its exit status matters"),
             Unblessed::NothingStays => {
-                f.write_str("prints nothing that stays: its exit status says all")
+                f.write_str("prints nothing that stays the same: only its exit status matters")
             }
             Unblessed::TooLong(lines) => write!(f, "prints {lines} lines"),
             Unblessed::Holds => f.write_str("is expected already"),
-            Unblessed::Yours(why) => write!(f, "{why}: yours to change"),
+            Unblessed::Yours(why) => write!(f, "{why}: change it yourself"),
         }
     }
 }
@@ -100,7 +100,7 @@ pub fn bless(
     };
     // Values of several nodes, or a line with two elisions, can make the result wrong.
     if !holds(&blessed.lines.join("\n"), blessed.kind) {
-        let why = "what was made of it does not match each run";
+        let why = "the generated expectation does not match each run";
         return Err(Unblessed::Yours(why.to_owned()));
     }
     if blessed.lines.len() > most {

@@ -39,7 +39,7 @@ pub(super) fn decide(expected: &Interpolated, found: &[u8]) -> Result<(), Mismat
             let reason = if found.is_some() {
                 format!("{path} differs")
             } else {
-                format!("{path} is not there")
+                format!("{path} is missing")
             };
             Err(Mismatch::new(reason).between(Some(&expected), found.as_deref()))
         }

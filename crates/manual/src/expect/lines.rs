@@ -232,7 +232,7 @@ fn trailing(segment: &Segment, found: &[&str]) -> Result<(), Mismatch> {
         let here = found.get(start + index).copied();
         if !here.is_some_and(|here| line.matches(here)) {
             let reason = format!(
-                "expected line {} is not where the output ends",
+                "expected line {} does not match the last line of the output",
                 segment.number + index
             );
             return Err(Mismatch::new(reason).between(Some(&line.text), here));
@@ -331,7 +331,7 @@ fn longest(alive: &[u64]) -> usize {
 fn differs(line: usize, expected: Option<&str>, found: Option<&str>) -> Mismatch {
     let reason = match (expected, found) {
         (Some(_), None) => format!("the output ends before line {line}"),
-        (None, Some(_)) => format!("the output goes on at line {line}"),
+        (None, Some(_)) => format!("the output has more text from line {line} on"),
         _ => format!("line {line} differs"),
     };
     Mismatch::new(reason).between(expected, found)

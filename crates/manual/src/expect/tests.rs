@@ -60,7 +60,7 @@ fn text_holds_or_names_the_first_difference() {
         (
             "",
             "x",
-            "the output goes on at line 1\n  expected: (nothing more)\n  found:    x",
+            "the output has more text from line 1 on\n  expected: (nothing more)\n  found:    x",
         ),
         (
             "35\n",
@@ -75,7 +75,7 @@ fn text_holds_or_names_the_first_difference() {
         (
             "a\n",
             "a\nb\n",
-            "the output goes on at line 2\n  expected: (nothing more)\n  found:    b",
+            "the output has more text from line 2 on\n  expected: (nothing more)\n  found:    b",
         ),
         (" a", "a", "line 1 differs\n  expected:  a\n  found:    a"),
         (
@@ -90,7 +90,7 @@ fn text_holds_or_names_the_first_difference() {
         (
             "a\n...\nc",
             "a\nc\nb",
-            "expected line 3 is not where the output ends\n  expected: c\n  found:    b",
+            "expected line 3 does not match the last line of the output\n  expected: c\n  found:    b",
         ),
         (
             "...\nb\nc\n...\nb\nd\n...",
@@ -175,12 +175,12 @@ fn json_is_a_subset() {
         (
             r#"{"a":{"c":2}}"#,
             r#"{"a":{"b":3}}"#,
-            "`a.c` is not there\n  expected: 2\n  found:    (nothing)",
+            "`a.c` is missing\n  expected: 2\n  found:    (nothing)",
         ),
         (
             r#"[{"n":"x"},{"n":"y"}]"#,
             r#"[{"n":"y"},{"n":"x"}]"#,
-            "`[1]` is not there\n  expected: {\"n\":\"y\"}\n  found:    (nothing)",
+            "`[1]` is missing\n  expected: {\"n\":\"y\"}\n  found:    (nothing)",
         ),
         (
             r#"[{"n":"x"}]"#,

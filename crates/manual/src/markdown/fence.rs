@@ -130,7 +130,7 @@ pub(crate) fn read_info<'t>(
         let Some(kind) = words.find(|word| Kind::named(bare(word)).is_some()) else {
             return Info::default();
         };
-        let message = format!("the kind `{}` stands in braces", bare(&kind));
+        let message = format!("the kind `{}` is in braces", bare(&kind));
         problems.push(
             Problem::error("joined-role", page.span(kind), message)
                 .hint("write language and kind without braces: `sh step id=NAME`"),
@@ -178,12 +178,12 @@ fn other_space(page: &Passage, range: Range<usize>) -> Option<Problem> {
     let at = range.start + at;
     let c = page.text[at..].chars().next()?;
     let message = format!(
-        "a space of another kind (U+{:04X}) on the fence of a `{}`",
+        "an unusual space character (U+{:04X}) on the fence of a `{}`",
         u32::from(c),
         kind.name()
     );
     let span = page.span(at..at + c.len_utf8());
-    Some(Problem::error("other-space", span, message).hint("type a plain space"))
+    Some(Problem::error("other-space", span, message).hint("replace it by a plain space"))
 }
 
 /// Reads the words of a comment; `range` is the text after `opsbook:`.
@@ -231,7 +231,7 @@ fn misplaced_kind(
         if kind_follows || alone {
             return None;
         }
-        let message = format!("`{text}` stands where the language should be");
+        let message = format!("`{text}` is in the place of the language");
         let problem = Problem::error("role-without-language", page.span(first), message)
             .hint(format!("write the language first: `sh {text}`"));
         return Some((problem, "", kind));
@@ -272,7 +272,7 @@ fn read_words<'t>(
     problems.push(Problem::warning(
         "foreign-word",
         page.span(word),
-        format!("`{text}` is no kind of block of opsbook: this block is prose"),
+        format!("`{text}` is not a kind of block that opsbook knows: it treats this block as text"),
     ));
     Meaning::Prose
 }
@@ -390,7 +390,7 @@ fn tag<'t>(
                 Problem::error(
                     "not-a-token",
                     page.span(word.end - value.unwrap_or_default().len()..word.end),
-                    format!("the value of `{key}` cannot be written on a fence"),
+                    format!("this value of `{key}` is not possible on a fence"),
                 )
                 .hint(how_to_write(key, value.unwrap_or_default())),
             );
@@ -419,7 +419,7 @@ fn how_to_write(key: &str, value: &str) -> String {
     let token = "a value is letters, digits and `._:/@%,+-`";
     match key {
         "id" => "an id is letters, digits, `_` and `-`, in parts joined by dots".to_owned(),
-        "nodes" => format!("{token}; what does not fit goes into a contract"),
+        "nodes" => format!("{token}; write other values in a contract"),
         _ => format!("{token}, without spaces and quotes"),
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Included {
     pub title: Option<String>,
     /// The included files, each with its offset in the page.
     pub files: Vec<(PathBuf, u32)>,
-    /// A file was not included because it lies outside the project.
+    /// A file was not included because it is outside the project.
     pub withheld: bool,
 }
 
@@ -177,7 +177,7 @@ impl Expansion<'_> {
             self.problems.push(Problem::error(
                 "include-depth",
                 span.clone(),
-                format!("more than {MAX_DEPTH} includes within each other"),
+                format!("includes are nested deeper than {MAX_DEPTH} levels"),
             ));
             return Some(Passage::default());
         }
@@ -205,9 +205,9 @@ impl Expansion<'_> {
     fn too_much(&mut self, span: &Span) {
         self.full = true;
         let message = if self.bytes > MAX_BYTES {
-            "the includes of this page come to more than 16 MiB"
+            "the includes of this page have more than 16 MiB in total"
         } else if self.read > MAX_READ {
-            "the files that this page includes come to more than 32 MiB"
+            "the files that this page includes have more than 32 MiB in total"
         } else {
             "this page has more than 10,000 includes"
         };
@@ -218,7 +218,7 @@ impl Expansion<'_> {
     /// A misspelt directive; the book leaves it unchanged.
     fn misspelt(&mut self, kind: &str, span: &Span) {
         if nearest(kind, ["include"]).is_some() {
-            let message = format!("`#{kind}` is left as it stands");
+            let message = format!("`#{kind}` is left unchanged");
             let problem = Problem::error("broken-include", span.clone(), message);
             self.problems.push(problem.did_you_mean(kind, ["include"]));
         }
@@ -233,7 +233,7 @@ impl Expansion<'_> {
                     self.problems.push(Problem::warning(
                         "include-outside",
                         span.clone(),
-                        format!("`{}` lies outside this manual", path.display()),
+                        format!("`{}` is outside of this manual", path.display()),
                     ));
                 }
                 self.included.push((source.path.clone(), self.at.max(1)));
@@ -303,11 +303,11 @@ impl Expansion<'_> {
                     let ends = source.text.lines().filter_map(anchor);
                     let ends: Vec<&str> = ends.filter(|a| a.0).map(|a| a.1).take(1_000).collect();
                     let message = format!(
-                        "the anchor `{name}` of `{path}` never ends: all that follows it would \
-                         be taken"
+                        "the anchor `{name}` of `{path}` never ends, so everything after it would \
+                         be included"
                     );
                     let near = nearest(name, ends).map_or(String::new(), |near| {
-                        format!("; did you mean it by `ANCHOR_END: {near}`?")
+                        format!("; did you mean that by `ANCHOR_END: {near}`?")
                     });
                     let hint = format!("write `ANCHOR_END: {name}` after its last line{near}");
                     self.problems.push(wrong(message).hint(hint));

@@ -228,7 +228,7 @@ impl Walk<'_, '_> {
         if self.anchors.heading(&self.text) == MOST && !self.found.exceeded {
             self.found.exceeded = true;
             let place = self.heading_at.clone();
-            let message = format!("more than {MOST} headings of this page have the same words");
+            let message = format!("more than {MOST} headings of this page have the same text");
             let problem = Problem::error("too-many", self.page.span(place), message);
             self.problems
                 .push(problem.hint("the book shows this page as plain text"));
@@ -242,7 +242,7 @@ impl Walk<'_, '_> {
         if self.cells > 10_000 + self.page.text.len() / 2 && !self.found.exceeded {
             self.found.exceeded = true;
             let place = first_line(&self.page.text, range);
-            let message = "the rows of this table lack more cells than there are";
+            let message = "the rows of this table lack more cells than they have";
             let problem = Problem::error("too-many", self.page.span(place), message);
             self.problems
                 .push(problem.hint("the book shows this page as plain text"));
@@ -277,7 +277,7 @@ impl Walk<'_, '_> {
                     Problem::error(
                         "bad-comment",
                         self.page.span(range),
-                        "a comment for opsbook that says nothing",
+                        "an empty comment for opsbook",
                     )
                     .hint("write `<!-- opsbook: KIND … -->` on one line"),
                 );
@@ -291,7 +291,7 @@ impl Walk<'_, '_> {
                 Problem::error(
                     "bad-comment",
                     self.page.span(rest),
-                    "a comment for opsbook that goes over lines",
+                    "a comment for opsbook on several lines",
                 )
                 .hint("write `<!-- opsbook: KIND … -->` on one line"),
             );
@@ -326,7 +326,7 @@ impl Walk<'_, '_> {
         });
         let codes: Vec<Spanned<String>> = codes.collect();
         if codes.is_empty() {
-            let message = "which problem is to be silenced?";
+            let message = "this comment does not name the problem to silence";
             let problem = Problem::error("bad-silence", self.page.span(range.clone()), message);
             self.problems
                 .push(problem.hint("`opsbook lint` shows its name in brackets"));
@@ -380,9 +380,9 @@ impl Walk<'_, '_> {
                 Problem::error(
                     "comment-without-fence",
                     self.page.span(range),
-                    "a comment for opsbook that no fence follows",
+                    "no fence follows this comment for opsbook",
                 )
-                .hint("it stands on the line before the fence"),
+                .hint("put it on the line before the fence"),
             );
         }
     }
@@ -395,7 +395,7 @@ impl Walk<'_, '_> {
             let message = if self.page.text[range.end..].trim().is_empty() {
                 "this fence is never closed: everything after it became its content"
             } else {
-                "this fence is never closed: it ends with the list item or quote around it"
+                "this fence is never closed: it ends with its list item or quote"
             };
             self.problems.push(
                 Problem::error("unclosed-fence", self.page.span(opening.clone()), message)
@@ -453,9 +453,9 @@ impl Walk<'_, '_> {
         match meaning {
             Meaning::Tagged(tag) if self.footnotes > 0 && tag.kind != Kind::Example => {
                 let message =
-                    "a tagged block in a footnote: the book shows it at the end of the page";
+                    "this tagged block is in a footnote: the book shows it at the end of the page";
                 let problem = Problem::error("in-footnote", self.page.span(tag.range), message);
-                let hint = "move it into the text, or write `example` where it is never run";
+                let hint = "move it into the text, or tag it `example` if it is never run";
                 self.problems.push(problem.hint(hint));
                 Meaning::Broken
             }
@@ -493,7 +493,7 @@ impl Walk<'_, '_> {
                 Problem::error(
                     "tagged-twice",
                     self.page.span(tag.range.clone()),
-                    "this fence has a kind, and a comment before it as well",
+                    "this fence has a kind, and a comment before it has one too",
                 )
                 .note(self.page.span(comment.clone()), "the comment"),
             );

@@ -64,7 +64,7 @@ fn too_deep(entries: &[Entry]) -> Option<Problem> {
     let first = entries.iter().find(|entry| entry.level > MAX_LEVELS)?;
     let path = first.path.display();
     let message =
-        format!("`{path}` is listed deeper than {MAX_LEVELS} levels: the book ends there");
+        format!("`{path}` is listed deeper than {MAX_LEVELS} levels, which the book does not show");
     Some(Problem::error("bad-summary", first.span.clone(), message))
 }
 
@@ -160,7 +160,7 @@ fn refused(source: &Arc<Source>, cause: &str) -> Problem {
         "bad-summary",
         Span::new(source, start..start + length),
         format!(
-            "the book refuses this list of pages: {}",
+            "mdBook rejects this list of pages: {}",
             message.to_lowercase()
         ),
     )

@@ -101,7 +101,7 @@ pub(crate) fn read(page: &Passage, tag: &Tag<'_>, problems: &mut Vec<Problem>) -
             problems.push(Problem::error(
                 "duplicate-attribute",
                 page.span(word.range.clone()),
-                format!("attribute `{}` stands here twice", word.key),
+                format!("attribute `{}` is here twice", word.key),
             ));
             continue;
         }
@@ -124,7 +124,7 @@ fn not_here(page: &Passage, kind: Kind, word: &Word<'_>) -> Problem {
             "attribute-of-contract",
             span,
             format!(
-                "`{}` of a `{}` stands in its contract",
+                "`{}` of a `{}` belongs in its contract",
                 word.key,
                 kind.name()
             ),
@@ -155,7 +155,10 @@ pub(crate) fn no_on_here(kind: Kind, place: &Where) -> Problem {
 
 /// The error for a role in a procedure without roles.
 pub(crate) fn no_such_side(place: &Where) -> Problem {
-    let message = format!("`on` is `node` or `local`, not `{}`", place.span.text());
+    let message = format!(
+        "`on` must be `node` or `local`, not `{}`",
+        place.span.text()
+    );
     Problem::error("bad-attribute", place.span.clone(), message)
 }
 
@@ -231,12 +234,12 @@ fn sudo(word: &Word<'_>) -> Result<SudoUser, String> {
     match user {
         "true" | "yes" | "on" | "1" => {
             return Err(format!(
-                "`sudo={user}` would be a user of the name `{user}`: write `sudo` alone for root"
+                "`sudo={user}` would mean a user named `{user}`: write `sudo` alone for root"
             ));
         }
         "false" | "no" | "off" | "0" => {
             return Err(format!(
-                "`sudo={user}` would be a user of the name `{user}`: leave the word out"
+                "`sudo={user}` would mean a user named `{user}`: omit `sudo`"
             ));
         }
         _ => {}
@@ -256,7 +259,7 @@ fn on(value: &str) -> Result<(On, Option<Machine>), String> {
     match value {
         "node" => Ok((On::Node, None)),
         "local" => Ok((On::Local, None)),
-        _ if !is_role_name(role) => Err(format!("`on` is `node` or `local`, not `{value}`")),
+        _ if !is_role_name(role) => Err(format!("`on` must be `node` or `local`, not `{value}`")),
         _ if all => Ok((On::Node, Some(Machine::All(role.to_owned())))),
         _ => Ok((On::Node, Some(Machine::Role(role.to_owned())))),
     }
@@ -271,7 +274,9 @@ fn is_role_name(name: &str) -> bool {
 /// Validates the name of a role.
 pub(crate) fn role_name(name: &str) -> Result<String, String> {
     if ["node", "local", "all", "each", "bundle", "procedure"].contains(&name) {
-        return Err(format!("`{name}` means something else, and names no role"));
+        return Err(format!(
+            "`{name}` has another meaning, and cannot be the name of a role"
+        ));
     }
     if is_role_name(name) {
         return Ok(name.to_owned());
@@ -300,7 +305,7 @@ pub(crate) fn id(value: &str) -> Result<String, String> {
 
 pub(crate) fn positive(value: &str) -> Result<Duration, String> {
     match duration(value)? {
-        Duration::ZERO => Err(format!("`{value}` is no time at all")),
+        Duration::ZERO => Err(format!("`{value}` is not a positive duration")),
         time => Ok(time),
     }
 }
@@ -325,9 +330,9 @@ pub(crate) fn allowed(code: &str) -> Result<String, String> {
         return Ok(code.to_owned());
     }
     Err(match nearest(code, SETTLED_BY_A_WORD) {
-        Some(near) => format!("`{code}` is nothing that can be allowed: did you mean `{near}`?"),
+        Some(near) => format!("`allow` does not accept `{code}`: did you mean `{near}`?"),
         None => format!(
-            "`{code}` is nothing that can be allowed: only {}",
+            "`allow` does not accept `{code}`: only {}",
             SETTLED_BY_A_WORD.join(", ")
         ),
     })
@@ -353,7 +358,7 @@ fn eventually(value: &str) -> Result<Eventually, String> {
     };
     let (limit, every) = (positive(limit)?, positive(every)?);
     if every > limit {
-        return Err("`eventually` tries more seldom than its limit allows".to_owned());
+        return Err("the interval of `eventually` is longer than its limit".to_owned());
     }
     Ok(Eventually { limit, every })
 }
@@ -374,7 +379,7 @@ pub(crate) fn bundle_name(value: &str) -> Result<String, String> {
 /// Validates an absolute path without `.` and `..`.
 fn place(value: &str) -> Result<String, String> {
     let Some(parts) = value.strip_prefix('/') else {
-        return Err(format!("`to` is an absolute path, and `{value}` is not"));
+        return Err(format!("`to` must be an absolute path, not `{value}`"));
     };
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     if parts.split('/').all(plain) && value.len() < 1024 {

@@ -115,7 +115,8 @@ pub(crate) fn procedure(
 fn without_roles(map: &Map, contract: &ProcedureContract, problems: &mut Vec<Problem>) {
     let Some(roles) = map.get("roles") else {
         if let Some(same) = map.get("same") {
-            let message = "`same` compares the machines of a run, and this has no `roles`";
+            let message = "`same` compares the machines of a run, but this procedure has no \
+                `roles`";
             problems.push(Problem::error("bad-contract", same.key.clone(), message));
         }
         return;
@@ -125,17 +126,17 @@ fn without_roles(map: &Map, contract: &ProcedureContract, problems: &mut Vec<Pro
         problems.push(
             Problem::error("nodes-and-roles", nodes.key.clone(), message)
                 .note(roles.key.clone(), "its roles")
-                .hint("each role says for itself which nodes may play it"),
+                .hint("write `nodes` in each role"),
         );
     }
     if let Some(needs) = map.get("needs") {
-        let message = "`needs` of a procedure with roles stand with the role that they are of";
+        let message = "in a procedure with roles, each role has its own `needs`";
         let problem = Problem::error("bad-contract", needs.key.clone(), message);
         problems.push(problem.hint("write `old: {nodes: …, needs: […]}`"));
     }
     for (name, param) in &contract.params {
         if let Some(role) = contract.roles.get(name) {
-            let message = format!("`{name}` is a role, and a parameter as well");
+            let message = format!("`{name}` is both a role and a parameter");
             let problem = Problem::error("role-hides-value", param.span.clone(), message);
             problems.push(problem.note(role.span.clone(), "the role"));
         }

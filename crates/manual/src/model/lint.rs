@@ -59,7 +59,7 @@ fn undeclared(block: &Block) -> Problem {
         block.span.clone(),
         "this shell block has no kind",
     )
-    .hint("say what it is: `step`, `check`, or `example` for what is never run")
+    .hint("write `step`, `check`, or `example` (never run) after the language")
 }
 
 fn flaws(expect: &Expect, problems: &mut Vec<Problem>) {

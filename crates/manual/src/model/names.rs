@@ -60,9 +60,12 @@ pub(crate) fn merge(
         let asked =
             |procedure: &Procedure| procedure.all_needs().any(|need| need.value == group.id);
         if !procedures.values().any(asked) {
-            let message = format!("nobody asks `{}`: no procedure needs it", group.id);
+            let message = format!("`{}` is never evaluated: no procedure needs it", group.id);
             let problem = Problem::warning("never-asked", group.span.clone(), message);
-            problems.push(problem.hint("name it under `needs`, or take `when: needed` away"));
+            problems.push(problem.hint(
+                "add it to the `needs` of a procedure, or remove `when: \
+                 needed`",
+            ));
         }
     }
     (procedures, groups, doubles)

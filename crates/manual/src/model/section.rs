@@ -242,7 +242,7 @@ impl Assembly<'_> {
             self.problems.push(Problem::warning(
                 "unused-placeholder",
                 span.clone(),
-                format!("`{value}` is replaced nowhere in this procedure"),
+                format!("no block of this procedure contains `{value}`"),
             ));
         }
     }

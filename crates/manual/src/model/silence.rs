@@ -75,7 +75,7 @@ pub fn unused(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
         let code = silent.code;
         let span = silent.span.clone();
         let Some(first) = meant.next() else {
-            let message = format!("no problem `{code}` is there to be silenced");
+            let message = format!("there is no problem `{code}` here to silence");
             let problem = Problem::warning("unused-silence", span, message);
             let known = problems.iter().filter(|own| own.may_be_silenced());
             return Some(problem.did_you_mean(code, known.map(|own| own.code)));
@@ -86,7 +86,7 @@ pub fn unused(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
         {
             return None;
         }
-        let message = format!("`{code}` cannot be silenced: what it is about would run wrongly");
+        let message = format!("`{code}` cannot be silenced: the script would do something wrong");
         Some(Problem::warning("unused-silence", span, message))
     };
     all(manual).into_iter().filter_map(told).collect()

@@ -75,9 +75,9 @@ fn a_silence_that_does_nothing_is_told_and_an_error_stays() {
     assert_eq!(
         unused,
         [
-            "3 unused-silence: no problem `foreign-wort` is there to be silenced",
-            "3 unused-silence: `unknown-kind` cannot be silenced: what it is about would run wrongly",
-            "1 unused-silence: no problem `broken-link` is there to be silenced",
+            "3 unused-silence: there is no problem `foreign-wort` here to silence",
+            "3 unused-silence: `unknown-kind` cannot be silenced: the script would do something wrong",
+            "1 unused-silence: there is no problem `broken-link` here to silence",
         ]
     );
 }

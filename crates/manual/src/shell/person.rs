@@ -140,7 +140,7 @@ fn inner(command: &Simple, call: &Call<'_>) -> Vec<Simple> {
 
 /// The problem of `select`: it shows a menu and reads a choice.
 pub(crate) fn select(span: Span) -> Problem {
-    let message = "`select` reads what a person types, and its input is empty";
+    let message = "`select` reads from a person, but its input is empty";
     Problem::error("needs-a-person", span, message).hint("make it a parameter of the procedure")
 }
 
@@ -151,16 +151,17 @@ fn problem(text: &Passage, command: &Simple, name: &str, finding: Finding) -> Pr
         |code, message: String, hint: &str| Problem::error(code, span.clone(), message).hint(hint);
     match finding {
         Finding::Asks(hint) => {
-            let message = format!("`{name}` asks a person here, and there is none");
+            let message = format!("`{name}` asks a person here, but a script runs without one");
             error("needs-a-person", message, hint)
         }
         Finding::Reads(hint) => {
-            let message = format!("`{name}` reads what a person types, and its input is empty");
+            let message = format!("`{name}` reads from a person, but its input is empty");
             error("needs-a-person", message, hint)
         }
         Finding::Opens(hint) => {
             let message = format!(
-                "`{name}` opens a session for a person, and its input is empty: what follows does not run in it"
+                "`{name}` opens an interactive session, but its input is empty: the commands \
+                 below do not run in it"
             );
             error("needs-a-person", message, hint)
         }
@@ -169,14 +170,18 @@ fn problem(text: &Passage, command: &Simple, name: &str, finding: Finding) -> Pr
             error("never-ends", message, hint)
         }
         Finding::Pages => {
-            let message = format!("`{name}` shows pages to a person; here it prints all at once");
+            let message = format!(
+                "`{name}` shows pages to a person; in a script it prints \
+                 everything at once"
+            );
             Problem::warning("needs-a-person", span.clone(), message)
-                .hint("leave it out, or write `allow=needs-a-person` on the fence")
+                .hint("remove it, or write `allow=needs-a-person` on the fence")
         }
         Finding::Sudo => {
-            let message = "where `sudo` wants a password, it can ask nobody within a script";
+            let message = "if `sudo` needs a password, it cannot ask for it in a script";
             Problem::warning("sudo-in-script", span.clone(), message).hint(
-                "write `sudo` on the fence: opsbook asks for the password; or `sudo -n` where it wants none",
+                "write `sudo` on the fence, so that opsbook asks for the password, or `sudo -n` \
+                 if it needs none",
             )
         }
     }

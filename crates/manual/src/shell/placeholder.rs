@@ -265,7 +265,7 @@ fn undeclared(
 ) {
     for range in suspects(masked, &context) {
         let written = &masked[range.clone()];
-        let message = format!("`{written}` is a placeholder that nothing replaces");
+        let message = format!("nothing replaces the placeholder `{written}`");
         let span = text.span(range.clone());
         let bare = context(range.start + range.len() / 2) == Context::Plain;
         problems.push(if bare && !is_two_redirections(masked, &range) {

@@ -35,7 +35,7 @@ fn look(
     let scan = scan(&text.text);
     if syntax::is_too_deep(&text.text, &scan) {
         let line = text.text.lines().next().map_or(0, str::len);
-        let message = "this script is nested too deeply to be read: nothing is known of it";
+        let message = "this script is nested too deeply: opsbook cannot check it";
         problems.push(Problem::warning(
             "shell-syntax",
             text.span(0..line),
@@ -60,7 +60,7 @@ fn look(
         Err(error) => {
             let problem = error.problem(text, interpreter);
             problems.push(if sh && syntax::understand(readable, false).is_ok() {
-                problem.hint("bash does: name `bash` as the language, where the node has it")
+                problem.hint("bash does: if the node has it, name `bash` as the language")
             } else if in_transcript && error.is_unfinished() {
                 problem.hint("in a transcript, a line that continues a command begins with `> `")
             } else {
@@ -99,12 +99,12 @@ fn of_bash(text: &Passage, scan: &Scan) -> Option<Problem> {
         .into_iter()
         .find(|word| OF_BASH.contains(&&text.text[word.clone()]))?;
     let message = format!(
-        "`{}` is bash's: not every `sh` knows it",
+        "`{}` is a feature of bash: not every `sh` has it",
         &text.text[word.clone()]
     );
     Some(
         Problem::warning("bash-in-sh", text.span(word), message)
-            .hint("name `bash` as the language, where the node has it"),
+            .hint("if the node has bash, name `bash` as the language"),
     )
 }
 

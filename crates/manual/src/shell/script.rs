@@ -152,7 +152,7 @@ fn session(text: &Passage, interpreter: &str, problems: &mut Vec<Problem>) {
             text.span(at..at + prompt.trim_end().len()),
             format!("a prompt in a script for `{interpreter}`"),
         )
-        .hint("commands with `$ ` before them are a transcript of a shell: `sh` or `console`"),
+        .hint("only `sh` and `console` blocks can be transcripts (commands after `$ `)"),
     );
 }
 
@@ -173,9 +173,9 @@ fn prompts(text: &Passage, problems: &mut Vec<Problem>) {
             Problem::error(
                 "prompt-in-script",
                 text.span(at..at + 1),
-                "a prompt in a block that does not begin with one",
+                "this block has a prompt, but does not begin with one",
             )
-            .hint("a transcript has `$ ` before its first command; a script has it nowhere"),
+            .hint("a transcript has `$ ` before its first command; a script has no prompts"),
         );
     }
 }
@@ -207,18 +207,19 @@ fn transcript(text: &Passage, problems: &mut Vec<Problem>) -> Vec<Command> {
         problems.push(Problem::error(
             "transcript",
             text.span(start..last.len()),
-            "the command goes on in the next line, and there is none",
+            "the command continues on the next line, but there is none",
         ));
     }
     reader.finish(problems);
     if let Some(title) = reader.title.filter(|title| !title.reported) {
-        let message = "this line is a title, and no command follows it";
+        let message = "this line is a title, but no command follows it";
         problems.push(Problem::warning("transcript", text.span(title.range), message).hint(TITLES));
     }
     reader.commands
 }
 
-const TITLES: &str = "what a command prints is read up to the next `# `; where it prints such lines itself, write an `expect` block";
+const TITLES: &str = "output ends at the next `# `; if a command prints such lines, write an \
+    `expect` block";
 
 struct Transcript<'a> {
     text: &'a Passage,

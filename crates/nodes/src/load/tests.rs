@@ -72,7 +72,7 @@ fn what_is_ambiguous_or_passed_over_is_said() {
     for (files, expected) in [
         (
             vec![("nodes.yaml", ONE), ("nodes/a.yaml", ONE)],
-            "error: both `nodes.yaml` and the folder `nodes/` are there\n\nhint: move `nodes.yaml` into the folder, for instance as `nodes/00-base.yaml`",
+            "error: both `nodes.yaml` and the folder `nodes/` exist\n\nhint: move `nodes.yaml` into the folder, for instance as `nodes/00-base.yaml`",
         ),
         (
             vec![("nodes.yml", ONE)],

@@ -31,8 +31,14 @@ fn selectors() {
         );
     }
     for (selector, expected) in [
-        ("", "error: an empty selector\n\nhint: all nodes are `*`"),
-        (" ", "error: an empty selector\n\nhint: all nodes are `*`"),
+        (
+            "",
+            "error: an empty selector\n\nhint: `*` selects all nodes",
+        ),
+        (
+            " ",
+            "error: an empty selector\n\nhint: `*` selects all nodes",
+        ),
         (",", "error: an empty name in selector `,`"),
         ("web1,", "error: an empty name in selector `web1,`"),
         ("web1&", "error: an empty name in selector `web1&`"),
@@ -60,7 +66,7 @@ fn selectors() {
         ),
         (
             "@box",
-            "error: unknown group `box`\n\nhint: `box` is a node, and selected without `@`",
+            "error: unknown group `box`\n\nhint: `box` is a node: select it without `@`",
         ),
         ("db*", "error: selector `db*` selects no node"),
         ("web1,db*", "error: selector `db*` selects no node"),
@@ -70,7 +76,7 @@ fn selectors() {
         ),
         (
             "!web1",
-            "error: selector `!web1` only excludes\n\nhint: say what to exclude from: `*,!web1`",
+            "error: selector `!web1` only excludes\n\nhint: name the nodes to exclude from: `*,!web1`",
         ),
         (
             "!web1&!here",
@@ -78,7 +84,7 @@ fn selectors() {
         ),
         (
             "web[1]",
-            "error: `[` in selector `web[1]`\n\nhint: a selector is `web1`, `web*`, `@web`, `@web&@staging` or `!web3`, joined by commas",
+            "error: `[` in selector `web[1]`\n\nhint: selectors are `web1`, `web*`, `@web`, `@web&@staging` and `!web3`, joined by commas",
         ),
     ] {
         let problem = nodes.select(selector).unwrap_err();

@@ -137,7 +137,7 @@ fn a_secret_that_is_written_down_is_refused_and_not_shown() {
             .evaluate("n", &[])
             .map_err(|problems| drawn(&problems));
         let said = said.err().unwrap_or_default();
-        assert!(said.contains("never by what it is"), "{text}: {said}");
+        assert!(said.contains("never write its value"), "{text}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
 }

@@ -41,7 +41,7 @@ fn one(reader: &mut Reader<'_>, said: &Table<'_>, span: Span) -> Value {
         match regex::Regex::new(&text) {
             Ok(_) => Some(text),
             Err(error) => {
-                let message = format!("`pattern` is no regular expression: {error}");
+                let message = format!("`pattern` is not a valid regular expression: {error}");
                 let problem = Problem::error("bad-package", pattern.span, message);
                 reader.problems.push(problem);
                 None
@@ -58,8 +58,11 @@ fn one(reader: &mut Reader<'_>, said: &Table<'_>, span: Span) -> Value {
         span,
     };
     let clash = match (&value.default, value.required, value.secret) {
-        (Some(_), true, _) => Some("a value that is `required` has no `default`"),
-        (Some(_), _, true) => Some("a secret has no `default`: it would be in the archive"),
+        (Some(_), true, _) => Some("a value with `required` cannot have a `default`"),
+        (Some(_), _, true) => Some(
+            "a secret cannot have a `default`, which would be in the \
+             archive",
+        ),
         _ => None,
     };
     if let Some(clash) = clash {

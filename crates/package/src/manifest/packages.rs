@@ -18,7 +18,7 @@ pub(super) fn dependencies(
         let span = reader.span(name.span());
         let name: &str = name.get_ref();
         if !is_name(name) {
-            let message = format!("`{name}` is no name of a package");
+            let message = format!("`{name}` is not a valid package name");
             reader
                 .problems
                 .push(Problem::error("bad-package", span, message));
@@ -39,7 +39,7 @@ fn from(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<From> 
     let keys = ["git", "tag", "rev", "subdir", "archive", "path", "oci"];
     if let Some((key, _)) = said.get_key_value("branch") {
         let place = reader.span(key.span());
-        let message = "a branch moves: name a tag or a revision, or a path while you work on it";
+        let message = "a branch changes: name a tag or a revision, or a path while you work on it";
         reader
             .problems
             .push(Problem::error("branch", place, message));

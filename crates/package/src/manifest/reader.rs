@@ -144,10 +144,10 @@ impl<'s> Reader<'s> {
                 let value = version;
                 return Some(Spanned { value, span });
             }
-            Ok(_) => "a release number has no build metadata".to_owned(),
+            Ok(_) => "a version cannot have build metadata".to_owned(),
             Err(error) => error.to_string(),
         };
-        let message = format!("`{value}` is no release number: {wrong}");
+        let message = format!("`{value}` is not a valid version: {wrong}");
         let problem = Problem::error("bad-package", span, message);
         self.problems
             .push(problem.hint("three numbers, such as `1.4.2` (semver.org)"));

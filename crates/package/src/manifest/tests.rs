@@ -78,31 +78,31 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "[package]\nname = \"Shop\"\nversion = \"1.0.0\"\nowners = [\"x\"]\n",
-            "opsbook.toml:2:8: error: `Shop` is no name of a package\n  |\n2 | name = \"Shop\"\n  |        ^^^^^^\n\nhint: lower case letters, digits and `-`, a letter first, at most 63",
+            "opsbook.toml:2:8: error: `Shop` is not a valid package name\n  |\n2 | name = \"Shop\"\n  |        ^^^^^^\n\nhint: lower case letters, digits and `-`, a letter first, at most 63",
         ),
         (
             "[package]\nname = \"shop\"\nversion = \"1.0\"\nowners = [\"x\"]\n",
-            "opsbook.toml:3:11: error: `1.0` is no release number: unexpected end of input while parsing minor version number\n  |\n3 | version = \"1.0\"\n  |           ^^^^^\n\nhint: three numbers, such as `1.4.2` (semver.org)",
+            "opsbook.toml:3:11: error: `1.0` is not a valid version: unexpected end of input while parsing minor version number\n  |\n3 | version = \"1.0\"\n  |           ^^^^^\n\nhint: three numbers, such as `1.4.2` (semver.org)",
         ),
         (
             "[package]\nname = \"shop\"\nversion = \"1.0.0\"\n",
-            "opsbook.toml:1:2: error: a package has `owners`\n  |\n1 | [package]\n  |  ^^^^^^^\n\nhint: people or a page: who answers for it is in the book and on each hand-off sheet",
+            "opsbook.toml:1:2: error: a package has `owners`\n  |\n1 | [package]\n  |  ^^^^^^^\n\nhint: name people or a page: the book and each hand-off sheet show them",
         ),
         (
             "[packages]\nbase = {git = \"https://x.example/base\", branch = \"main\"}\n",
-            "opsbook.toml:2:41: error: a branch moves: name a tag or a revision, or a path while you work on it\n  |\n2 | base = {git = \"https://x.example/base\", branch = \"main\"}\n  |                                         ^^^^^^",
+            "opsbook.toml:2:41: error: a branch changes: name a tag or a revision, or a path while you work on it\n  |\n2 | base = {git = \"https://x.example/base\", branch = \"main\"}\n  |                                         ^^^^^^",
         ),
         (
             "[packages]\nbase = {git = \"ext::sh -c id\", tag = \"v1\"}\n",
-            "opsbook.toml:2:15: error: `ext::sh -c id`: git is asked by `https:`, `ssh:` or `file:` alone\n  |\n2 | base = {git = \"ext::sh -c id\", tag = \"v1\"}\n  |               ^^^^^^^^^^^^^^^",
+            "opsbook.toml:2:15: error: `ext::sh -c id`: only `https:`, `ssh:` and `file:` are supported\n  |\n2 | base = {git = \"ext::sh -c id\", tag = \"v1\"}\n  |               ^^^^^^^^^^^^^^^",
         ),
         (
             "[packages]\nbase = {git = \"https://x.example/b\", tag = \"--upload-pack=id\"}\n",
-            "opsbook.toml:2:44: error: `--upload-pack=id` is no name of a tag or a branch\n  |\n2 | base = {git = \"https://x.example/b\", tag = \"--upload-pack=id\"}\n  |                                            ^^^^^^^^^^^^^^^^^^",
+            "opsbook.toml:2:44: error: `--upload-pack=id` is not a valid name of a tag or branch\n  |\n2 | base = {git = \"https://x.example/b\", tag = \"--upload-pack=id\"}\n  |                                            ^^^^^^^^^^^^^^^^^^",
         ),
         (
             "[values]\nkey = {secret = true, default = \"hunter2\"}\n",
-            "opsbook.toml:2:1: error: a secret has no `default`: it would be in the archive\n  |\n2 | key = {secret = true, default = \"hunter2\"}\n  | ^^^",
+            "opsbook.toml:2:1: error: a secret cannot have a `default`, which would be in the archive\n  |\n2 | key = {secret = true, default = \"hunter2\"}\n  | ^^^",
         ),
     ] {
         assert_eq!(said(text), wrong);

@@ -125,10 +125,10 @@ fn selected(
 ) -> Result<Vec<String>, Problem> {
     let able = nodes.select_at(&role.nodes)?;
     if selector.value.trim().is_empty() {
-        let message = format!("no node is named for `{name}`");
+        let message = format!("`{name}=` names no node");
         let problem = Problem::error("not-bound", selector.span.clone(), message);
         return Err(match role.count {
-            Count::Any => problem.hint("leave the word out where there is none"),
+            Count::Any => problem.hint("omit the argument if there is none"),
             Count::One | Count::Several => problem.hint(may_be(&able)),
         });
     }
@@ -142,7 +142,7 @@ fn selected(
     }
     if role.count == Count::One && names.len() != 1 {
         let message = format!(
-            "`{name}` is one node, and this is {}: {}",
+            "`{name}` takes one node, but got {}: {}",
             names.len(),
             listed(&names)
         );
@@ -159,7 +159,7 @@ fn unknown(procedure: &Procedure, name: &str, span: Span) -> Problem {
     match nearest(name, known.clone()) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None if procedure.params.contains_key(name) => {
-            problem.hint(format!("it is a parameter: `--set {name}=…`"))
+            problem.hint(format!("it is a parameter: use `--set {name}=…`"))
         }
         None => problem.hint(format!("its roles are {}", takes(procedure))),
     }
@@ -202,7 +202,7 @@ fn in_two_roles(cast: &Cast, given: &IndexMap<&str, Span>) -> Vec<Problem> {
             problems.push(
                 Problem::error("in-two-roles", span.clone(), message)
                     .note(note.clone(), format!("`{other}` is bound here"))
-                    .hint("a machine plays one role in a run"),
+                    .hint("a machine has only one role in a run"),
             );
         }
     }

@@ -125,7 +125,7 @@ fn needs_of_others(
             if able?.iter().any(|name| of_group.contains(name)) {
                 return None;
             }
-            let message = format!("`{}` is about no node that may play `{name}`", need.value);
+            let message = format!("`{}` applies to no node that may play `{name}`", need.value);
             let problem = Problem::error("need-of-other-nodes", need.span.clone(), message);
             Some(problem.note(group.span.clone(), "the group"))
         })

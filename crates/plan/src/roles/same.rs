@@ -49,7 +49,7 @@ pub(super) fn compare(
                 None => format!("not defined on {}", who.join(", ")),
             });
             let told: Vec<String> = told.collect();
-            let message = format!("`{named}` is not the same on all: {}", told.join("; "));
+            let message = format!("`{named}` differs between nodes: {}", told.join("; "));
             problems.push(problem(message).hint("these nodes do not belong together"));
         }
     }

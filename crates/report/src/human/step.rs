@@ -154,7 +154,8 @@ impl<W: Write> Human<W> {
                 self.line(
                     node,
                     format_args!(
-                        "  check {check} {red}could not be asked{red:#}: {cause}  {DIM}{place}{DIM:#}"
+                        "  check {check} {red}could not be evaluated{red:#}: {cause}  \
+                         {DIM}{place}{DIM:#}"
                     ),
                 )
             }
@@ -167,7 +168,7 @@ impl<W: Write> Human<W> {
             self.line(
                 node,
                 format_args!(
-                    "  {DIM}still running: step, process, command:{DIM:#} {}",
+                    "  {DIM}still running (step, process, command):{DIM:#} {}",
                     process.line()
                 ),
             )?;

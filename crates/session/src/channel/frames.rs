@@ -95,7 +95,7 @@ async fn facts(reader: &mut BufReader<Reader>, nonce: &str) -> Result<Greeting, 
         }
         count += 1;
         if got > MOST_FACT || count > MOST_FACTS {
-            return Err(NoHello::Odd("it says too much of itself".to_owned()));
+            return Err(NoHello::Odd("its greeting is too long".to_owned()));
         }
         let line = String::from_utf8_lossy(&lines);
         let line = line.trim_end_matches('\n');
@@ -133,7 +133,7 @@ impl Greeting {
     fn fit(mut self) -> Result<Self, NoHello> {
         let hello = &mut self.hello;
         if hello.home.contains(is_hidden) || hello.dir.contains(is_hidden) {
-            let why = "its folders have names that cannot be shown";
+            let why = "the names of its folders are not printable";
             return Err(NoHello::Odd(why.to_owned()));
         }
         let graphic = |text: &str| text.len() <= 128 && text.chars().all(|c| c.is_ascii_graphic());
@@ -207,7 +207,7 @@ enum Stop {
     Odd(&'static str),
 }
 
-const ENDLESS: &str = "it prints without end";
+const ENDLESS: &str = "its output does not end";
 
 impl From<io::Error> for Stop {
     fn from(_: io::Error) -> Stop {
@@ -241,7 +241,7 @@ async fn frame(
     };
     let mut asked = false;
     for end in ends.split_whitespace() {
-        let end = parse_end(end).ok_or(Stop::Odd("its answers make no sense"))?;
+        let end = parse_end(end).ok_or(Stop::Odd("its answers are invalid"))?;
         let (id, mut done, marks) = end;
         let most = lock(jobs).get(&id).map_or(0, |job| job.most);
         if marks.contains('o') {

@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
             .problem(
                 code,
                 at,
-                format!("{what} `{word}`: YAML anchors are not read here"),
+                format!("{what} `{word}`: YAML anchors are not supported"),
             )
             .hint("write the value out, or put it into a variable and refer to it as `${name}`");
         self.problems.push(problem);
@@ -246,9 +246,9 @@ impl<'a> Reader<'a> {
             .problem(
                 "yaml-tag",
                 at,
-                format!("tag `{tag}`: YAML tags are not read here"),
+                format!("tag `{tag}`: YAML tags are not supported"),
             )
-            .hint("put text into quotes; a text that begins with `!` needs them too");
+            .hint("quote the text; a text that begins with `!` needs quotes, too");
         self.problems.push(problem);
     }
 
@@ -271,7 +271,7 @@ impl<'a> Reader<'a> {
                 Problem::error(
                     "yaml-merge-key",
                     span.clone(),
-                    "merge keys (`<<`) are not read here",
+                    "merge keys (`<<`) are not supported",
                 )
                 .hint("write the values out; nodes share values through `defaults` and `groups`"),
             )
@@ -424,7 +424,7 @@ impl<'a> Reader<'a> {
                 at,
                 "a second document; one file or block is one document",
             )
-            .hint("take out the line `---`");
+            .hint("remove the line `---`");
         self.problems.push(problem);
     }
 

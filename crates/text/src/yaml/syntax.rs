@@ -9,7 +9,7 @@ const WORDS: [(&str, &str, &str); 13] = [
     (
         "unknown anchor",
         "an alias to an anchor that does not exist",
-        "YAML anchors are not read here; a text that begins with `*` needs quotes",
+        "YAML anchors are not supported; quote a text that begins with `*`",
     ),
     (
         "mapping values are not allowed",
@@ -18,13 +18,13 @@ const WORDS: [(&str, &str, &str); 13] = [
     ),
     (
         "escape",
-        "this text in double quotes holds a `\\` that means nothing",
-        "write `\\\\`, or use single quotes, in which `\\` is a letter like any other",
+        "this text in double quotes contains an invalid `\\` escape",
+        "write `\\\\`, or use single quotes, in which `\\` has no special meaning",
     ),
     (
         "trailing content after double-quoted",
-        "something follows the closing quote",
-        "put all of the value into one pair of quotes",
+        "there is text after the closing quote",
+        "put the whole value into one pair of quotes",
     ),
     ("in quoted scalar", QUOTE, QUOTE_HINT),
     ("scanning a quoted scalar", QUOTE, QUOTE_HINT),

@@ -103,7 +103,7 @@ fn the_node_reads_an_address_as_the_manual_does() {
             let said = in_one_line(&check.decide(&facts.unwrap()));
             let expected = match host_port(address) {
                 Some(_) => "holds".to_owned(),
-                None => format!("cannot look: `{address}` is no host, with or without a port"),
+                None => format!("cannot look: `{address}` is not a host, with or without a port"),
             };
             assert_eq!(said, expected, "{address} under {shell:?}");
         }

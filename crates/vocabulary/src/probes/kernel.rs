@@ -47,7 +47,7 @@ fn kernel_param() {
             ),
             (
                 "kernel-param: {../etc/passwd: {value: 1}}",
-                "cannot look: `../etc/passwd` is no name of a parameter",
+                "cannot look: `../etc/passwd` is not a valid name for a parameter",
             ),
         ],
     );

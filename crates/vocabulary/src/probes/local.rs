@@ -38,7 +38,7 @@ fn file() {
         ),
         (
             "file: {ROOT/dangling: {contents: [x]}}",
-            "cannot look: what the link points to does not exist",
+            "cannot look: the target of the link does not exist",
         ),
         ("file: {ROOT: {filetype: directory}}", "holds"),
         (

@@ -114,7 +114,7 @@ esac",
             ("package: {local: {}}", "holds"),
             (
                 "package: {local: {versions: [x]}}",
-                "cannot look: the probe says nothing about `versions`",
+                "cannot look: the probe does not report `versions`",
             ),
             (
                 "package: {locked: {installed: false}}",
@@ -171,7 +171,8 @@ fn reboot_required() {
         .file("etc/kernel/postinst.d/unattended-upgrades", "");
     table(&calm, &[("reboot-required: {node: {}}", "holds")]);
     let silent = plain().file("etc/debian_version", "12\n");
-    let unknown = "cannot look: nothing here notes that a restart is needed: neither `unattended-upgrades` nor `update-notifier-common` is installed";
+    let unknown = "cannot look: this system does not record whether a restart is needed: neither \
+        `unattended-upgrades` nor `update-notifier-common` is installed";
     table(&silent, &[("reboot-required: {node: {}}", unknown)]);
     let redhat = plain()
         .file("etc/redhat-release", "")
@@ -208,7 +209,7 @@ fn reboot_required() {
         &plain(),
         &[(
             "reboot-required: {node: {}}",
-            "cannot look: nothing on this system tells",
+            "cannot look: nothing on this system reports it",
         )],
     );
 }

@@ -51,7 +51,7 @@ esac"#,
             ),
             (
                 "timer: {zone: {age: {gt: 0}}}",
-                "cannot look: this systemd does not tell when it last went off",
+                "cannot look: this systemd does not report when it last ran",
             ),
             (
                 "timer: {idle: {result: success}}",
@@ -164,7 +164,7 @@ fn time_sync() {
             ("time-sync: {clock: {}}", "holds"),
             (
                 "time-sync: {clock: {offset: 0}}",
-                "cannot look: the probe says nothing about `offset`",
+                "cannot look: the probe does not report `offset`",
             ),
         ],
     );

@@ -79,11 +79,11 @@ fn a_type_is_explained_from_its_header() {
 
 Local groups are read from `/etc/group`; others (LDAP and its kind) are asked of `getent`.
 
-Which, and how to look:
-  groupname  name of the group; the name of the check where it is not said (text)
+Resource and options:
+  groupname  name of the group; if absent, the name of the check (text)
 
-What to expect:
-  exists     the system knows the group; expected to be `true` where it is not said (true or false)
+Expectations:
+  exists     the system knows the group; expected to be `true` if absent (true or false)
   gid        number of the group (number)
   members    users who have it as a further group (list)
 
@@ -127,7 +127,7 @@ fn a_header_that_is_wrong_is_drawn() {
     for (probe, expected) in [
         (
             "#!/bin/sh\necho hi\n",
-            "checks/x.sh:1:1: error: the first line does not say `# x: TITLE`\n  |\n1 | #!/bin/sh\n  | ^^^^^^^^^\n\nhint: a probe begins with `# TYPE: TITLE`, and has `#: key NAME TYPE -- HELP` and `#: fact NAME TYPE -- HELP`",
+            "checks/x.sh:1:1: error: the first line is not `# x: TITLE`\n  |\n1 | #!/bin/sh\n  | ^^^^^^^^^\n\nhint: a probe begins with `# TYPE: TITLE`, and has `#: key NAME TYPE -- HELP` and `#: fact NAME TYPE -- HELP`",
         ),
         (
             "# x: things\n#: key name text -- it\n#: fact n number -- how many\n#: fact m int -- more\n",

@@ -116,9 +116,9 @@ fn matchers_that_are_wrong_are_refused() {
         ("{xml: {xpath: a}}", "the matcher `xml` is not supported"),
         (
             "{match-regexp: '('}",
-            "`(` is no regular expression: unclosed group",
+            "`(` is not a valid regular expression: unclosed group",
         ),
-        ("{semver-constraint: '>1'}", "`1` is no semantic version"),
+        ("{semver-constraint: '>1'}", "`1` is not a semantic version"),
         ("{have-len: x}", "`have-len` takes a number"),
         ("{gt: x}", "`gt` takes a number"),
         ("{and: x}", "`and` takes a list"),
@@ -127,11 +127,11 @@ fn matchers_that_are_wrong_are_refused() {
             "{contain-element: [a]}",
             "`contain-element` takes one value or matcher; `contain-elements` takes a list",
         ),
-        ("{}", "an empty map says nothing"),
+        ("{}", "an empty map asserts nothing"),
         ("{gjson: x}", "`gjson` takes a map"),
         (
             "{have-patterns: ['/(/']}",
-            "`(` is no regular expression: unclosed group",
+            "`(` is not a valid regular expression: unclosed group",
         ),
         ("~", "`matches` has no value"),
     ] {

@@ -26,7 +26,7 @@ pub(super) fn learned(runs: &[Printed]) -> Option<Blessed> {
 pub(super) fn changed(text: &str, runs: &[Printed]) -> Result<Blessed, Unblessed> {
     let values = values(runs).map_err(Unblessed::Yours)?;
     let node = places(text);
-    let node = node.ok_or_else(|| Unblessed::Yours("its expectation is no JSON".to_owned()))?;
+    let node = node.ok_or_else(|| Unblessed::Yours("its expectation is not JSON".to_owned()))?;
     let mut change = Change {
         text,
         runs,
@@ -49,7 +49,7 @@ pub(super) fn changed(text: &str, runs: &[Printed]) -> Result<Blessed, Unblessed
 fn values(runs: &[Printed]) -> Result<Vec<Value>, String> {
     let values = runs.iter().map(|run| serde_json::from_str(&run.text));
     let values: Result<Vec<Value>, _> = values.collect();
-    values.map_err(|error| format!("prints no JSON ({error})"))
+    values.map_err(|error| format!("does not print JSON ({error})"))
 }
 
 /// Collects what several runs have in common, as JSON.
@@ -199,8 +199,8 @@ impl Change<'_> {
                 let line = &self.text[line..];
                 let indent = line.len() - line.trim_start_matches(' ').len();
                 let text = self.common.text(found, indent);
-                let text =
-                    text.ok_or_else(|| format!("{} has no value that stays", named(path)))?;
+                let text = text
+                    .ok_or_else(|| format!("{} has no value that stays the same", named(path)))?;
                 self.edits.push((node.range.clone(), text));
                 Ok(())
             }
@@ -231,7 +231,7 @@ impl Change<'_> {
             let range = match (kept, entries.get(index + 1)) {
                 (0, Some((_, next, _))) => *start..*next,
                 (0, None) => {
-                    return Err(format!("nothing of {} is printed any more", named(&path)));
+                    return Err(format!("{} is no longer printed", named(&path)));
                 }
                 _ => entries[index - 1].2.range.end..end,
             };
@@ -292,7 +292,7 @@ mod tests {
             ),
             (
                 r#"{"name": "b", "at": "today"}"#,
-                "`at` has no value that stays: yours to change",
+                "`at` has no value that stays the same: change it yourself",
             ),
             (
                 r#"{"n": [{"id": 8}], "name": "[..]"}"#,
@@ -317,7 +317,7 @@ mod tests {
             ),
             (
                 r#"{"gone": 1}"#,
-                "nothing of `gone` is printed any more: yours to change",
+                "`gone` is no longer printed: change it yourself",
             ),
             (r#"{"x": 3}"#, "{\"x\": {\n  \"y\": null,\n  \"z\": 1.5\n}}"),
         ] {
@@ -337,7 +337,7 @@ mod tests {
                 existing,
                 &[r#"{"a": 1, "b": "x"}"#, r#"{"a": 2, "b": "x"}"#]
             ),
-            "`a` has no value that stays: yours to change"
+            "`a` has no value that stays the same: change it yourself"
         );
         assert_eq!(
             made(
@@ -351,9 +351,12 @@ mod tests {
         );
         assert_eq!(
             made(existing, &[r#"{"a": 0}"#, r#"{"a": 0, "b": "x"}"#]),
-            "`b` is not always there: yours to change"
+            "`b` is not always there: change it yourself"
         );
-        assert!(made(existing, &["oh no", "oh no"]).starts_with("prints no JSON (expected value"));
+        assert!(made(existing, &["oh no", "oh no"]).starts_with(
+            "does not print JSON (expected \
+             value"
+        ));
     }
 
     #[test]
@@ -383,7 +386,7 @@ mod tests {
             "{1:2}",
         ] {
             let said = made(Some(rubbish), &["{\"a\": 1}"]);
-            assert!(said.ends_with(": yours to change"), "{rubbish}: {said}");
+            assert!(said.ends_with(": change it yourself"), "{rubbish}: {said}");
         }
         let deep = "[".repeat(10_000);
         assert!(made(Some(&deep), &["[]"]).contains("no JSON"));

@@ -104,7 +104,7 @@ fn an_anchor_that_never_ends_names_the_end_that_may_be_meant() {
     let mut problems = Vec::new();
     expand(&source, 0, &read, &mut problems);
     let hint =
-        "write `ANCHOR_END: part` after its last line; did you mean it by `ANCHOR_END: prat`?";
+        "write `ANCHOR_END: part` after its last line; did you mean that by `ANCHOR_END: prat`?";
     assert_eq!(problems[0].hint.as_deref(), Some(hint));
 }
 
@@ -147,7 +147,7 @@ fn what_cannot_be_included_is_said() {
         (
             "{{#include open.sh:part}}",
             "wanted\ndanger",
-            "broken-include the anchor `part` of `manual/open.sh` never ends: all that follows it would be taken",
+            "broken-include the anchor `part` of `manual/open.sh` never ends, so everything after it would be included",
         ),
         (
             "{{#include self.md}}",
@@ -157,12 +157,12 @@ fn what_cannot_be_included_is_said() {
         (
             "{{#include ../../out.md}}",
             "out",
-            "include-outside `../out.md` lies outside this manual",
+            "include-outside `../out.md` is outside of this manual",
         ),
         (
             "a{{#include /etc/hostname:x}}b",
             "ab",
-            "include-outside cannot include `/etc/hostname`: it lies outside the project",
+            "include-outside cannot include `/etc/hostname`: it is outside the project",
         ),
     ] {
         let (passage, problems) = expanded(text);

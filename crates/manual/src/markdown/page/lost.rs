@@ -73,13 +73,14 @@ fn around<T>(
 fn lost(page: &Passage, line: Range<usize>, html: bool) -> Problem {
     let (message, hint) = if html {
         (
-            "this fence stands within HTML: the book takes it for no fence, and it would never run",
+            "this fence is inside HTML: the book does not treat it as a fence, and it would never \
+             run",
             "leave an empty line before it",
         )
     } else {
         (
-            "this fence is indented so far that the book takes it for text, and it would never run",
-            "indent it as the paragraph or the list item to which it belongs",
+            "this fence is indented so far that the book treats it as text, and it would never run",
+            "indent it like the paragraph or list item that it belongs to",
         )
     };
     Problem::error("lost-fence", page.span(line), message).hint(hint)

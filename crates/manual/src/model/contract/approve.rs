@@ -33,6 +33,6 @@ pub(super) fn approve(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Appr
 fn count(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(count @ 1..=100) => Ok(count),
-        _ => Err(format!("`{text}` is no number of people from 1 to 100")),
+        _ => Err(format!("`{text}` is not a number of people from 1 to 100")),
     }
 }

@@ -62,7 +62,7 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
         problems.push(Problem::error(
             "delivery-source",
             span,
-            "a delivery has one of `file`, `tree` and `template`",
+            "a delivery needs exactly one of `file`, `tree` and `template`",
         ));
         return None;
     }
@@ -70,13 +70,13 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
     let path = match (kind, path) {
         ("from", Some((path, _))) => Some(path),
         ("from", None) => {
-            let message = "which file of that machine's bundle is it?";
+            let message = "this delivery does not name a file of that machine's bundle";
             let problem = Problem::error("delivery-source", key, message);
             problems.push(problem.hint("add `path: NAME`, its name in the bundle there"));
             return None;
         }
         (_, Some((_, key))) => {
-            let message = "`path` is a file in the bundle of another machine: it goes with `from`";
+            let message = "`path` names a file in the bundle of another machine: it needs `from`";
             problems.push(Problem::error("delivery-source", key.clone(), message));
             return None;
         }
@@ -114,7 +114,7 @@ fn last_part(name: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Stri
     problems.push(Problem::error(
         "delivery-name",
         name.span.clone(),
-        format!("`{}` gives no name for the bundle", name.value),
+        format!("`{}` does not give a name for the bundle", name.value),
     ));
     None
 }

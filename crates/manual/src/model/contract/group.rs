@@ -52,7 +52,7 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
     }
     if let Some(span) = state {
         if contract.when == When::Needed {
-            let message = "a state is asked only where a role needs it: `when` says nothing more";
+            let message = "a state is evaluated only where a role needs it: remove `when`";
             problems.push(Problem::error("bad-contract", span, message));
         }
         contract.when = When::State;
@@ -66,9 +66,7 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
 fn when(word: &str) -> Result<When, String> {
     match word {
         "needed" => Ok(When::Needed),
-        _ => Err(format!(
-            "`when` is `needed`, or is not there; this is `{word}`"
-        )),
+        _ => Err(format!("`when` must be `needed` or absent, not `{word}`")),
     }
 }
 
@@ -92,7 +90,7 @@ pub fn go_templates(text: &Passage) -> Vec<Problem> {
             && let Some(template) = found.iter().skip(1).flatten().next()
         {
             let span = text.span(at + template.start()..at + template.end());
-            let message = "Go templates are not read here";
+            let message = "Go templates are not supported";
             let problem = Problem::error("go-template", span, message);
             problems
                 .push(problem.hint("write the value out, or `${name}` for a value of the node"));
@@ -107,7 +105,7 @@ fn typed(kind: &str, entry: Entry, checks: &mut Vec<TypedCheck>, problems: &mut 
     let Entry { key, value } = entry;
     let what = value.kind();
     let Value::Map(resources) = value.value else {
-        let message = format!("`{kind}` holds {what}, not resources with their attributes");
+        let message = format!("`{kind}` has {what}, not resources with their attributes");
         problems.push(
             Problem::error("bad-contract", key, message)
                 .did_you_mean(kind, ["id", "nodes", "when", "state"]),

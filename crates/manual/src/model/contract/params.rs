@@ -60,7 +60,7 @@ fn param(entry: &Entry, problems: &mut Vec<Problem>) -> Param {
         problems.push(Problem::error(
             "bad-contract",
             default.key.clone(),
-            "a required parameter has no default",
+            "a required parameter cannot have a default",
         ));
     }
     if let (Some(default), Some(pattern)) = (&param.default, &param.pattern) {
@@ -82,7 +82,7 @@ fn pattern(text: &str) -> Result<String, String> {
     let wrong = |error: String| {
         let last = error.lines().last().unwrap_or_default();
         let last = last.trim_start_matches("error: ");
-        format!("this pattern is no regular expression: {last}")
+        format!("this pattern is not a valid regular expression: {last}")
     };
     Ast::new()
         .parse(&whole)

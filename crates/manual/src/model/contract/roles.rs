@@ -24,8 +24,8 @@ pub(super) fn roles(value: &Yaml, problems: &mut Vec<Problem>) -> (Roles, Vec<St
         return (roles, unread);
     };
     if map.is_empty() {
-        let problem = Problem::error("bad-contract", value.span.clone(), "there is no role in it");
-        problems.push(problem.hint("a role is `NAME: {nodes: SELECTOR}`"));
+        let problem = Problem::error("bad-contract", value.span.clone(), "it has no role");
+        problems.push(problem.hint("write a role as `NAME: {nodes: SELECTOR}`"));
     }
     for (name, entry) in map {
         if let Err(message) = role_name(name) {
@@ -63,7 +63,7 @@ fn role(name: &str, entry: &Entry, problems: &mut Vec<Problem>) -> Option<Role> 
         }
     }
     if nodes.is_none() && problems.len() == before {
-        let message = format!("the role `{name}` does not say which nodes may play it");
+        let message = format!("the role `{name}` has no `nodes`");
         let problem = Problem::error("role-without-nodes", entry.key.clone(), message);
         problems.push(problem.hint(format!("write `{name}: {{nodes: SELECTOR}}`")));
     }
@@ -81,7 +81,7 @@ fn one_or_more(text: &str) -> Result<Count, String> {
         "1" => Ok(Count::One),
         "1+" => Ok(Count::Several),
         "0+" => Ok(Count::Any),
-        _ => Err(format!("`count` is `1`, `1+` or `0+`, not `{text}`")),
+        _ => Err(format!("`count` must be `1`, `1+` or `0+`, not `{text}`")),
     }
 }
 
@@ -145,7 +145,7 @@ fn shares(text: &str) -> Result<Vec<Share>, String> {
     let mut shares = Vec::new();
     for share in text.split(',') {
         match share.trim().parse()? {
-            Share::Count(0) => return Err("a batch has one node at least".to_owned()),
+            Share::Count(0) => return Err("a batch has at least one node".to_owned()),
             share => shares.push(share),
         }
     }
@@ -154,7 +154,7 @@ fn shares(text: &str) -> Result<Vec<Share>, String> {
 
 fn number(text: &str) -> Result<usize, String> {
     text.parse()
-        .map_err(|_| format!("`{text}` is no number of nodes"))
+        .map_err(|_| format!("`{text}` is not a number of nodes"))
 }
 
 impl std::str::FromStr for Share {

@@ -38,7 +38,7 @@ fn look(text: &Passage, runs: bool, problems: &mut Vec<Problem>) {
                     "odd-space",
                     span(),
                     format!(
-                        "a space (U+{:04X}) that no shell takes for one",
+                        "a space character (U+{:04X}) that shells do not treat as a space",
                         u32::from(c)
                     ),
                 )
@@ -63,7 +63,7 @@ fn hidden(c: char) -> Option<&'static str> {
         | '\u{1160}'
         | '\u{3164}'
         | '\u{ffa0}'
-        | '\u{e0000}'..='\u{e007f}' => "a character of no width",
+        | '\u{e0000}'..='\u{e007f}' => "an invisible character",
         '\t' | '\n' | '\r' => return None,
         c if c.is_control() => "a control character",
         _ => return None,

@@ -102,7 +102,9 @@ impl<'a> Book<'a> {
         let problem =
             |message| Problem::error("broken-link", page.text.span(link.range.clone()), message);
         Some(if path.starts_with("..") {
-            problem(format!("this {what} leads out of the book, to `{shown}`"))
+            problem(format!(
+                "this {what} leads outside of the book, to `{shown}`"
+            ))
         } else if exists {
             problem(format!(
                 "this {what} leads to `{shown}`, which is not in the book"

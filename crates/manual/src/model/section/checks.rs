@@ -134,7 +134,10 @@ impl Assembly<'_> {
             && !is_named_after(&id.value, &group.id)
         {
             let name = id.value.rsplit('.').next().unwrap_or_default();
-            let message = format!("`{}` is not named after its group `{}`", id.value, group.id);
+            let message = format!(
+                "the id of `{}` does not begin with its group `{}`",
+                id.value, group.id
+            );
             let problem = Problem::warning("check-name", id.span.clone(), message);
             let hint = format!(
                 "write `id={}.{name}`: its test is listed as one of the group",
@@ -192,7 +195,7 @@ impl Assembly<'_> {
             self.problems.push(Problem::error(
                 "misplaced-attribute",
                 span.clone(),
-                format!("`{attribute}` means nothing in {place}"),
+                format!("`{attribute}` has no effect in {place}"),
             ));
         }
     }

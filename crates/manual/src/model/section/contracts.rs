@@ -165,10 +165,10 @@ impl Assembly<'_> {
             Problem::error(
                 "contract-within-contract",
                 place.clone(),
-                format!("this contract stands where `{}` still reaches", outer.0),
+                format!("this contract is inside the section of `{}`", outer.0),
             )
             .note(outer.1.clone(), "it begins here")
-            .hint("give each a heading of its own, of the same level"),
+            .hint("give each its own heading, of the same level"),
         );
     }
 

@@ -20,7 +20,7 @@ impl Assembly<'_> {
         };
         let roles = procedure.map(|index| &self.found.procedures[index].roles);
         if roles.is_none_or(indexmap::IndexMap::is_empty) {
-            let message = "an `each` outside any procedure with roles";
+            let message = "this `each` is outside of any procedure with roles";
             let problem = Problem::error("each-without-roles", place, message);
             self.problems
                 .push(problem.hint("the contract names them: `roles: {web: {nodes: \"@web\"}}`"));
@@ -37,7 +37,7 @@ impl Assembly<'_> {
                     procedure.sections[open.section].span.clone(),
                     "it begins here",
                 )
-                .hint("give each a heading of its own, of the same level");
+                .hint("give each its own heading, of the same level");
             self.problems.push(problem);
             self.roles_are_unknown(index);
             return;
@@ -85,7 +85,7 @@ impl Assembly<'_> {
             let message = "this section has no steps";
             let problem = Problem::error("each-without-steps", section.span.clone(), message);
             self.problems
-                .push(problem.hint("it reaches to the next heading of the same or a higher level"));
+                .push(problem.hint("it ends at the next heading of the same or a higher level"));
         }
     }
 }
@@ -98,7 +98,7 @@ fn not_repeated(procedure: &Procedure, role: &crate::Spanned<String>) -> Option<
         Some(Count::One) => {
             let message = format!("`{name}` is one node: there is nothing to repeat");
             let problem = Problem::error("each-of-one", span, message);
-            Some(problem.hint("a role of several says `count: 1+`, or `0+`"))
+            Some(problem.hint("a role for several nodes has `count: 1+` or `0+`"))
         }
         None => Some(super::machines::unknown(procedure, name, span)),
     }

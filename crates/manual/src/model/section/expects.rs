@@ -37,7 +37,7 @@ impl Assembly<'_> {
         let commands = &mut answering.script.commands;
         let own = commands.iter().find_map(|command| command.expect.as_ref());
         if let Some(own) = own {
-            let message = "the transcript above already shows what it prints";
+            let message = "the transcript above already shows its output";
             let problem = Problem::error("expected-twice", place, message);
             self.problems.push(problem.note(own.span.clone(), "here"));
             return;
@@ -85,11 +85,8 @@ fn of_nothing(answers: Option<Answers>, place: &Span) -> Option<Problem> {
             "there is no step or check directly before this `expect`",
         )),
         Some(Answers::Silent(kind)) => Some(
-            problem(&format!(
-                "a `{}` prints nothing that could be expected",
-                kind.name()
-            ))
-            .hint("an `expect` stands directly after a `step` or a `check`"),
+            problem(&format!("a `{}` has no output to compare", kind.name()))
+                .hint("put the `expect` directly after a `step` or a `check`"),
         ),
         Some(_) => None,
     }

@@ -73,9 +73,9 @@ impl Assembly<'_> {
         let span = delivery.span.clone();
         let problem = match procedure.roles.get(role) {
             None if procedure.roles.is_empty() => {
-                let message = "`from` names a role, and this procedure has none";
+                let message = "`from` names a role, but this procedure has none";
                 Problem::error("delivery-source", span, message)
-                    .hint("a file beside the manual is `file: PATH`")
+                    .hint("write a file of the manual as `file: PATH`")
             }
             None => unknown(procedure, role, span),
             Some(_) if own.is_some_and(|own| own.role() == role) => {
@@ -83,7 +83,10 @@ impl Assembly<'_> {
                 Problem::error("delivery-source", span, message)
             }
             Some(known) if known.count != Count::One && turn.is_none_or(|t| t.value != *role) => {
-                let message = format!("`{role}` may be several nodes, and a file comes from one");
+                let message = format!(
+                    "`{role}` may be several nodes, but a file comes from \
+                     exactly one"
+                );
                 Problem::error("role-of-several", span, message)
             }
             Some(_) => return,
@@ -143,7 +146,7 @@ fn wrong_machine(
     let span = || place.span.clone();
     match (&place.machine, place.side) {
         (None, On::Node) => {
-            let message = "`on=node` is no machine where there are several";
+            let message = "`on=node` is ambiguous in a procedure with roles";
             let problem = Problem::error("block-without-on", span(), message);
             Some(problem.hint(format!("write {}", choices(procedure, turn))))
         }
@@ -166,7 +169,8 @@ fn wrong_machine(
             let message = format!("`{name}` may be several nodes");
             let problem = Problem::error("role-of-several", span(), message);
             Some(problem.hint(format!(
-                "`on=all:{name}` is all of them side by side; a section with `yaml each` is one after the other"
+                "`on=all:{name}` means all of them in parallel; a section with `yaml each` takes \
+                 one after the other"
             )))
         }
         (Some(Machine::All(name)), _) if turn == Some(name) => {
@@ -183,17 +187,18 @@ fn wrong_machine(
 /// Reports other attributes that the block may not have with its `on=`.
 fn wrong_word(attributes: &Attributes, machine: Option<&Machine>) -> Option<Problem> {
     if let Some(span) = &attributes.always {
-        let message = "`always` means nothing in a procedure with roles";
+        let message = "`always` has no effect in a procedure with roles";
         let problem = Problem::error("misplaced-attribute", span.clone(), message);
-        return Some(
-            problem.hint("what holds at all times is a group of checks: it knows its nodes"),
-        );
+        return Some(problem.hint(
+            "write a check that must always hold in a group of checks, which names \
+             its nodes",
+        ));
     }
     let place = attributes.on.as_ref()?;
     if let (Some(name), Some(Machine::All(role))) = (&attributes.capture, machine) {
         let message = format!("`capture={name}` with `on=all:{role}`: each node prints its own");
         let problem = Problem::error("capture-of-all", place.span.clone(), message);
-        return Some(problem.hint("capture on one machine, or print it within a section"));
+        return Some(problem.hint("capture it on one machine, or in a section"));
     }
     None
 }

@@ -30,7 +30,8 @@ impl Assembly<'_> {
             && let Some((range, message)) = wrong_edit(&body.text)
         {
             let problem = Problem::error("edit-malformed", body.span(range), message);
-            let hint = "`-` begins a line that goes, `+` one that comes, a space one that stays; `@@` begins the next place";
+            let hint = "a line begins with `-` if it is removed, `+` if it is added, a space if \
+                it stays; `@@` begins the next place";
             self.problems.push(problem.hint(hint));
         }
         // An error in the path has already been reported.
@@ -49,7 +50,8 @@ impl Assembly<'_> {
 
     fn how(&mut self, tag: &Tag<'_>, attributes: &Attributes) -> How {
         if let Some(name) = &attributes.bundle_name {
-            let message = "a file has `as`, its name in the bundle, or `to`, its place; not both";
+            let message = "a file has either `as`, its name in the bundle, or `to`, its path on \
+                the machine";
             self.problems.push(Problem::error(
                 "misplaced-attribute",
                 name.span.clone(),
@@ -84,10 +86,10 @@ impl Assembly<'_> {
         let is_diff = [".diff", ".patch"].iter().any(|end| path.ends_with(end));
         let language = self.blocks[block].language.as_str();
         if how == How::Whole && matches!(language, "diff" | "patch") && !is_diff {
-            let message = "a `diff` would be placed with its `+` and `-`";
+            let message = "this `diff` would be delivered with its `+` and `-`";
             let problem = Problem::error("edit-malformed", self.span(&tag.range), message);
             self.problems
-                .push(problem.hint("add `edit`: the lines are then changed"));
+                .push(problem.hint("add `edit` to apply it instead"));
         }
     }
 
@@ -95,7 +97,7 @@ impl Assembly<'_> {
     pub(super) fn goes_with_to(&mut self, tag: &Tag<'_>) {
         let words = tag.words.iter().filter(|word| WITH_TO.contains(&word.key));
         for word in words {
-            let message = format!("`{}` is said of a file that has a place", word.key);
+            let message = format!("`{}` needs a file with `to`", word.key);
             let span = self.span(&word.range);
             let problem = Problem::error("misplaced-attribute", span, message);
             self.problems
@@ -122,7 +124,7 @@ impl Assembly<'_> {
                     let message = format!("`{}` is placed twice in this procedure", place.to);
                     let problem = Problem::error("file-placed-twice", place.span.clone(), message)
                         .note(first.span.clone(), "first here")
-                        .hint("what comes on top is `append` or `edit`");
+                        .hint("use `append` or `edit` for a later change");
                     problems.push(problem);
                 }
             }
@@ -170,17 +172,23 @@ fn wrong_edit(text: &str) -> Option<(Range<usize>, &'static str)> {
             // A template comment, or diff's remark about a missing line end.
             Some(b'\\') => {}
             Some(b'{') if line.starts_with("{%") || line.starts_with("{#") => {}
-            Some(_) => return Some((range, "this line says neither what goes nor what comes")),
+            Some(_) => {
+                return Some((
+                    range,
+                    "this line begins with none of `-`, `+`, a space and \
+                     `@@`",
+                ));
+            }
         }
     }
     match added {
         Some(added) if !anchored => Some((added, NO_ANCHOR)),
-        _ if changes == 0 => Some((all, "nothing is changed by this")),
+        _ if changes == 0 => Some((all, "this changes nothing")),
         _ => None,
     }
 }
 
-const NO_ANCHOR: &str = "nothing says where these lines go";
+const NO_ANCHOR: &str = "the place of these lines is unknown";
 
 #[cfg(test)]
 mod tests {
@@ -196,10 +204,13 @@ mod tests {
             ("-a\n\n+b\n@@\n c\n-d\n", None),
             ("+b\n", Some((0..2, NO_ANCHOR))),
             ("-a\n@@\n+b\n", Some((6..8, NO_ANCHOR))),
-            (" a\n", Some((0..2, "nothing is changed by this"))),
+            (" a\n", Some((0..2, "this changes nothing"))),
             (
                 "-a\nb\n",
-                Some((3..4, "this line says neither what goes nor what comes")),
+                Some((
+                    3..4,
+                    "this line begins with none of `-`, `+`, a space and `@@`",
+                )),
             ),
         ] {
             assert_eq!(wrong_edit(text), wrong, "{text:?}");

@@ -55,7 +55,7 @@ fn each_mistake_is_told_once() {
     for (blocks, told) in [
         (
             whole("to=etc/a mode=0644"),
-            "bad-attribute etc/a: `to` is an absolute path, and `etc/a` is not\n",
+            "bad-attribute etc/a: `to` must be an absolute path, not `etc/a`\n",
         ),
         (
             whole("to=/etc/../a mode=0644"),
@@ -71,11 +71,11 @@ fn each_mistake_is_told_once() {
         ),
         (
             whole("to=/etc/a mode=0644 as=a"),
-            "misplaced-attribute a: a file has `as`, its name in the bundle, or `to`, its place; not both\n",
+            "misplaced-attribute a: a file has either `as`, its name in the bundle, or `to`, its path on the machine\n",
         ),
         (
             whole("as=a sudo"),
-            "misplaced-attribute sudo: `sudo` is said of a file that has a place\n",
+            "misplaced-attribute sudo: `sudo` needs a file with `to`\n",
         ),
         (
             whole("to=/etc/a mode=0644 owner=-R"),
@@ -83,15 +83,15 @@ fn each_mistake_is_told_once() {
         ),
         (
             whole("to=/etc/a append edit"),
-            "misplaced-attribute edit: `append` and `edit` exclude each other\nedit-malformed a: this line says neither what goes nor what comes\n",
+            "misplaced-attribute edit: `append` and `edit` exclude each other\nedit-malformed a: this line begins with none of `-`, `+`, a space and `@@`\n",
         ),
         (
             "```diff file to=/etc/a mode=0644\n-a\n+b\n```\n".to_owned(),
-            "edit-malformed file: a `diff` would be placed with its `+` and `-`\n",
+            "edit-malformed file: this `diff` would be delivered with its `+` and `-`\n",
         ),
         (
             "```diff file to=/etc/a edit\n+b\n```\n".to_owned(),
-            "edit-malformed +b: nothing says where these lines go\n",
+            "edit-malformed +b: the place of these lines is unknown\n",
         ),
         (
             format!("{0}\nAgain:\n\n{0}", whole("to=/etc/a mode=0644")),
@@ -99,7 +99,7 @@ fn each_mistake_is_told_once() {
         ),
         (
             format!("{}\n```text expect\na\n```\n", whole("to=/etc/a mode=0644")),
-            "expect-of-nothing expect: a `file` prints nothing that could be expected\n",
+            "expect-of-nothing expect: a `file` has no output to compare\n",
         ),
     ] {
         assert_eq!(page(&blocks).1, told, "{blocks}");

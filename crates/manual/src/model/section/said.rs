@@ -44,8 +44,9 @@ impl Assembly<'_> {
         let message =
             format!("the {what} before this block says `{other}`, and it runs on `{own}`");
         let problem = Problem::warning("prose-names-other-role", self.span(&tag.range), message);
-        self.problems
-            .push(problem.hint(format!("say `{own}` in it: many readers see no more")));
+        self.problems.push(problem.hint(format!(
+            "write `{own}` in it: many readers see nothing else"
+        )));
     }
 }
 

@@ -95,7 +95,7 @@ impl Assembly<'_> {
             let span = self.blocks[block].span.narrowed(language);
             let problem = Problem::error("wrong-language", span, message);
             self.problems
-                .push(problem.hint("a person does what it says; what runs is a `step`"));
+                .push(problem.hint("a person follows it; use `step` for commands that run"));
         }
         let text = self.placeholders().in_text(&self.blocks[block].text);
         if text.text.trim().is_empty() {
@@ -127,7 +127,7 @@ impl Assembly<'_> {
             && id.value.bytes().all(|b| b.is_ascii_digit())
         {
             let message = format!(
-                "`{}` is a number: so are steps without an id called",
+                "`{}` is a number, which is how steps without an id are named",
                 id.value
             );
             self.problems.push(
@@ -168,7 +168,7 @@ impl Assembly<'_> {
             return;
         };
         if let Some(role) = self.found.procedures[procedure].roles.get(name) {
-            let message = format!("`{name}` is a role, and cannot be captured as well");
+            let message = format!("`{name}` is a role, and cannot also be captured");
             let span = self.text.span(tag.range.clone());
             let problem = Problem::error("role-hides-value", span, message);
             self.problems
@@ -193,7 +193,7 @@ impl Assembly<'_> {
                 Problem::error(
                     "exit-of-transcript",
                     self.span(&tag.range),
-                    "the statuses of a transcript stand in it",
+                    "a transcript contains its exit statuses",
                 )
                 .hint("write `exit N` below the command"),
             ),
@@ -214,7 +214,7 @@ impl Assembly<'_> {
                 self.problems.push(Problem::error(
                     "misplaced-attribute",
                     self.span(&tag.range),
-                    format!("`{word}` means nothing with `on=local`"),
+                    format!("`{word}` has no effect with `on=local`"),
                 ));
             }
         }

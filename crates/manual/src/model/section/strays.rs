@@ -34,8 +34,7 @@ struct Stray {
     after: usize,
 }
 
-const REACH: &str =
-    "a procedure reaches from its contract to the next heading of the same or a higher level";
+const REACH: &str = "a procedure ends at the next heading of the same or a higher level";
 
 /// Whether a contract names this heading; the book may show typographic quotes.
 pub(super) fn is_heading(name: &str, title: &str) -> bool {
@@ -133,12 +132,12 @@ impl Strays {
         let message = format!("procedure `{}` has no steps", contract.id);
         let problem = Problem::error("procedure-without-steps", contract.span.clone(), message);
         let (Some(first), Some(last)) = (own.first(), own.last()) else {
-            return problem.hint("it reaches to the next heading of the same or a higher level");
+            return problem.hint("it ends at the next heading of the same or a higher level");
         };
         let (first, last) = (&steps[*first], &steps[*last]);
         let note = match own.len() {
-            1 => "this step stands outside it".to_owned(),
-            count => format!("{count} steps stand outside it, the first of them here"),
+            1 => "this step is outside of it".to_owned(),
+            count => format!("{count} steps are outside of it; this is the first"),
         };
         let problem = problem.note(first.span.clone(), note);
         if first.after < number {
@@ -170,7 +169,7 @@ impl Strays {
             more => format!(", and so do {more} below it"),
         };
         let message = format!(
-            "this `{}` stands outside any procedure{more}",
+            "this `{}` is outside of any procedure{more}",
             first.kind.name()
         );
         let problem = Problem::error("step-outside-procedure", first.span.clone(), message);
@@ -179,7 +178,7 @@ impl Strays {
         Some(match (before, through, self.named(first.heading)) {
             (Some(own), Some(through), _) => problem
                 .note(own.span.clone(), format!("`{}` ended before it", own.id))
-                .hint(format!("`through: {through}` in that contract takes it in")),
+                .hint(format!("`through: {through}` in that contract includes it")),
             (None, _, Some(heading)) => problem.hint(format!(
                 "write its contract, a block `yaml procedure` with an `id`, below `{heading}`"
             )),

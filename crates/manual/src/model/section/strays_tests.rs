@@ -83,17 +83,17 @@ fn one_misplacement_is_one_error_that_says_where_the_contract_should_stand() {
             format!(
                 "# A\n\n## Install\n\n{CONTRACT}\n{STEP}\n## Start\n\n{STEP}\n## Stop\n\n{STEP}"
             ),
-            "15 step-outside-procedure: this `step` stands outside any procedure, and so does one below it | `through: Stop` in that contract takes it in",
+            "15 step-outside-procedure: this `step` is outside of any procedure, and so does one below it | `through: Stop` in that contract includes it",
         ),
         // Missing.
         (
             format!("# A\n\n## Install\n\n{STEP}\n## Start\n\n{STEP}\n{STEP}"),
-            "5 step-outside-procedure: this `step` stands outside any procedure, and so do 2 below it | write its contract, a block `yaml procedure` with an `id`, below `## Install`",
+            "5 step-outside-procedure: this `step` is outside of any procedure, and so do 2 below it | write its contract, a block `yaml procedure` with an `id`, below `## Install`",
         ),
         // No steps that it could belong to.
         (
             format!("# A\n\n{CONTRACT}\nWords.\n"),
-            "4 procedure-without-steps: procedure `p` has no steps | it reaches to the next heading of the same or a higher level",
+            "4 procedure-without-steps: procedure `p` has no steps | it ends at the next heading of the same or a higher level",
         ),
     ] {
         assert_eq!(page(&text).1, [told], "{text}");

@@ -4,7 +4,7 @@ use super::Finding::{self, Asks, Reads};
 use super::options::Call;
 use super::tables;
 
-const YES: &str = "write `-y`: it goes on without asking";
+const YES: &str = "write `-y`: it then does not ask";
 
 /// Finds commands that ask before they act.
 pub(super) fn asks(call: &Call<'_>) -> Option<Finding> {
@@ -37,7 +37,7 @@ fn of_a_terminal(call: &Call<'_>) -> Option<Finding> {
             if options.any(tty) =>
         {
             Some(Asks(
-                "leave out `-t`: a step has no terminal; `-i` is for what is given on standard input",
+                "omit `-t`: a step has no terminal; `-i` passes standard input",
             ))
         }
         ("dialog" | "whiptail" | "zenity", _) => Some(Asks("make it a parameter of the procedure")),
@@ -48,9 +48,9 @@ fn of_a_terminal(call: &Call<'_>) -> Option<Finding> {
                 "keep the password in a file: `--defaults-extra-file=FILE`",
             ))
         }
-        ("mysql_secure_installation", _) => Some(Asks(
-            "write down the statements that it runs, and give them to `mysql`",
-        )),
+        ("mysql_secure_installation", _) => {
+            Some(Asks("pass the statements that it runs to `mysql`"))
+        }
         ("ldapadd" | "ldapmodify" | "ldapsearch" | "ldapdelete" | "ldappasswd", _)
             if call.any_short("W", "DHbsfy") =>
         {
@@ -128,7 +128,7 @@ fn installs(call: &Call<'_>) -> Option<Finding> {
         "dnf" | "yum" | "microdnf" | "tdnf" if is(&DNF) => (!yes && !dry).then_some(Asks(YES)),
         "zypper" if is(&ZYPPER) => {
             let quiet = call.any_short("n", "") || call.any_long(&["non-interactive"]);
-            (!yes && !dry && !quiet).then_some(Asks("write `zypper -n`: it goes on without asking"))
+            (!yes && !dry && !quiet).then_some(Asks("write `zypper -n`: it then does not ask"))
         }
         "pacman" => {
             let mut words = call.arguments().iter();
@@ -138,7 +138,7 @@ fn installs(call: &Call<'_>) -> Option<Finding> {
                     || word.starts_with("-U")
             });
             let quiet = call.any_long(&["noconfirm", "print"]);
-            (changes && !quiet).then_some(Asks("write `--noconfirm`: it goes on without asking"))
+            (changes && !quiet).then_some(Asks("write `--noconfirm`: it then does not ask"))
         }
         "pip" | "pip3" | "conda" | "mamba" | "flatpak" | "pkg"
             if is(&["uninstall"])
@@ -302,14 +302,14 @@ fn destroys(call: &Call<'_>) -> Option<Finding> {
         ("rm" | "cp" | "mv" | "ln", _) => {
             let asks = call.any_short("iI", "tS") || long(&["interactive"]);
             (asks && !call.any_short("f", "tS")).then_some(Asks(
-                "leave out `-i`: an empty answer means no, and nothing is done",
+                "omit `-i`: an empty answer means no, so it does nothing",
             ))
         }
         (
             "docker" | "podman",
             "system" | "image" | "volume" | "container" | "network" | "builder",
         ) if call.has("prune") => (!call.any_short("f", "") && !long(&["force"]))
-            .then_some(Asks("write `-f`: it goes on without asking")),
+            .then_some(Asks("write `-f`: it then does not ask")),
         ("terraform" | "tofu", "apply" | "destroy") => {
             let plan = call.after_verb().iter().any(|word| !word.starts_with('-'));
             (!plan && !long(&["auto-approve"]))
@@ -318,11 +318,9 @@ fn destroys(call: &Call<'_>) -> Option<Finding> {
         ("kubeadm", "reset") => {
             (!call.any_short("f", "") && !long(&["force"])).then_some(Asks("write `-f`"))
         }
-        ("fdisk" | "gdisk" | "cfdisk" | "parted", _) => {
-            (!call.any_short("lsv", "") && !long(&["list", "script"])).then_some(Asks(
-                "write `parted -s` or `sfdisk`, with what is to be done",
-            ))
-        }
+        ("fdisk" | "gdisk" | "cfdisk" | "parted", _) => (!call.any_short("lsv", "")
+            && !long(&["list", "script"]))
+        .then_some(Asks("write `parted -s` or `sfdisk` with commands")),
         ("ufw", "delete") => {
             let number = |word: &String| word.bytes().all(|byte| byte.is_ascii_digit());
             (call.after_verb().first().is_some_and(number) && !long(&["force"]))
@@ -334,7 +332,7 @@ fn destroys(call: &Call<'_>) -> Option<Finding> {
         ("vault", "operator") if call.has("unseal") => (call.operands("").len() < 3)
             .then_some(Asks("give it the key: `vault operator unseal -`")),
         ("gcloud", _) if call.has("delete") => (!call.any_short("q", "") && !long(&["quiet"]))
-            .then_some(Asks("write `-q`: it goes on without asking")),
+            .then_some(Asks("write `-q`: it then does not ask")),
         _ => None,
     }
 }

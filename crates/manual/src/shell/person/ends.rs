@@ -4,7 +4,7 @@ use super::Finding::{self, NeverEnds};
 use super::options::Call;
 use super::tables;
 
-const LIMIT: &str = "write `timeout 30s` before it, or look once";
+const LIMIT: &str = "write `timeout 30s` before it, or read once";
 
 /// Finds commands that run until a person stops them.
 pub(super) fn never_ends(call: &Call<'_>) -> Option<Finding> {
@@ -27,7 +27,7 @@ pub(super) fn never_ends(call: &Call<'_>) -> Option<Finding> {
         ("vmstat" | "iostat" | "mpstat" | "pidstat" | "sar", _) => {
             let numbers = call.operands("puUCGtTfo").into_iter();
             let numbers = numbers.filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
-            (numbers.count() == 1).then_some(NeverEnds("write how often, too: `vmstat 1 5`"))
+            (numbers.count() == 1).then_some(NeverEnds("add a count: `vmstat 1 5`"))
         }
         ("tail", _) => {
             let follow = call.any_short("fF", "cns") || long(&["follow"]);
@@ -56,7 +56,7 @@ pub(super) fn never_ends(call: &Call<'_>) -> Option<Finding> {
         }
         ("kubectl" | "oc", "get") if follows("w") => Some(NeverEnds("write `kubectl wait`")),
         ("kubectl" | "oc", "port-forward" | "proxy") => Some(NeverEnds(
-            "let it run in the background, and end it in the same step",
+            "run it in the background, and end it in the same step",
         )),
         ("docker" | "podman", "attach" | "events" | "stats") if !call.has("--no-stream") => {
             Some(NeverEnds(LIMIT))
@@ -78,7 +78,7 @@ pub(super) fn never_ends(call: &Call<'_>) -> Option<Finding> {
         ("inotifywait", _) => call.any_short("m", "ert").then_some(NeverEnds(LIMIT)),
         ("sleep", "infinity" | "inf") | ("yes", _) => Some(NeverEnds(LIMIT)),
         ("python3" | "python", _) if call.has("http.server") => {
-            Some(NeverEnds("let it run in the background, or as a service"))
+            Some(NeverEnds("run it in the background, or as a service"))
         }
         _ => None,
     }

@@ -53,7 +53,7 @@ pub(super) fn reads(call: &Call<'_>) -> Option<Finding> {
             files
                 .iter()
                 .all(|file| *file == "-")
-                .then_some(Reads("name the file: it would put an empty table in place"))
+                .then_some(Reads("name the file: otherwise it installs an empty table"))
         }
         "at" | "batch" if !call.any_short("flcdrV", "qt") => {
             Some(Reads("give it the commands: `<<'END'`, or `-f FILE`"))
@@ -156,13 +156,13 @@ pub(super) fn opens(call: &Call<'_>) -> Option<Finding> {
             (!script).then_some(Opens("write `--eval CODE`, or name a file"))
         }
         "sqlite3" => (call.operands("").len() < 2 && !long(&["cmd", "init"]))
-            .then_some(Opens("write the SQL behind the file")),
+            .then_some(Opens("write the SQL after the file")),
         "redis-cli" | "valkey-cli" => {
             let works = long(&[
                 "eval", "scan", "bigkeys", "rdb", "cluster", "pipe", "latency", "stat", "memkeys",
                 "hotkeys",
             ]);
-            (!works && none("hpanuirstDd")).then_some(Opens("write the command behind it"))
+            (!works && none("hpanuirstDd")).then_some(Opens("write the command after it"))
         }
         "cqlsh" => (!call.any_short("ef", "ukp") && !long(&["execute", "file"]))
             .then_some(Opens("write `-e CQL`")),
@@ -185,21 +185,18 @@ fn connects(call: &Call<'_>) -> Option<Finding> {
             let valued = "BbcDEeFIiJLlmOopPQRSWw";
             let no_session = call.any_short("NOVGQWf", "BbcDEeFIiJLlmopPRSw");
             (!no_session && call.operands(valued).len() < 2)
-                .then_some(Opens("write the command behind the name of the host"))
+                .then_some(Opens("write the command after the name of the host"))
         }
         "sftp" => (!call.any_short("b", "BcDFiJloPRSsX"))
             .then_some(Opens("write `-b FILE`, or use `scp`")),
         "ftp" | "telnet" | "lftp" => {
             let script = call.any_short("cefu", "p");
-            (!script).then_some(Opens(
-                "give it what is to be said: `printf … | telnet HOST PORT`",
-            ))
+            (!script).then_some(Opens("give it input: `printf … | telnet HOST PORT`"))
         }
         "nc" | "ncat" | "netcat" | "nc.openbsd" | "nc.traditional" => {
             let known = call.any_short("zldNwq", "eioPpsTXx");
-            (!known && !none("eioPpsTXx")).then_some(Opens(
-                "write `-z` to look whether it is open, or give it what is to be sent",
-            ))
+            (!known && !none("eioPpsTXx"))
+                .then_some(Opens("write `-z` to test the port, or give it input"))
         }
         "tmux" => {
             let verb = call.verb();
@@ -208,25 +205,25 @@ fn connects(call: &Call<'_>) -> Option<Finding> {
                 || verb == "a"
                 || verb.starts_with("new") && !call.any_short("d", "snctfLSF");
             attaches.then_some(Opens(
-                "write `new-session -d`, or leave it out: a step outlives the connection by itself",
+                "write `new-session -d`, or remove it: a step survives a lost connection",
             ))
         }
         "screen" => (!call.any_short("dlwXQ", "SstcpT")).then_some(Opens(
-            "write `-dm`, or leave it out: a step outlives the connection by itself",
+            "write `-dm`, or remove it: a step survives a lost connection",
         )),
         "virsh" | "ceph" | "nslookup" | "script" | "aptitude" | "$SHELL" | "${SHELL}"
             if none("cfLIn") && !call.any_short("c", "") =>
         {
-            Some(Opens("write the command behind it"))
+            Some(Opens("write the command after it"))
         }
         "machinectl" if matches!(call.verb(), "shell" | "login") && call.after_verb().len() < 2 => {
-            Some(Opens("write the command behind it"))
+            Some(Opens("write the command after it"))
         }
         "virsh" if call.verb() == "console" => Some(Opens("use `virsh` commands, or ssh")),
         "chroot" => {
-            (call.operands("").len() < 2).then_some(Opens("write the command behind the folder"))
+            (call.operands("").len() < 2).then_some(Opens("write the command after the folder"))
         }
-        "nsenter" | "unshare" => none("tSG").then_some(Opens("write the command behind it")),
+        "nsenter" | "unshare" => none("tSG").then_some(Opens("write the command after it")),
         _ => None,
     }
 }
@@ -295,7 +292,7 @@ fn git(call: &Call<'_>) -> Option<Finding> {
             (!said).then_some(Asks("write `-m TEXT`"))
         }
         Some("rebase") if short("i") || long(&["interactive"]) => {
-            Some(Asks("name what is to be done: `git rebase --onto …`"))
+            Some(Asks("give all arguments: `git rebase --onto …`"))
         }
         Some("add" | "checkout" | "restore" | "reset" | "stash")
             if short("p") || long(&["patch", "interactive"]) =>

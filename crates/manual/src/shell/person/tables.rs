@@ -8,11 +8,11 @@ use super::options::Call;
 /// any are listed; then words that make the call harmless.
 type Row = (&'static str, &'static str, &'static str, Finding);
 
-const EACH: &str = "write `-y`: it goes on without asking";
-const FORCE: &str = "write `--force`: it goes on without asking";
+const EACH: &str = "write `-y`: it then does not ask";
+const FORCE: &str = "write `--force`: it then does not ask";
 const BY_HAND: &str = "make it a `manual` block: a person does it; or use a tool that asks nothing";
 const TEXT: &str = "give it the text: `<<'END'`, or `< FILE`";
-const ONCE: &str = "write `timeout 30s` before it, or look once";
+const ONCE: &str = "write `timeout 30s` before it, or read once";
 
 /// Commands that ask if they get no input.
 #[rustfmt::skip]
@@ -101,10 +101,10 @@ pub(super) const ENDLESS: &[Row] = &[
     ("redis-cli|valkey-cli", "--stat --latency --latency-history", "", NeverEnds(ONCE)),
     ("busctl|udevadm|ip|consul|nmcli|bpftool monitor", "", "", NeverEnds(ONCE)),
     ("perf top", "", "--stdio", NeverEnds("write `perf record -a sleep 10`")),
-    ("iperf|iperf3", "-s --server", "-D -1 --daemon --one-off", NeverEnds("let it run in the background: `-D`")),
+    ("iperf|iperf3", "-s --server", "-D -1 --daemon --one-off", NeverEnds("run it in the background: `-D`")),
     ("mtr", "", "-r -w -c -j --report --report-wide --json --csv --xml", NeverEnds("write `-r -c 3`")),
-    ("php", "-S", "", NeverEnds("let it run in the background, or as a service")),
-    ("rails|bin/rails server|s", "", "-d --daemon", NeverEnds("let it run as a service")),
+    ("php", "-S", "", NeverEnds("run it in the background, or as a service")),
+    ("rails|bin/rails server|s", "", "-d --daemon", NeverEnds("run it as a service")),
     ("kafka-console-consumer|kafka-console-consumer.sh", "", "--max-messages --timeout-ms", NeverEnds("write `--max-messages 1 --timeout-ms 30000`")),
 ];
 

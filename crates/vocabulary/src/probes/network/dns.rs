@@ -75,11 +75,11 @@ esac"#,
             ),
             (
                 "dns: {onlyone: {server: 192.0.2.53, addrs: {consist-of: [192.0.2.9]}}}",
-                "cannot look: the server does not answer all that it is asked",
+                "cannot look: the server does not answer all questions",
             ),
             (
                 "dns: {MX:referral: {resolvable: false, server: 192.0.2.53}}",
-                "cannot look: the server only says whom else to ask",
+                "cannot look: the server only refers to other servers",
             ),
             (
                 "dns: {MX:nodata: {resolvable: false, server: 192.0.2.53}}",
@@ -107,7 +107,8 @@ esac",
         &getent,
         &[(
             "dns: {nobody: {resolvable: false}}",
-            "cannot look: `getent` does not tell a name that is not there from a resolver that does not answer; there is no `bash`, `dig` or `nslookup` to ask",
+            "cannot look: `getent` cannot tell a missing name from a resolver that does not \
+             answer; there is no `bash`, `dig` or `nslookup` to ask",
         )],
     );
     let getent = getent.stub(
@@ -196,7 +197,7 @@ esac",
             ),
             (
                 "dns: {empty: {server: 192.0.2.53, resolvable: false}}",
-                "cannot look: nslookup says nothing about it",
+                "cannot look: nslookup reports nothing about it",
             ),
             (
                 "dns: {MX:a: {server: 192.0.2.53, resolvable: false}}",
