@@ -494,7 +494,7 @@ mod tests {
             ),
             (
                 "[preprocessor.opsbook]\nstrict = 1\n",
-                "book.toml:2:10: error: `strict` must be `true` or `false`, not an integer\n  \
+                "book.toml:2:10: error: `strict` is `true` or `false`, not an integer\n  \
                  |\n2 | strict = 1\n  |          ^",
             ),
             (

@@ -389,6 +389,6 @@ mod tests {
             assert!(said.ends_with(": change it yourself"), "{rubbish}: {said}");
         }
         let deep = "[".repeat(10_000);
-        assert!(made(Some(&deep), &["[]"]).contains("no JSON"));
+        assert!(made(Some(&deep), &["[]"]).contains("not JSON"));
     }
 }
