@@ -216,7 +216,7 @@ async fn f19_a_login_that_gives_no_shell_is_described() {
         ),
         (
             "while :; do echo more; done",
-            "no POSIX shell answered; it printed more than 64 KiB, and no answer among them: more",
+            "no POSIX shell answered; it printed more than 64 KiB without the expected answer: more",
         ),
         (
             "ulimit -n 20",
