@@ -146,7 +146,7 @@ fn fingerprint(said: &str) -> Option<String> {
 }
 
 /// The fingerprint of the key in `FILE:LINE`.
-fn recorded(place: &str) -> Option<String> {
+pub(super) fn recorded(place: &str) -> Option<String> {
     let (file, line) = place.rsplit_once(':')?;
     let number: usize = line.parse().ok()?;
     let text = bounded(Path::new(file))?;

@@ -3,6 +3,7 @@
 
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -11,6 +12,8 @@ use super::fair::{self, WaitsFor};
 
 /// How many bytes of standard error are kept, the newest.
 const MOST_SAID: usize = 16 << 10;
+/// The time in which a connection may end by itself.
+const GRACE: Duration = Duration::from_secs(4);
 
 /// A way to a shell's standard input and output.
 pub(super) struct Connection {
@@ -78,6 +81,21 @@ pub(super) fn end(pid: Option<u32>) -> (End, Teller, watch::Receiver<Stop>) {
         stop,
     };
     (end, teller, asked)
+}
+
+/// Waits until a connection must end: at once, or after the time in which it may end by itself.
+pub(super) async fn must_end(stop: &mut watch::Receiver<Stop>) {
+    let asked = stop.wait_for(|stop| *stop != Stop::No).await;
+    let asked = asked.map(|stop| *stop);
+    if asked.is_ok_and(|stop| stop != Stop::Now) {
+        // Where nobody is left who could cancel, the grace period applies.
+        let now = async {
+            if stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        fair::within(GRACE, now).await;
+    }
 }
 
 impl End {

@@ -12,7 +12,6 @@ use super::checksum::{Sum, Summing};
 use super::done::{Cancel, Limits};
 use super::error::DeliverError;
 use super::hello::Utility;
-use super::ssh::Route;
 use super::text::compact;
 use super::transport::Transport;
 use super::{Call, Content, Done, Session, channel};
@@ -200,24 +199,19 @@ impl Delivery<'_> {
                 }
                 match &*self.session.0.transport {
                     Transport::Local(_) => self.copy(file).await,
-                    Transport::Ssh(route) => self.beside(route, path, file).await,
+                    Transport::Ssh(_) | Transport::OwnSsh(_) => self.beside(path, file).await,
                     Transport::Exec(..) => self.inside(file).await,
                 }
             }
         }
     }
 
-    /// On a separate channel. ssh reads the file itself; then both sides compute the checksum at
+    /// On a separate channel, which reads the file itself; then both sides compute the checksum at
     /// the same time.
-    async fn beside(
-        &self,
-        route: &Route,
-        path: &Path,
-        mut file: tokio::fs::File,
-    ) -> Result<Sent, DeliverError> {
+    async fn beside(&self, path: &Path, mut file: tokio::fs::File) -> Result<Sent, DeliverError> {
         let read = |source| unread(path, source);
         let to_send = file.try_clone().await.map_err(read)?.into_std().await;
-        let sent = route.upload(&self.part(), to_send).await;
+        let sent = self.session.0.transport.upload(&self.part(), to_send).await;
         let bytes = file.stream_position().await.map_err(read)?;
         match sent {
             Ok(()) => {}

@@ -41,6 +41,7 @@ mod limits;
 mod local;
 mod no_shell;
 mod open;
+mod own_ssh;
 mod ping;
 mod process;
 mod redact;

@@ -10,14 +10,11 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
-use super::connection::{Connection, Stop, Teller, end};
+use super::connection::{Connection, Stop, Teller, end, must_end};
 use super::error::{Cause, OpenError};
 use super::outside::Outside;
 use super::values::quote;
 use super::{fair, told};
-
-/// Time between closing its standard input and killing it.
-const GRACE: Duration = Duration::from_secs(4);
 
 /// Starts `command` in its own process group, so that a Ctrl-C at the terminal does not reach it.
 /// `name` is the node's name in messages.
@@ -157,18 +154,9 @@ async fn keep(
     listening: tokio::task::JoinHandle<()>,
     teller: Arc<Teller>,
 ) {
-    let stopped = async {
-        let asked = stop
-            .wait_for(|stop| *stop != Stop::No)
-            .await
-            .map(|stop| *stop);
-        if asked.is_ok_and(|stop| stop != Stop::Now) {
-            fair::within(GRACE, now(&mut stop)).await;
-        }
-    };
     let status = tokio::select! {
         status = kept.child.wait() => status.ok(),
-        () = stopped => {
+        () = must_end(&mut stop) => {
             let _ = kept.child.start_kill();
             kept.child.wait().await.ok()
         }
@@ -176,11 +164,4 @@ async fn keep(
     // Its last messages may still be in the pipe; another process may keep the pipe open.
     let _ = fair::within(Duration::from_millis(500), listening).await;
     teller.end(status);
-}
-
-async fn now(stop: &mut watch::Receiver<Stop>) {
-    // Nobody is left who could cancel: the grace period applies.
-    if stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

@@ -325,7 +325,7 @@ impl Config {
 }
 
 /// The home directory as `ssh` sees it; `ssh` does not use the environment.
-fn home() -> Option<PathBuf> {
+pub(super) fn home() -> Option<PathBuf> {
     let uid = rustix::process::getuid().as_raw().to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let listed = users.lines().find_map(|line| {

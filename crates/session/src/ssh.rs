@@ -39,7 +39,7 @@ const USUAL: [&str; 3] = [
 /// For asking for an unknown host key.
 const PROBE: Duration = Duration::from_secs(10);
 /// For another connection to a node that was reached before.
-const ONE_MORE: Duration = Duration::from_secs(15);
+pub(super) const ONE_MORE: Duration = Duration::from_secs(15);
 
 /// How one node is reached, and the socket of its open connection.
 #[derive(Debug)]
@@ -136,13 +136,8 @@ impl Route {
     /// the node or of ssh.
     pub(super) async fn upload(&self, part: &str, from: std::fs::File) -> Result<(), String> {
         let text = |error: openssh::Error| error.to_string();
-        let mut place = Vec::new();
-        quote(part.as_bytes(), &mut place);
-        // One line that every login shell passes to sh unchanged.
-        let script = "exec sh -c 'umask 077; exec cat >\"$0\"' ";
-        let line = format!("{script}{}", String::from_utf8_lossy(&place));
         let mux = openssh::Session::resume_mux(self.socket.clone().into_boxed_path(), None);
-        let mut command = mux.raw_command(line);
+        let mut command = mux.raw_command(receiving(part));
         command
             .stdin(from)
             .stdout(openssh::Stdio::null())
@@ -239,15 +234,41 @@ impl Route {
 
 /// The destination and the node's options.
 fn words(ssh: &Ssh) -> Vec<OsString> {
-    let options = ssh.options.iter();
-    let mut words: Vec<OsString> = options
-        .flat_map(|option| ["-o".into(), option.into()])
-        .collect();
+    let mut words = written(ssh);
     words.extend(destination(ssh));
     words
 }
 
-fn destination(ssh: &Ssh) -> Vec<OsString> {
+/// The arguments that hold for every host on the way to a node, and that nothing overrides.
+pub(super) fn common(config: Option<&Path>) -> Vec<OsString> {
+    let config = config.into_iter();
+    let config = config.flat_map(|path| ["-F".into(), OsString::from(path)]);
+    config.chain(options(FIXED.iter().copied())).collect()
+}
+
+/// The usual options, after those that override them.
+pub(super) fn usual() -> impl Iterator<Item = OsString> {
+    options(USUAL.into_iter())
+}
+
+/// The node's own options.
+pub(super) fn written(ssh: &Ssh) -> Vec<OsString> {
+    options(ssh.options.iter().map(String::as_str)).collect()
+}
+
+fn options<'a>(options: impl Iterator<Item = &'a str>) -> impl Iterator<Item = OsString> {
+    options.flat_map(|option| ["-o".into(), OsString::from(option)])
+}
+
+/// A line that writes its input to a new file. Every login shell passes it to sh unchanged.
+pub(super) fn receiving(part: &str) -> String {
+    let mut place = Vec::new();
+    quote(part.as_bytes(), &mut place);
+    let script = "exec sh -c 'umask 077; exec cat >\"$0\"' ";
+    format!("{script}{}", String::from_utf8_lossy(&place))
+}
+
+pub(super) fn destination(ssh: &Ssh) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     if let Some(port) = ssh.port {
         words.extend(["-p".into(), port.to_string().into()]);
@@ -273,9 +294,26 @@ fn destination(ssh: &Ssh) -> Vec<OsString> {
 
 /// Requests messages in English, here and, if the locale is sent along, on the node; the rest of
 /// the locale stays the user's.
-fn quiet_locale(command: &mut Command) {
+pub(super) fn quiet_locale(command: &mut Command) {
     if let Some(all) = std::env::var_os("LC_ALL") {
         command.env_remove("LC_ALL").env("LANG", all);
     }
     command.env_remove("LANGUAGE").env("LC_MESSAGES", "C");
+}
+
+/// This process's environment as `quiet_locale` changes it.
+pub(super) fn quiet_environment() -> impl Iterator<Item = (OsString, OsString)> {
+    let mut command = Command::new("ssh");
+    quiet_locale(&mut command);
+    let changed = command.as_std().get_envs();
+    let changed: Vec<_> = changed
+        .map(|(name, value)| (name.to_owned(), value.map(OsString::from)))
+        .collect();
+    let names: Vec<_> = changed.iter().map(|(name, _)| name.clone()).collect();
+    let kept = std::env::vars_os().filter(move |(name, _)| !names.contains(name));
+    kept.chain(
+        changed
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+    )
 }

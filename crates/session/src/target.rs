@@ -69,6 +69,8 @@ pub struct Ssh {
     pub identity: Option<PathBuf>,
     /// Further options, each as a line of `ssh`'s configuration: `Compression=yes`.
     pub options: Vec<String>,
+    /// Whether this process itself speaks ssh, instead of the user's OpenSSH client.
+    pub in_process: bool,
     /// How long the connection is kept after its last use, for later commands.
     pub keep: Option<Duration>,
 }

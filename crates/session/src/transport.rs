@@ -6,12 +6,13 @@ use super::connection::{Connection, Ended};
 use super::error::{Cause, OpenError};
 use super::ssh::Route;
 use super::target::Exec;
-use super::{OpenOptions, Target, classify, exec, local};
+use super::{OpenOptions, Target, classify, exec, local, own_ssh};
 
 #[derive(Debug)]
 pub(super) enum Transport {
     Local(Name),
     Ssh(Box<Route>),
+    OwnSsh(own_ssh::Route),
     Exec(Exec, Name),
 }
 
@@ -23,6 +24,9 @@ impl Transport {
         match target {
             Target::Local => Ok(Self::Local(options.name.clone())),
             Target::Exec(exec) => Ok(Self::Exec(exec.clone(), options.name.clone())),
+            Target::Ssh(ssh) if ssh.in_process => {
+                Ok(Self::OwnSsh(own_ssh::Route::new(ssh, options)))
+            }
             Target::Ssh(ssh) => match Route::new(ssh, options) {
                 Ok(route) => Ok(Self::Ssh(Box::new(route))),
                 Err(error) => Err(OpenError::new(Cause::Other, error.to_string())),
@@ -35,7 +39,7 @@ impl Transport {
     pub(super) async fn share(&mut self, alone: bool) -> Result<(), String> {
         match self {
             Self::Ssh(route) => route.share(alone).await,
-            Self::Local(_) | Self::Exec(..) => Ok(()),
+            Self::Local(_) | Self::Exec(..) | Self::OwnSsh(_) => Ok(()),
         }
     }
 
@@ -49,6 +53,7 @@ impl Transport {
         match self {
             Self::Local(name) => local::connect(name),
             Self::Ssh(route) => route.connect(limit),
+            Self::OwnSsh(route) => Ok(route.connect(limit)),
             Self::Exec(exec, name) => exec::connect(exec, name),
         }
     }
@@ -58,13 +63,24 @@ impl Transport {
         match self {
             Self::Local(name) => local::connect(name),
             Self::Ssh(route) => route.another(),
+            Self::OwnSsh(route) => Ok(route.another()),
             Self::Exec(exec, name) => exec::connect(exec, name),
+        }
+    }
+
+    /// Writes the rest of `from` to a new file on the node, on a separate channel. The error is the
+    /// message of the node or of ssh.
+    pub(super) async fn upload(&self, part: &str, from: std::fs::File) -> Result<(), String> {
+        match self {
+            Self::Ssh(route) => route.upload(part, from).await,
+            Self::OwnSsh(route) => route.upload(part, from).await,
+            Self::Local(_) | Self::Exec(..) => Err("no separate channel".to_owned()),
         }
     }
 
     /// Whether the shell is a login, which knows its user.
     pub(super) fn is_login(&self) -> bool {
-        matches!(self, Self::Ssh(_))
+        matches!(self, Self::Ssh(_) | Self::OwnSsh(_))
     }
 
     /// Why the connection ended before a shell answered.
@@ -76,6 +92,7 @@ impl Transport {
                 &ended.said,
                 code.is_some_and(|code| code != 255),
             ),
+            Self::OwnSsh(route) => route.cause(ended),
             Self::Exec(exec, _) => exec::cause(exec.tool, &ended.said),
             Self::Local(_) => Cause::NoShell,
         }
@@ -104,7 +121,8 @@ impl Transport {
         match self {
             // The socket exists once the server has accepted the login.
             Self::Ssh(route) if route.socket().exists() => Cause::NoShell,
-            Self::Ssh(_) => Cause::TimedOut,
+            Self::OwnSsh(route) if route.is_logged_in() => Cause::NoShell,
+            Self::Ssh(_) | Self::OwnSsh(_) => Cause::TimedOut,
             Self::Local(_) | Self::Exec(..) => Cause::NoShell,
         }
     }
