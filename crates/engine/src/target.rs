@@ -30,6 +30,7 @@ pub fn target(node: &Node) -> Target {
             identity: ssh.identity.clone(),
             options: ssh.options.clone(),
             keep: ssh.keep,
+            in_process: ssh.in_process,
         }),
     }
 }

@@ -235,7 +235,7 @@ fn row(node: &Node) -> Row {
         node: node.name.clone(),
         groups: node.groups.clone(),
         transport: match &node.transport {
-            Transport::Ssh(_) => "ssh",
+            Transport::Ssh(ssh) => ssh.word(),
             Transport::Local => "local",
             Transport::Exec(_) => "exec",
             Transport::Container(container) => container.tool.word(),
@@ -248,7 +248,7 @@ fn row(node: &Node) -> Row {
 impl std::fmt::Display for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Transport::Ssh(ssh) => write!(f, "ssh {ssh}"),
+            Transport::Ssh(ssh) => write!(f, "{} {ssh}", ssh.word()),
             Transport::Local => f.write_str("local"),
             Transport::Exec(words) => {
                 f.write_str("exec")?;

@@ -181,7 +181,7 @@ pub enum Transport {
     Container(Container),
 }
 
-/// How the user's OpenSSH client reaches a node. Its own configuration provides everything that is
+/// How a node is reached by ssh. The user's own configuration of OpenSSH provides everything that is
 /// not set here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ssh {
@@ -199,6 +199,16 @@ pub struct Ssh {
     pub options: Vec<String>,
     /// How long a connection is kept for later commands.
     pub keep: Option<Duration>,
+    /// Whether opsbook itself speaks ssh (`transport: russh`), instead of the user's client.
+    pub in_process: bool,
+}
+
+impl Ssh {
+    /// Its value of `transport`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.in_process { "russh" } else { "ssh" }
+    }
 }
 
 /// A text for a script: plain, or a secret that is not resolved yet.

@@ -45,12 +45,12 @@ const TYPED: [&str; 11] = [
 /// The longest time to keep a connection, in seconds.
 const MOST_KEPT: u64 = 3600;
 
-const TRANSPORTS: [&str; 7] = [
-    "ssh", "local", "exec", "docker", "podman", "kubectl", "nspawn",
+const TRANSPORTS: [&str; 8] = [
+    "ssh", "russh", "local", "exec", "docker", "podman", "kubectl", "nspawn",
 ];
 /// Those with settings, in a map.
 const WITH_SETTINGS: [&str; 5] = ["exec", "docker", "podman", "kubectl", "nspawn"];
-const KNOWN: &str = "transports are `ssh`, `local`, `docker`, `podman`, `kubectl`, `nspawn` and `{exec: [command]}`";
+const KNOWN: &str = "transports are `ssh`, `russh`, `local`, `docker`, `podman`, `kubectl`, `nspawn` and `{exec: [command]}`";
 const EXEC: &str = "write a command as a list: `transport: {exec: [docker, exec, -i, box, sh]}`";
 
 /// Checks a value's name, and a value that can be checked without a node.
@@ -69,7 +69,7 @@ pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
             Kind::Container(tool, settings) => {
                 Container::read(tool, settings, String::new).map(drop)
             }
-            Kind::Ssh | Kind::Local | Kind::Exec(_) => Ok(()),
+            Kind::Ssh { .. } | Kind::Local | Kind::Exec(_) => Ok(()),
         });
         return match read {
             Ok(()) => None,
@@ -157,7 +157,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn transport(&mut self, name: &str) -> Transport {
         let transport = match self.values.get("transport") {
-            None => Ok(Kind::Ssh),
+            None => Ok(Kind::Ssh { in_process: false }),
             Some(Evaluated {
                 undefined: Some(problem),
                 ..
@@ -165,7 +165,11 @@ impl<'a> Reader<'a> {
             Some(evaluated) => transport(&evaluated.value),
         };
         match transport {
-            Ok(Kind::Ssh) => Transport::Ssh(self.ssh(name)),
+            Ok(Kind::Ssh { in_process }) => Transport::Ssh(Ssh {
+                in_process,
+                keep: self.kept(in_process),
+                ..self.ssh(name)
+            }),
             Ok(Kind::Local) => Transport::Local,
             Ok(Kind::Exec(command)) => Transport::Exec(command),
             Ok(Kind::Container(tool, settings)) => {
@@ -189,8 +193,22 @@ impl<'a> Reader<'a> {
             jump: self.word("jump"),
             identity: self.text("identity").map(PathBuf::from),
             options: self.options(),
-            keep: self.time("keep_connection"),
+            ..Ssh::default()
         }
+    }
+
+    /// Only the user's own `ssh` keeps a connection beyond its command.
+    fn kept(&mut self, in_process: bool) -> Option<Duration> {
+        let keep = self.time("keep_connection")?;
+        if !in_process {
+            return Some(keep);
+        }
+        let span = self.leaves.get("keep_connection")?.value.span.clone();
+        let message = "`keep_connection` has no effect with `transport: russh`";
+        let problem = Problem::error("not-kept", span, message);
+        let problem = problem.hint("use `transport: ssh`, or `keep_connection: false` here");
+        self.problems.push(problem);
+        None
     }
 
     /// A usable value. An unusable one is a problem, because opsbook needs it.
@@ -298,7 +316,9 @@ impl<'a> Reader<'a> {
 }
 
 enum Kind<'a> {
-    Ssh,
+    Ssh {
+        in_process: bool,
+    },
     Local,
     Exec(Vec<String>),
     /// With its settings, if it has any.
@@ -308,7 +328,8 @@ enum Kind<'a> {
 fn transport(value: &Yaml) -> Result<Kind<'_>, Problem> {
     match &value.value {
         Value::Str(text) => match text.as_str() {
-            "ssh" => Ok(Kind::Ssh),
+            "ssh" => Ok(Kind::Ssh { in_process: false }),
+            "russh" => Ok(Kind::Ssh { in_process: true }),
             "local" => Ok(Kind::Local),
             "exec" => Err(value.mismatch("a command to execute").hint(EXEC)),
             text => match Tool::of(text) {

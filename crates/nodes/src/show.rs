@@ -145,7 +145,7 @@ fn transport(transport: &Transport) -> serde_json::Value {
         Transport::Container(container) => json!({
             container.tool.word(): {"name": container.name, "words": container.words(Way::Pipes)}
         }),
-        Transport::Ssh(ssh) => json!({"ssh": {
+        Transport::Ssh(ssh) => json!({ssh.word(): {
             "host": ssh.host,
             "user": ssh.user,
             "port": ssh.port,

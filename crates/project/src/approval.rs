@@ -192,7 +192,8 @@ fn reached(node: &Node) -> String {
             let port = ssh.port.map(|port| format!(" port {port}"));
             let jump = ssh.jump.as_ref().map(|jump| format!(" through {jump}"));
             format!(
-                "ssh {}{}{}{}",
+                "{} {}{}{}{}",
+                ssh.word(),
                 user.unwrap_or_default(),
                 ssh.host,
                 port.unwrap_or_default(),

@@ -19,7 +19,7 @@ const REFUSED_FILES: [&str; 12] = [
 ];
 
 /// Nodes that the evaluation refuses, each with an optional argument.
-const REFUSED_NODES: [(&str, &str); 23] = [
+const REFUSED_NODES: [(&str, &str); 24] = [
     ("a: {x: '${y}', y: '${z}', z: '${x}'}", ""),
     ("a: {x: '${x}'}", ""),
     ("a: {x: '${Foo} ${y'}", ""),
@@ -34,6 +34,7 @@ const REFUSED_NODES: [(&str, &str); 23] = [
     ("a: {port: 0}", ""),
     ("a: {keep_connection: 60}", ""),
     ("a: {keep_connection: 2h}", ""),
+    ("a: {keep_connection: 2m, transport: russh}", ""),
     ("a: {address: -oProxyCommand=x, user: 'a b', jump: [x]}", ""),
     ("a: {rehearse: yes, confirm: maybe, bundle_dir: ''}", ""),
     ("a: {ssh_options: [ServerAliveInterval=5, '-x', 'A']}", ""),
