@@ -218,6 +218,9 @@ pub fn node(name: &str, ssh: &Ssh, more: &str) -> String {
     }
     text += &format!("    identity: {}\n", json(&identity.to_string_lossy()));
     text += &format!("    ssh_options: [{}]\n", options.join(", "));
+    if ssh.in_process {
+        text += "    transport: russh\n";
+    }
     text + more
 }
 

@@ -81,6 +81,7 @@ impl Sshd {
             port: Some(self.port),
             jump: None,
             keep: None,
+            in_process: in_process(),
             identity: Some(keys().join("login")),
             options: vec![
                 format!(
@@ -127,6 +128,11 @@ impl Drop for Sshd {
         }
         let _ = self.server.wait();
     }
+}
+
+/// Whether this run of the tests is about opsbook's own ssh: `OPSBOOK_TEST_SSH=russh`.
+pub fn in_process() -> bool {
+    std::env::var("OPSBOOK_TEST_SSH").is_ok_and(|word| word == "russh")
 }
 
 /// Runs a test, or reports why it cannot run.

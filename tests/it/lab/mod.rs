@@ -126,6 +126,7 @@ impl Node {
             port: None,
             jump: None,
             keep: None,
+            in_process: crate::sshd::in_process(),
             identity: Some(sshd::keys().join("login")),
             options: vec![
                 format!("UserKnownHostsFile={}", known.display()),

@@ -195,6 +195,12 @@ async fn a_killed_connection_is_noticed_and_its_scripts_end() {
     let run = session.run(&script, &none, Limits::default());
     let cut = async {
         until("it runs", || running(&text)).await;
+        // Of opsbook's own ssh there is no process here: what serves it ends instead.
+        for pid in server.processes().into_iter().skip(1) {
+            if sshd::in_process() {
+                sshd::kill(pid, "KILL");
+            }
+        }
         for pid in sshd::tree(std::process::id()) {
             let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             if line.starts_with("ssh\0") && line.contains(&server.address) {
@@ -273,6 +279,7 @@ async fn stays_until_it_is_killed() {
         options: vec![format!("UserKnownHostsFile={}", parts[2])],
         jump: None,
         keep: None,
+        in_process: sshd::in_process(),
     };
     let session = Session::open(&Target::Ssh(ssh), &options()).await.unwrap();
     fs::write(&parts[3], &session.hello().dir).unwrap();
@@ -310,8 +317,6 @@ async fn a_killed_controller_leaves_nothing_running() {
     until("the node is clean", || !Path::new(&dir).exists()).await;
     let place = format!("{}/opsbook/", runtime.path().display());
     until("no ssh is left", || !running(&place)).await;
-    assert!(
-        fs::read_dir(&place).unwrap().count() <= 2,
-        "more than a dead directory and its lock"
-    );
+    let left = fs::read_dir(&place).map_or(0, Iterator::count);
+    assert!(left <= 2, "more than a dead directory and its lock");
 }

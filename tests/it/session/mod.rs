@@ -3,6 +3,7 @@
 mod connections;
 mod deliveries;
 mod ends;
+mod own_ssh;
 mod scripts;
 pub mod shared;
 mod sudo;
