@@ -47,7 +47,7 @@ address() { echo "127.66.$((100 + $1 / 250)).$((1 + $1 % 250))"; }
 : >"$lab/known"
 { echo 'opsbook: 1'; echo 'nodes:'; } >"$lab/project/nodes.yaml"
 keep=; [ "$what" != kept ] || keep='keep_connection: 1m, '
-kex=${KEX:-}
+kex=${KEX:-} transport=${TRANSPORT:-ssh}
 for n in $(seq 0 $((nodes - 1))); do
   d=$lab/$n; mkdir -p "$d/home" "$d/bin"; ln -s /bin/sh "$d/bin/sh"
   cp "$lab/login.pub" "$d/authorized"
@@ -70,8 +70,8 @@ ForceCommand $d/login
 SetEnv HOME=/nonexistent
 S
   echo "[$(address "$n")]:$port $(cat "$lab/host.pub")" >>"$lab/known"
-  printf '  n%03d: {%saddress: "%s", port: %s, user: %s, identity: "%s", ssh_options: ["UserKnownHostsFile=%s", "GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes"%s]}\n' \
-    "$n" "$keep" "$(address "$n")" "$port" "$user" "$lab/login" "$lab/known" "${kex:+, \"KexAlgorithms=$kex\"}" >>"$lab/project/nodes.yaml"
+  printf '  n%03d: {transport: %s, %saddress: "%s", port: %s, user: %s, identity: "%s", ssh_options: ["UserKnownHostsFile=%s", "GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes"%s]}\n' \
+    "$n" "$transport" "$keep" "$(address "$n")" "$port" "$user" "$lab/login" "$lab/known" "${kex:+, \"KexAlgorithms=$kex\"}" >>"$lab/project/nodes.yaml"
 done
 into node $$
 for n in $(seq 0 $((nodes - 1))); do

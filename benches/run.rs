@@ -3,6 +3,7 @@
 //!
 //! - ten trivial steps, against one `ssh` that carries the ten commands in one script; the same
 //!   at a round trip of 50 ms
+//! - the ten steps with opsbook's own ssh (`russh`), against the same `ssh`
 //! - a second command on a node with an open connection
 //! - 200 delivered files, against `tar | ssh tar`
 //! - one file of 256 MiB, against `scp -O`
@@ -33,6 +34,7 @@ use bench::{Way, Words, compare, feed, measured, opsbook_well, peak, peak_of_log
 const WAY: Way = Way {
     port: None,
     curve: true,
+    russh: false,
 };
 const RUN: [&str; 4] = ["run", "b", "n000", "--yes"];
 
@@ -45,6 +47,10 @@ fn main() {
     let root = folder.path().canonicalize().unwrap();
     if words.want("steps") {
         steps(&root.join("steps"), &server, WAY, "steps");
+    }
+    if words.want("russh") {
+        let way = Way { russh: true, ..WAY };
+        steps(&root.join("russh"), &server, way, "steps-russh");
     }
     if words.want("delay") {
         let (_runtime, way) = delayed(&server, Duration::from_millis(25), true);

@@ -19,6 +19,7 @@ use opsbook::session::{Limits, Script, Session, Target, Values};
 const WAY: Way = Way {
     port: None,
     curve: true,
+    russh: false,
 };
 const AT_ONCE: usize = 8;
 

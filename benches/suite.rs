@@ -1,7 +1,7 @@
 //! The cost of `opsbook test`, process start included, compared with its floor: one `ssh` per
 //! node that carries the same questions in one sequential script. Prints the ratios of one run.
 //! Words choose the measurements: `one`, `delay`, `fleet` (or `50x20`, `200x5`, each also with
-//! `-curve`), `list`, `memory`, `thousand`. `OPSBOOK` names another binary to measure.
+//! `-curve`), `russh` (or `50-russh`, `200-russh`), `list`, `memory`, `thousand`. `OPSBOOK` names another binary to measure.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ mod bench;
 #[path = "../tests/it/crowd.rs"]
 mod crowd;
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
@@ -46,6 +47,11 @@ fn main() {
             if all || words.name(&format!("{count}x{each}-curve")) && curve {
                 fleet(count, each, more, curve);
             }
+        }
+    }
+    for count in [50, 200] {
+        if words.want("russh") || words.name(&format!("{count}-russh")) {
+            own_ssh(count);
         }
     }
     if words.want("list") {
@@ -138,7 +144,10 @@ fn one() {
     let Some(servers) = servers(1) else { return };
     let questions = questions(100);
     for (id, curve) in [("one", false), ("one-curve", true)] {
-        let way = Way { port: None, curve };
+        let way = Way {
+            curve,
+            ..Way::default()
+        };
         let manual = manual(&nodes(&servers, way), &questions);
         let floor = || ssh(&servers[0], way, &questions);
         compare(7, floor, || test(manual.path(), &[])).found(id);
@@ -161,11 +170,50 @@ fn fleet(count: usize, each: usize, name: &str, curve: bool) {
     };
     let questions = questions(each);
     let parallel = AT_ONCE.to_string();
-    let manual = manual(&nodes(&servers, Way { port: None, curve }), &questions);
+    let manual = manual(
+        &nodes(
+            &servers,
+            Way {
+                curve,
+                ..Way::default()
+            },
+        ),
+        &questions,
+    );
     let one = |server: &Sshd| ssh(server, Way::default(), &questions);
     let floor = || side_by_side(&servers, AT_ONCE, one);
     let ours = || test(manual.path(), &["--parallel", &parallel]);
     compare(rounds(), floor, ours).found(&format!("fleet-{count}x{each}{name}"));
+}
+
+/// opsbook's own ssh, against the user's `ssh`, both with the key exchange that they choose: the
+/// time, and the processor time on this side.
+fn own_ssh(count: usize) {
+    let Some(servers) = servers(count) else {
+        return;
+    };
+    let questions = questions(5);
+    let on = |russh| {
+        let way = Way {
+            russh,
+            ..Way::default()
+        };
+        manual(&nodes(&servers, way), &questions)
+    };
+    let (theirs, own) = (on(false), on(true));
+    let test = |manual: &tempfile::TempDir, used: &Cell<Vec<Duration>>| {
+        let arguments = ["test", "--parallel", "32"];
+        let mut all = used.take();
+        all.push(bench::opsbook_processor(manual.path(), &arguments));
+        used.set(all);
+    };
+    let used = (Cell::default(), Cell::default());
+    let found = compare(rounds(), || test(&theirs, &used.0), || test(&own, &used.1));
+    found.found(&format!("russh-{count}x5"));
+    let middle = |used: Cell<Vec<Duration>>| bench::middle(used.take()).as_secs_f64();
+    let (theirs, own) = (middle(used.0), middle(used.1));
+    let said = format!("{own:.2}s beside {theirs:.2}s");
+    measured::found(&format!("russh-{count}x5-processor"), own / theirs, &said);
 }
 
 /// The rounds of a fleet, which takes long: `OPSBOOK_ROUNDS`, or a few.
@@ -191,6 +239,7 @@ fn memory() {
         let way = Way {
             port: None,
             curve: true,
+            russh: false,
         };
         let manual = manual(&nodes(&servers[..count], way), &questions);
         let mut test = opsbook(manual.path(), &["test", "--parallel", "100"]);

@@ -20,7 +20,12 @@ pub fn delayed(server: &Sshd, by: Duration, curve: bool) -> (Runtime, Way) {
     runtime.spawn(proxy(listener, to, by));
     know(server, port);
     let port = Some(port);
-    (runtime, Way { port, curve })
+    let way = Way {
+        port,
+        curve,
+        ..Way::default()
+    };
+    (runtime, way)
 }
 
 /// Adds this port to the known hosts of the server.

@@ -57,12 +57,14 @@ const FLEET: &str = "fleet -p opsbook-gateway -- runners";
 const FLEET_CHECKS: &str = "fleet -p opsbook-gateway -- checks";
 const MDBOOK: Unit = Unit::Times("mdBook 0.5.4");
 const ONE_SSH: Unit = Unit::Times("one `ssh` with the same commands in one script");
+const OUR_SSH: Unit = Unit::Times("`transport: ssh`");
 const XARGS: Unit = Unit::Times("`xargs -P 32 ssh` with one script each");
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 60] = [
+pub const ROWS: [Row; 65] = [
     row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.25, "run -- steps"),
     row("steps-delay", RUN, "the same at a round trip of 50 ms", ONE_SSH, 1.75, "run -- delay"),
+    row("steps-russh", RUN, "the same, opsbook with `transport: russh`", ONE_SSH, 1.25, "run -- russh"),
     row("kept", RUN, "a second command while the connection is kept: one check", ONE_SSH, 0.3, "run -- kept"),
     row("kept-step", RUN, "the same: a procedure of one step", ONE_SSH, 0.3, "run -- kept"),
     row("files", RUN, "200 files delivered", Unit::Times("`tar \\| ssh tar`"), 1.5, "run -- files"),
@@ -78,6 +80,10 @@ pub const ROWS: [Row; 60] = [
     row("fleet-50x20-curve", TEST, "the same, ours with curve25519", XARGS, 0.65, "suite -- 50x20-curve"),
     row("fleet-200x5", TEST, "200 nodes, 5 checks each", XARGS, 0.95, "suite -- 200x5"),
     row("fleet-200x5-curve", TEST, "the same, ours with curve25519", XARGS, 0.65, "suite -- 200x5-curve"),
+    row("russh-50x5", TEST, "50 nodes, 5 checks each, with `transport: russh`", OUR_SSH, 1.0, "suite -- 50-russh"),
+    row("russh-50x5-processor", TEST, "the same: processor time on this side", OUR_SSH, 1.0, "suite -- 50-russh"),
+    row("russh-200x5", TEST, "200 nodes, 5 checks each, with `transport: russh`", OUR_SSH, 1.0, "suite -- 200-russh"),
+    row("russh-200x5-processor", TEST, "the same: processor time on this side", OUR_SSH, 1.0, "suite -- 200-russh"),
     row("list", TEST, "20,000 checks listed", Unit::Seconds, 0.5, "suite -- list"),
     row("memory", TEST, "memory a node, without ssh's own", Unit::Mebibytes, 2.0, "suite -- memory"),
     open("thousand", TEST, "1,000 nodes, 50 of them dead", Unit::Seconds, "suite -- thousand"),

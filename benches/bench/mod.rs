@@ -26,6 +26,8 @@ pub struct Way {
     pub port: Option<u16>,
     /// Uses the cheap key exchange instead of the default of ssh.
     pub curve: bool,
+    /// opsbook itself speaks ssh.
+    pub russh: bool,
 }
 
 /// The command-line words that choose what to measure.
@@ -119,8 +121,9 @@ pub fn nodes(servers: &[Sshd], way: Way) -> String {
     let node = |(number, server): (usize, &Sshd)| {
         let (host, port) = place(server, way);
         let identity = server.ssh().identity.unwrap();
+        let transport = if way.russh { "russh" } else { "ssh" };
         format!(
-            "  n{number:03}: {{address: \"{host}\", port: {port}, user: {}, identity: \"{}\", ssh_options: {:?}}}\n",
+            "  n{number:03}: {{transport: {transport}, address: \"{host}\", port: {port}, user: {}, identity: \"{}\", ssh_options: {:?}}}\n",
             user(),
             identity.display(),
             options(server, way.curve)
@@ -176,6 +179,26 @@ pub fn opsbook_well(root: &Path, args: &[&str]) {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
+}
+
+/// Runs `opsbook`, expects success, and returns the processor time of it and of the programs that
+/// it started.
+pub fn opsbook_processor(root: &Path, args: &[&str]) -> Duration {
+    let counted = opsbook(root, args);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "\"$@\" >&2 && times", "sh"]);
+    shell.arg(counted.get_program()).args(counted.get_args());
+    let output = shell.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // The second line is about the shell's children: `1m2.345s 0m6.789s`.
+    let times = text(&output.stdout);
+    let of_children = times.lines().nth(1).unwrap().split_whitespace();
+    let seconds = |time: &str| {
+        let (minutes, seconds) = time.trim_end_matches('s').split_once('m').unwrap();
+        minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
+    };
+    Duration::from_secs_f64(of_children.map(seconds).sum())
 }
 
 /// The median time of the floor's rounds and of ours.
@@ -243,7 +266,7 @@ pub fn timed(work: impl FnOnce()) -> Duration {
     begin.elapsed()
 }
 
-fn middle(mut times: Vec<Duration>) -> Duration {
+pub fn middle(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
 }
