@@ -259,7 +259,7 @@ fn procedures(whole: &Whole<'_>) -> String {
             all => all.join("<br>"),
         };
         format!(
-            "<tr><td class=\"ops-of\">{}</td><td>{}</td><td>{nodes}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td class=\"ops-of\">{}</td><td>{}</td><td class=\"ops-where\">{nodes}</td><td>{}</td><td>{}</td></tr>",
             link(whole.manual, procedure.page, &procedure.id),
             text(&procedure.title),
             procedure.steps.len(),
