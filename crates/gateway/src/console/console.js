@@ -3,7 +3,12 @@
 // Without this file the page is a book.
 
 const LIVE = ["queued", "running", "halted", "waiting-approval"];
-const WORDS = { leased: "running", queued: "waits for a runner", unseen: "no contact with its runner since" };
+const WORDS = {
+  leased: "running",
+  queued: "waits for a runner",
+  unseen: "no contact with its runner since",
+  "waiting-approval": "waits for approval",
+};
 // More of an output stays with the gateway.
 const SHOWN = 32768;
 const manual = document.querySelector('meta[name="opsbook-manual"]')?.content ?? "";
@@ -185,7 +190,7 @@ class Card {
   draw(view) {
     if (view.run !== this.name) return;
     const over = view.state === "ended";
-    const words = `Run ${view.run}: ${over ? view.status : view.state}, owner ${view.owner}`;
+    const words = `Run ${view.run}: ${over ? view.status : WORDS[view.state] ?? view.state}, owner ${view.owner}`;
     const parts = view.parts.map((part) => this.part(view, part));
     const head = make("p", { className: "opsc-state", textContent: words });
     head.dataset.state = view.state;
@@ -204,9 +209,13 @@ class Card {
     const step = part.step ? `step ${part.step}` : "";
     const act = (path, body) => () => this.doing(async () => this.draw(await ask(`/v1/runs/${view.run}/${path}`, { nodes: [part.node], ...body })));
     const controls = make("td");
-    if (["leased", "unseen", "queued", "waiting"].includes(part.state)) {
-      controls.append(button("stop after this step", act("stop", { manner: "after-step" })));
-      if (part.state !== "queued") controls.append(button("stop the step now", act("stop", { manner: "step" })));
+    if (["queued", "waiting"].includes(part.state)) {
+      controls.append(button("do not begin", act("stop", { manner: "after-step" })));
+    }
+    if (["leased", "unseen"].includes(part.state)) {
+      controls.append(
+        button("stop after this step", act("stop", { manner: "after-step" })),
+        button("stop the step now", act("stop", { manner: "step" })));
     }
     if (part.state === "halted") {
       controls.append(
