@@ -30,6 +30,11 @@ fn selectors() {
             "{selector}"
         );
     }
+}
+
+#[test]
+fn a_wrong_selector_is_an_error_with_a_hint() {
+    let nodes = example();
     for (selector, expected) in [
         (
             "",

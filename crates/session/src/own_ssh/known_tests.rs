@@ -150,7 +150,7 @@ fn a_certificate_is_judged_with_its_authority() {
     let nobody = signed(&["-h"]);
     assert_eq!(judged(&nobody, &on_record, "a.net", &allowed), not_named);
     // A certificate that somebody changed.
-    let private = PrivateKey::read_openssh_file(&folder.path().join("other")).unwrap();
+    let private = PrivateKey::read_openssh_file(folder.path().join("other")).unwrap();
     let mut bytes = good.to_bytes().unwrap();
     let own = good.public_key().ed25519().unwrap().0;
     let at = bytes.windows(32).position(|part| part == own).unwrap();
