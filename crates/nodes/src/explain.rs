@@ -75,7 +75,7 @@ pub struct Row {
     pub node: String,
     /// The groups that it belongs to, parents before children.
     pub groups: Vec<String>,
-    /// How it is reached: `ssh`, `local`, `exec`, or the tool of its container.
+    /// How it is reached: `ssh`, `russh`, `local`, `exec`, or the tool of its container.
     pub transport: &'static str,
     /// How it is reached, described.
     pub reached: String,

@@ -323,7 +323,7 @@ mod tests {
             ),
             (
                 SecretRef::Prompt("pin".into()),
-                "nothing could be asked: no terminal",
+                "cannot prompt: no terminal",
             ),
         ];
         for (reference, expected) in cases {
