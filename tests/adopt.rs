@@ -87,7 +87,8 @@ fn a_page_that_git_does_not_have_as_it_is_now_is_left_alone() {
     let said = shell(folder.path(), "opsbook adopt --write");
     assert_eq!(said.status.code(), Some(2), "{said:?}");
     assert!(
-        String::from_utf8_lossy(&said.stderr).contains("left alone"),
+        String::from_utf8_lossy(&said.stderr)
+            .contains("not changed, because they have uncommitted changes"),
         "{said:?}"
     );
     assert_eq!(fs::read_to_string(page).unwrap(), format!("{PAGE}mine\n"));

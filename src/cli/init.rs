@@ -268,7 +268,9 @@ mod tests {
             std::fs::write(folder.path().join(name), "mine").unwrap();
             let refused = init(folder.path(), Template::Service).unwrap_err();
             assert!(
-                refused.to_string().contains("is there already"),
+                refused
+                    .to_string()
+                    .contains("already exists: nothing was written"),
                 "{refused}"
             );
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

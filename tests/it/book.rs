@@ -314,7 +314,7 @@ fn the_book_needs_no_network_and_no_javascript() {
     ]);
     let built = project.build();
     assert!(
-        drawn(&built).starts_with("book.toml:2:1: warning: `mathjax-support` is left out"),
+        drawn(&built).starts_with("book.toml:2:1: warning: `mathjax-support` is ignored"),
         "{}",
         drawn(&built)
     );

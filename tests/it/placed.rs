@@ -125,7 +125,7 @@ fn a_file_is_placed_on_each_machine_of_a_role_as_who_it_is_for() {
     let before = changed(web1);
     let again = [&["resume", "--start-at", "edit"][..], &PASSED].concat();
     let said = project.opsbook(&again).env("TOKEN", "canary-7x").ends(0);
-    said.lacks("canary-7x").has("  unchanged");
+    said.lacks("canary-7x").has("is as it should be");
     assert_eq!(changed(web1), before);
     let notes = fs::read_to_string(web1.home().join("notes")).unwrap();
     assert_eq!(notes, "one reads db1\n");

@@ -783,7 +783,7 @@ fn a_node_that_does_not_answer_says_why_once() {
             test [dead] dead::g::c       ... COULD NOT LOOK
 
             could not look:
-                3 tests on dead: `dead` cannot be reached: no POSIX shell answered: broken
+                3 tests on dead: `dead` cannot be reached: no POSIX shell answered; it ended with exit status 7: broken
 
             test result: FAILED. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in TIMEs
             could not look: 3 tests

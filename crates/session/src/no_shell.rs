@@ -11,9 +11,9 @@ pub(super) fn ended(noise: &[u8], said: &str, status: Option<ExitStatus>) -> Opt
     }
     let code = status?.code()?;
     let why = match (said, code) {
-        ("", 0) => ", without a word: a start file such as `.bashrc` may say `exit`",
+        ("", 0) => " and printed nothing: a start file such as `.bashrc` may say `exit`",
         (_, 126) => ": it may not start `sh` (as with `noexec` of `sudo`)",
-        ("", _) => ", without a word",
+        ("", _) => " and printed nothing",
         _ => "",
     };
     Some(format!("it ended with exit status {code}{why}").into())
@@ -45,14 +45,14 @@ mod tests {
                 "",
                 0,
                 Some(
-                    "it ended with exit status 0, without a word: a start file such as `.bashrc` may say `exit`",
+                    "it ended with exit status 0 and printed nothing: a start file such as `.bashrc` may say `exit`",
                 ),
             ),
             (
                 "",
                 "",
                 1 << 8,
-                Some("it ended with exit status 1, without a word"),
+                Some("it ended with exit status 1 and printed nothing"),
             ),
             (
                 "",

@@ -141,7 +141,7 @@ ob_safe() {
   case $1 in d????-??-* | d????????[tT]*) ;; *) return 1 ;; esac
 }
 
-# Below these a shell dies without a word, or waits for ever. Root may have more processes.
+# Below these a shell ends without a message, or waits for ever. Root may have more processes.
 ob_enough() { case $2 in *[!0-9]*|'') ;; *) [ "$2" -ge "$3" ] || { printf '\n%s L %s\n' "$ob_n" "$*"; exit 70; } ;; esac; }
 
 ob_boot() {

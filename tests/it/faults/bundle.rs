@@ -352,7 +352,7 @@ fn f11_the_locks_of_many_nodes_are_one_table() {
     );
     is(
         4,
-        r"^gone  not known  +cannot be reached: no POSIX shell answered$",
+        r"^gone  not known  +cannot be reached: no POSIX shell answered; it ended with exit status 1 and printed nothing$",
     );
     // What it says of one is what it says of the bundle, and better where the journal is here.
     let alone = project.opsbook(&["lock", "status", "here"]).ends(4);

@@ -244,12 +244,12 @@ fn f26_a_run_of_many_nodes_ends_with_a_recap_and_one_way_on() {
     said.has("\nbatch 1 of 2: good, bad, gone\n")
         .has("\nbatch 2 of 2: also\n");
     let last = format!(
-        "\n\n2 OK, 1 FAILED: bad (step 1: exit status: expected 0, found 1), 1 ERROR: gone (no POSIX shell answered)\n\
+        "\n\n2 OK, 1 FAILED: bad (step 1: exit status: expected 0, found 1), 1 ERROR: gone (no POSIX shell answered; it ended with exit status 1 and printed nothing)\n\
          by hand:  opsbook handoff {run} NODE\ngo on:    opsbook resume {run}\n"
     );
     let either = last.replace(
-        "1 FAILED: bad (step 1: exit status: expected 0, found 1), 1 ERROR: gone (no POSIX shell answered)",
-        "1 ERROR: gone (no POSIX shell answered), 1 FAILED: bad (step 1: exit status: expected 0, found 1)",
+        "1 FAILED: bad (step 1: exit status: expected 0, found 1), 1 ERROR: gone (no POSIX shell answered; it ended with exit status 1 and printed nothing)",
+        "1 ERROR: gone (no POSIX shell answered; it ended with exit status 1 and printed nothing), 1 FAILED: bad (step 1: exit status: expected 0, found 1)",
     );
     assert!(
         said.out.ends_with(&last) || said.out.ends_with(&either),

@@ -196,11 +196,11 @@ async fn f19_a_login_that_gives_no_shell_is_described() {
     for (login, sentence) in [
         (
             "exit 0",
-            "no POSIX shell answered; it ended with exit status 0, without a word: a start file such as `.bashrc` may say `exit`",
+            "no POSIX shell answered; it ended with exit status 0 and printed nothing: a start file such as `.bashrc` may say `exit`",
         ),
         (
             "exit 3",
-            "no POSIX shell answered; it ended with exit status 3, without a word",
+            "no POSIX shell answered; it ended with exit status 3 and printed nothing",
         ),
         (
             "PATH=/nonexistent",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use russh::{AgentAuthError, MethodKind, Signer};
 
-use russh::client::{AuthResult, Handle};
+use russh::client::{AuthResult, Handle, Handler};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::ssh_key::certificate::CertType;
@@ -17,7 +17,6 @@ use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use super::Failed;
-use super::reach::Host;
 use super::settings::Settings;
 use crate::error::Cause;
 use crate::outside::Outside;
@@ -52,7 +51,10 @@ struct Keys {
 }
 
 /// Logs in, or returns why the host accepted nothing.
-pub(super) async fn login(handle: &mut Handle<Host>, settings: &Settings) -> Result<(), Failed> {
+pub(super) async fn login<H: Handler>(
+    handle: &mut Handle<H>,
+    settings: &Settings,
+) -> Result<(), Failed> {
     let lost = |error: russh::Error| Failed::new(Cause::Cut, error.to_string());
     // Some accounts need no key. The answer also says what the others need.
     let mut result = handle
@@ -252,9 +254,9 @@ impl Offer {
     }
 
     /// Offers it. The error says why nothing could be signed; `None`: it fits no hash of the host.
-    async fn make(
+    async fn make<H: Handler>(
         &self,
-        handle: &mut Handle<Host>,
+        handle: &mut Handle<H>,
         settings: &Settings,
         agent: Option<&mut Agent>,
     ) -> Result<Option<AuthResult>, String> {
