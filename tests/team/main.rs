@@ -717,7 +717,7 @@ fn a_person_logs_in_with_their_ssh_key() {
     );
     let strange = login(&["--name", "ops", "--key", "../other"]);
     assert!(
-        !strange.status.success() && said(&strange).contains("none of `ana`"),
+        !strange.status.success() && said(&strange).contains("the signature is not by `ana`"),
         "{strange:?}"
     );
     let known = login(&["--name", "ops", "--key", "../own"]);

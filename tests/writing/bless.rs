@@ -120,7 +120,7 @@ fn checks_are_asked_and_a_patch_is_printed_first() {
     );
     lab.with(&secret, &["bless", "port", "--write", "--apart", "1ms"])
         .ended(2)
-        .has("left alone");
+        .has("not changed, because they have uncommitted changes");
 }
 
 #[test]

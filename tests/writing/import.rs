@@ -12,7 +12,8 @@ fn an_inventory_becomes_nodes_that_lint() {
         "[web]\nweb[1:2] app_port=8000 ansible_connection=local\nbad name=x pass=hunter2\n",
     );
     let said = lab.opsbook(&["import", "nodes", "ansible", "hosts", "-o", "nodes.yaml"]);
-    said.ended(2).has("left alone");
+    said.ended(2)
+        .has("was not changed: it has uncommitted changes");
     std::fs::remove_file(lab.path("nodes.yaml")).unwrap();
     let said = lab.opsbook(&["import", "nodes", "ansible", "hosts", "-o", "nodes.yaml"]);
     said.ended(1)

@@ -226,12 +226,12 @@ mod tests {
         for (text, why) in [
             ("", "kind"),
             ("kind = \"moon\"", "`kind` must be"),
-            ("kind = \"program\"", "has a `command`"),
+            ("kind = \"program\"", "needs a `command`"),
             (
                 "kind = \"program\"\ncommand = \"x\"\nurl = \"https://a.example\"",
                 "nothing else",
             ),
-            ("kind = \"webhook\"\ncommand = \"x\"", "has a `url`"),
+            ("kind = \"webhook\"\ncommand = \"x\"", "needs a `url`"),
             (
                 "kind = \"webhook\"\nurl = \"http://a.example\"",
                 "is not encrypted",

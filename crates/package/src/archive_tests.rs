@@ -215,8 +215,8 @@ fn what_the_list_does_not_say_is_refused() {
     );
     let behind = [&tar[..], &[0; BLOCK]].concat();
     assert_eq!(refused(&behind), "entry 8 is where the archive should end");
-    assert!(refused(&tar[..end + BLOCK]).contains("is cut"));
-    assert!(refused(b"").contains("entry 1 is cut"));
+    assert!(refused(&tar[..end + BLOCK]).contains("is incomplete"));
+    assert!(refused(b"").contains("entry 1 is incomplete"));
 }
 
 #[test]

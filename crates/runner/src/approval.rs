@@ -321,7 +321,7 @@ mod tests {
         let approval = lab.approval(&over, "bo", "bo", &in_hours(-1));
         over.consent.as_mut().unwrap().approvals.push(approval);
         let says = |work: &Work| names(verified(Some(&lab.approvers), work));
-        assert!(says(&over).unwrap_err().contains("has ended"));
+        assert!(says(&over).unwrap_err().contains("expired at"));
         // A person continues it where it halted.
         (over.mode, over.epoch) = (Mode::Adopt, 2);
         assert_eq!(says(&over).unwrap(), ["bo"]);

@@ -181,7 +181,7 @@ mod tests {
             Tail::new(path.clone(), 0)
                 .next(1, 9)
                 .unwrap_err()
-                .contains("no event")
+                .contains("is not an event")
         );
         let long = format!("{{\"seq\":1,\"x\":\"{}\"}}\n", "x".repeat(limit::LINE));
         std::fs::write(&path, long).unwrap();

@@ -119,7 +119,7 @@ impl Reader<'_> {
             return self.any(yaml);
         }
         let message = format!(
-            "`{}` is {}, or a matcher; found {}",
+            "`{}` must be {}, or a matcher; found {}",
             self.name,
             kind_in_words(kind),
             yaml.kind()

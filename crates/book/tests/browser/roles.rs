@@ -109,7 +109,7 @@ fn a_procedure_with_roles_says_where_and_guesses_nobody() {
     );
     // One node plays one role, and only a permitted one.
     for (node, why) in [
-        ("db2", "db2 plays old already"),
+        ("db2", "db2 already plays old"),
         ("web1", "web1 may not play new: that is one of @db"),
         ("nobody", "this manual has no node nobody"),
         ("db1, db3", "new is one node"),

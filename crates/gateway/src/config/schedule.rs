@@ -152,7 +152,7 @@ mod tests {
             ),
             (
                 "checks = \"a\"\narguments = {a = \"b\"}\nnodes = \"*\"\nevery = \"5m\"",
-                "of a procedure",
+                "needs a `procedure`",
             ),
             ("checks = \"a\"\nnodes = \"*\"\nevery = \"5\"", "no unit"),
             (
