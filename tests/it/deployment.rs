@@ -138,12 +138,15 @@ impl Deployment {
         self.project.opsbook(&test.concat()).ends(status)
     }
 
-    /// The latest run.
+    /// The latest run. Names do not tell which of two runs of one second is the later one.
     fn newest(&self) -> String {
-        journal::runs(&self.project.state())
-            .into_iter()
-            .max()
-            .unwrap()
+        let runs = self.project.state().runs();
+        let written = |run: &String| {
+            let journal = runs.join(format!("{run}.jsonl"));
+            std::fs::metadata(journal).unwrap().modified().unwrap()
+        };
+        let all = journal::runs(&self.project.state()).into_iter();
+        all.max_by_key(written).unwrap()
     }
 
     /// Releases the halted run.
