@@ -12,12 +12,14 @@ use crate::tier;
 
 use super::signals::{CTRL_C, Terminal};
 
-/// The shells that a node may have as `sh` or as login shell; a C locale and a terminal that can paste, as over ssh.
+/// The shells that a node may have as `sh` or as login shell; a C locale and a terminal that can
+/// paste, as over ssh. zsh has no line editor here: it turns the editor off in the first line of the
+/// sheet, and what is pasted within that moment can be lost on a busy machine.
 const SHELLS: [(&str, &str); 4] = [
     ("dash", "/usr/bin/dash"),
     ("bash --norc", "/usr/bin/bash"),
     ("busybox sh", "/usr/bin/busybox"),
-    ("zsh -f", "/usr/bin/zsh"),
+    ("zsh -f +Z", "/usr/bin/zsh"),
 ];
 
 /// Steps after the first one, which fails until `go` is there.

@@ -274,7 +274,10 @@ async fn the_key_that_signs_is_a_file_a_command_or_an_agents() {
     std::fs::set_permissions(&ca, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let refused = open.ask(0, &open.body()).await;
     assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(refused.body.contains("read by others"), "{refused:?}");
+    assert!(
+        refused.body.contains("other users can read or write it"),
+        "{refused:?}"
+    );
 }
 
 /// Without settings for a segment, its runners log in with their own keys.
