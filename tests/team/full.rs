@@ -94,7 +94,7 @@ fn ask(team: &Team, letter: char) -> u16 {
 /// Requests that got exactly 429.
 fn later(team: &Team) -> u64 {
     let text = get(team, "/metrics");
-    let line = "opsbook_gateway_told_later_total{status=\"429\"} ";
+    let line = "opsbook_gateway_retry_after_total{status=\"429\"} ";
     let found = text.lines().find_map(|text| text.strip_prefix(line));
     found.map_or(0, |count| count.parse().unwrap())
 }

@@ -23,7 +23,7 @@ impl Counters {
         }
     }
 
-    /// Each status that tells to come later, with its count.
+    /// Each status whose requests must come again later, with its count.
     pub fn later(&self) -> impl Iterator<Item = (u16, u64)> {
         let all = LATER.iter().zip(&self.later);
         all.map(|(status, count)| (*status, count.load(Ordering::Relaxed)))

@@ -153,9 +153,9 @@ fn requests(gateway: &Gateway, family: &mut impl FnMut(&str, &str, &str, Vec<(St
         requests.collect(),
     );
     family(
-        "opsbook_gateway_told_later_total",
+        "opsbook_gateway_retry_after_total",
         "counter",
-        "Requests told to come later: too much at once (429), nothing can be stored (503).",
+        "Requests that must come again later: too many at once (429), nothing can be stored (503).",
         later.collect(),
     );
 }
