@@ -339,7 +339,7 @@ impl Journal {
         };
         let run = &self.run;
         Err(std::io::Error::other(format!(
-            "{cause}; `opsbook resume {run} --catch-up` makes it anew from the nodes"
+            "{cause}; `opsbook resume {run} --catch-up` writes it again from the nodes"
         )))
     }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use opsbook_text::outside::Outside;
 
-/// The begin of git's last message.
+/// How git's final message begins.
 const FATAL: &str = "fatal: ";
-/// The most lines before it that are told.
+/// The most lines before it that are reported.
 const REASONS: usize = 3;
 
 /// How a program ended.

@@ -145,7 +145,8 @@ ob_safe() {
 ob_enough() { case $2 in *[!0-9]*|'') ;; *) [ "$2" -ge "$3" ] || { printf '\n%s L %s\n' "$ob_n" "$*"; exit 70; } ;; esac; }
 
 ob_boot() {
-  # In one process, whose failure is told: until here the login hears what this shell says.
+  # If the login may start no process, this line is where the shell says so: its standard error is
+  # still the one of the login.
   # shellcheck disable=SC2046,SC3045 # three words; shells that do not know -u know -p
   set -- $(ulimit -n; ulimit -f; { ulimit -u || ulimit -p; } 2>/dev/null)
   ob_enough n "$1" 32; ob_enough f "$2" 256; [ -w / ] || ob_enough u "${3-}" 32

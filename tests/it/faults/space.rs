@@ -175,7 +175,7 @@ fn f8_a_journal_that_is_taken_away_stops_the_run_before_the_next_step() {
     let said = run.wait();
     assert_eq!(said.status, 3, "{said:?}");
     said.has(": it was removed")
-        .has(&format!("`opsbook resume {id} --catch-up` makes it anew"));
+        .has(&format!("`opsbook resume {id} --catch-up` writes it again"));
     assert_eq!(project.text("ran"), "1\n", "a step without its line");
     let resume = ["resume", &id, "--catch-up", "--yes"];
     project.opsbook(&resume).ends(0);

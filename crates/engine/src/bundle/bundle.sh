@@ -621,9 +621,9 @@ obb_mounted() {
   grep -qF -e " $obb_x " -e " $obb_x/" /proc/self/mountinfo
 } 2>/dev/null
 
-# obb_outdated NEWEST: begins to write down what in the history is old, where there are more than so
-# many runs; obb_i is who does it, obb_new the newest. Run ids sort by time: the oldest come first.
-# A history may have thousands: each is touched once.
+# obb_outdated NEWEST: if the history has more than NEWEST runs, starts a process that lists old
+# entries in $ob_d/old; obb_i is its id, obb_new the names of the NEWEST runs. Run ids sort by time.
+# A history may have thousands of runs, so each one is handled once.
 obb_outdated() {
   obb_k=$1 obb_i= obb_new=' '; set -- "$obb_h"/*
   # The run that is closed comes to them.
@@ -632,7 +632,7 @@ obb_outdated() {
   find "$obb_h" -mindepth 1 -maxdepth 1 -mtime +6 2>/dev/null >"$ob_d/old" & obb_i=$!
 }
 
-# obb_outlived FILE: may it be removed, that is old? A name that is no run's is left alone.
+# obb_outlived FILE: whether this old entry may be removed. Only runs are, and not the newest ones.
 obb_outlived() {
   case ${1##*/} in .* | *[!A-Za-z0-9._-]*) return 1 ;; esac
   case $1 in "$obb_h"/*) ;; *) return 1 ;; esac
