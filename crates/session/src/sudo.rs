@@ -24,6 +24,9 @@ const QUESTION: Duration = Duration::from_secs(10);
 /// The most bytes before the shell opens: a lecture, or output of a login file.
 const MOST: u64 = 8 << 20;
 
+/// The longest name of a user, in bytes.
+const LONGEST_NAME: usize = 64;
+
 /// A rule for single commands is not enough: blocks run in a shell.
 pub(super) const FEW: &str = "its rule allows only some commands, and `sh` is not one of them";
 
@@ -95,11 +98,17 @@ impl Prompt {
         self.split(said).count()
     }
 
-    /// Whose password is asked for; empty if this `sudo` does not say.
+    /// Whose password is asked for; empty if this `sudo` does not say. The node chooses this text,
+    /// and a person reads it before they type a password: only the name of a user is believed.
     fn whose(&self, said: &str) -> Outside {
-        let last = self.split(said).last();
-        let told = last.map(|(_, whose)| whose).filter(|whose| *whose != "%p");
-        told.unwrap_or_default().into()
+        let last = self.split(said).last().map(|(_, whose)| whose);
+        let is_name = |whose: &&str| {
+            let mut letters = whose.chars();
+            whose.len() <= LONGEST_NAME
+                && letters
+                    .all(|letter| letter.is_ascii_alphanumeric() || "._@\\-$".contains(letter))
+        };
+        last.filter(is_name).unwrap_or_default().into()
     }
 
     /// The text without them, and what stands behind the last one.
@@ -345,6 +354,8 @@ mod tests {
             ),
             ("P ops:Sorry.\nP root:b", 2, "root", "Sorry.\nb"),
             ("P %p:", 1, "", ""),
+            ("P root on bank:", 1, "", ""),
+            ("P EXAMPLE\\ana-1:", 1, "EXAMPLE\\ana-1", ""),
         ] {
             assert_eq!(prompt.count(said), count, "{said}");
             assert_eq!(prompt.whose(said).exact(), whose, "{said}");
