@@ -345,10 +345,16 @@ fn processes() -> impl Iterator<Item = String> {
 }
 
 #[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_or(what, String::new, holds);
+}
+
+/// Where it never holds, the test says what was seen.
+#[track_caller]
+fn until_or(what: &str, seen: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
-        assert!(begin.elapsed() < BOUND, "never: {what}");
+        assert!(begin.elapsed() < BOUND, "never: {what}{}", seen());
         std::thread::sleep(Duration::from_millis(20));
     }
 }

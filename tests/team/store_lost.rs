@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::sshd::{Skip, or_skip};
-use crate::{ALL, PAGE, Team, until};
+use crate::{ALL, PAGE, Team, until, until_or};
 
 pub(crate) fn config(socket: &Path) -> String {
     format!(
@@ -64,12 +64,14 @@ fn seen(team: &Team, run: &str) -> Option<Value> {
 
 #[track_caller]
 pub(crate) fn has_ended_well(team: &Team, run: &str, all: &str) {
-    until("it has ended", || {
+    let said = || team.said();
+    until_or("it has ended", said, || {
         seen(team, run).is_some_and(|view| view["state"] == "ended")
     });
     assert_eq!(seen(team, run).unwrap()["status"], "OK", "{}", team.said());
     assert_eq!(team.ran(), all, "{}", team.said());
-    until("all its lines are there", || {
+    let has = || format!(", but {:?}{}", numbers(team, run), team.said());
+    until_or("all its lines are there", has, || {
         let lines = numbers(team, run);
         !lines.is_empty() && lines == (1..=lines.len() as u64).collect::<Vec<_>>()
     });

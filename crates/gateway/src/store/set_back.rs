@@ -23,7 +23,7 @@ const ALIVE: i64 = 7 * 24 * 60 * 60 * 1000;
 /// What the store knows of a part that a runner reports to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
-    /// It had forgotten the lease, and has restored it.
+    /// It had forgotten the lease, and has restored it, now or a moment ago.
     Again,
     /// It has forgotten the run or its approvals, or has given the node to another part by now.
     /// Whoever holds the part continues with it.
@@ -41,8 +41,10 @@ impl Store {
         runner: &Runner,
         key: &PartKey,
     ) -> Result<Held, StoreError> {
+        // The runner's message and its lines may arrive at the same time.
+        self.lock_run(tx, &key.run).await?;
         let row = sqlx::query(
-            "select epoch, state, segment, \
+            "select epoch, state, segment, runner, \
                (select r.state from run r where r.id = part.run) as of_run, \
                cast(case when exists (select 1 from part q \
                  where q.manual = part.manual and q.node = part.node and q.node <> '*' \
@@ -59,6 +61,11 @@ impl Store {
         };
         let (has, told): (i64, i64) = (row.try_get("epoch")?, stored(key.epoch));
         let (state, segment): (&str, &str) = (row.try_get("state")?, row.try_get("segment")?);
+        let of: Option<&str> = row.try_get("runner")?;
+        let is_held = matches!(state, "leased" | "unseen" | "queued");
+        if has == told && of == Some(&runner.id) && is_held {
+            return Ok(Held::Again);
+        }
         let forgotten = has < told && told <= has + MOST_FORGOTTEN;
         if !forgotten || state == "ended" || segment != runner.segment {
             return Ok(Held::Lost);

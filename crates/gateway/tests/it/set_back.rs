@@ -1,4 +1,4 @@
-//! ! A store restored from an older state: the parts that runners hold and the store no longer
+//! A store restored from an older state: the parts that runners hold and the store no longer
 //! knows.
 
 use opsbook_gateway::store::hear::Heard;
@@ -88,6 +88,45 @@ async fn lines_are_taken_under_a_lease_that_was_forgotten() {
         assert_eq!(part(&lab, "r1").await, (PartState::Leased, 1));
         let (taken, acked) = take(&b).await;
         assert!(!taken && acked.refused.contains_key("r1:web1:1"));
+    })
+    .await;
+}
+
+/// Its message and its lines arrive at the same time: neither takes the lease that the other has
+/// just restored for another runner's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_lease_is_restored_once_by_a_message_and_by_lines() {
+    on_both("a_lease_restored_once", async |lab| {
+        let a = runner(&lab, "a").await;
+        for round in 0..60 {
+            let run = format!("r{round}");
+            let new = new_run(&run, &[("web1", 1)]);
+            lab.store.add_run(&new).await.unwrap();
+            let key = key(&run, 1);
+            let mut journal = Journal::new(&run);
+            journal.line(1, r#""event":"step-ended","status":"OK","milliseconds":3"#);
+            let lines = journal.part(&key, 0..1);
+            let mut acked = Acked::default();
+            let named = hello("b1", &[&key]);
+            let (heard, taken) = tokio::join!(
+                lab.store.hear(&a, &named, Heard::InOrder),
+                lab.store.take_lines(&lab.blobs, &a, &lines, &mut acked),
+            );
+            assert_eq!(heard.unwrap().lost, []);
+            taken.unwrap();
+            assert_eq!(acked.acked.get(&key.to_string()), Some(&1), "{acked:?}");
+            assert_eq!(part(&lab, &run).await, (PartState::Leased, 1));
+            let mut over = hello("b1", &[]);
+            over.ended.push(PartEnd {
+                run,
+                node: key.node,
+                epoch: 1,
+                state: EndState::Ended,
+                status: Some(Ended::Ok),
+                cause: None,
+            });
+            lab.store.hear(&a, &over, Heard::InOrder).await.unwrap();
+        }
     })
     .await;
 }
