@@ -10,6 +10,10 @@ use super::people::Runner;
 use super::{Store, StoreError, Tx, parsed, places};
 use crate::wire;
 
+/// The values that are bound for each new span, and the most spans of a statement.
+const COLUMNS: usize = 6;
+const AT_ONCE: usize = 1_000;
+
 /// The current outcome of a check.
 struct Span {
     outcome: String,
@@ -25,6 +29,13 @@ struct CheckResult<'a> {
     outcome: Outcome,
     evidence: &'a str,
     place: &'a str,
+}
+
+/// A span that begins with this result.
+struct NewSpan<'a> {
+    node: &'a str,
+    name: &'a str,
+    said: CheckResult<'a>,
 }
 
 impl Store {
@@ -64,6 +75,7 @@ impl Store {
             .filter(|of| asked.contains(&of.node) && names.insert(of.node.as_str()))
             .collect();
         let mut spans = self.spans(&mut tx, &manual, &names).await?;
+        let mut new: Vec<NewSpan<'_>> = Vec::new();
         for of in nodes {
             let held = of.held.iter().map(|name| {
                 let said = CheckResult {
@@ -84,9 +96,10 @@ impl Store {
             self.found(&mut tx, (&manual, &of.node), &of.runs).await?;
             let all = held.chain(others).collect();
             let now = spans.remove(&of.node).unwrap_or_default();
-            self.of_node(&mut tx, (&manual, &of.node, &schedule), (now, &all))
-                .await?;
+            let place = (manual.as_str(), of.node.as_str(), schedule.as_str());
+            new.extend(self.of_node(&mut tx, place, (now, all)).await?);
         }
+        self.open_spans(&mut tx, (&manual, &schedule), &new).await?;
         self.looked(&mut tx, (&manual, &schedule), &names).await?;
         tx.commit().await?;
         Ok(true)
@@ -149,38 +162,40 @@ impl Store {
         Ok(())
     }
 
-    async fn of_node(
+    /// Closes the spans whose outcome has changed, and returns those that begin.
+    async fn of_node<'a>(
         &self,
         tx: &mut Tx,
-        (manual, node, schedule): (&str, &str, &str),
-        (now, said): (Spans, &BTreeMap<&str, CheckResult<'_>>),
-    ) -> Result<(), StoreError> {
-        for (name, said) in said {
-            let before = now.get(*name);
-            let place = (manual, node, *name);
-            match before {
-                Some(span) if span.outcome == said.outcome.word() => {
-                    if span.evidence != said.evidence {
-                        self.evidence(tx, place, said).await?;
-                    }
-                }
-                before => {
-                    if before.is_some() {
-                        self.close_span(tx, place).await?;
-                    }
-                    self.open_span(tx, place, schedule, said).await?;
-                    let was = before.map(|span| span.outcome.as_str());
-                    self.drift(tx, place, (schedule, was), said).await?;
-                }
-            }
-        }
+        (manual, node, schedule): (&str, &'a str, &str),
+        (now, said): (Spans, BTreeMap<&'a str, CheckResult<'a>>),
+    ) -> Result<Vec<NewSpan<'a>>, StoreError> {
         // Checks that the manual no longer contains have no outcome.
         for (name, span) in &now {
             if span.schedule == schedule && !said.contains_key(name.as_str()) {
                 self.close_span(tx, (manual, node, name)).await?;
             }
         }
-        Ok(())
+        let mut new = Vec::new();
+        for (name, said) in said {
+            let before = now.get(name);
+            let place = (manual, node, name);
+            match before {
+                Some(span) if span.outcome == said.outcome.word() => {
+                    if span.evidence != said.evidence {
+                        self.evidence(tx, place, &said).await?;
+                    }
+                }
+                before => {
+                    if before.is_some() {
+                        self.close_span(tx, place).await?;
+                    }
+                    let was = before.map(|span| span.outcome.as_str());
+                    self.drift(tx, place, (schedule, was), &said).await?;
+                    new.push(NewSpan { node, name, said });
+                }
+            }
+        }
+        Ok(new)
     }
 
     async fn close_span(
@@ -201,33 +216,72 @@ impl Store {
         Ok(())
     }
 
-    async fn open_span(
+    /// Writes new spans, many with each statement: a first round has nothing but new ones.
+    async fn open_spans(
         &self,
         tx: &mut Tx,
-        (manual, node, name): (&str, &str, &str),
-        schedule: &str,
-        said: &CheckResult<'_>,
+        (manual, schedule): (&str, &str),
+        new: &[NewSpan<'_>],
     ) -> Result<(), StoreError> {
-        // Two changes within a millisecond are one.
-        sqlx::query(self.sql(
-            "insert into span (manual, node, name, since, seen, outcome, run_before, evidence, \
-               place, schedule) \
-             values ($1, $2, $3, {now}, {now}, $4, \
-               (select max(p.run) from part p where p.manual = $1 and p.node = $2 and p.epoch > 0), \
-               $5, $6, $7) \
-             on conflict (manual, node, name, since) do update set until = null, \
-               outcome = excluded.outcome, evidence = excluded.evidence",
-        ))
-        .bind(manual)
-        .bind(node)
-        .bind(name)
-        .bind(said.outcome.word())
-        .bind(said.evidence)
-        .bind(said.place)
-        .bind(schedule)
-        .execute(&mut **tx)
-        .await?;
+        let nodes: BTreeSet<&str> = new.iter().map(|span| span.node).collect();
+        let runs = self.last_runs(tx, manual, &nodes).await?;
+        for some in new.chunks(AT_ONCE) {
+            // Two changes within a millisecond are one.
+            let text = format!(
+                "insert into span (manual, schedule, node, name, since, seen, outcome, \
+                   run_before, evidence, place) values {} \
+                 on conflict (manual, node, name, since) do update set until = null, \
+                   outcome = excluded.outcome, evidence = excluded.evidence",
+                places(0, some.len(), |row| {
+                    let at = |column: usize| 3 + row * COLUMNS + column;
+                    format!(
+                        "($1, $2, ${}, ${}, {{now}}, {{now}}, ${}, ${}, ${}, ${})",
+                        at(0),
+                        at(1),
+                        at(2),
+                        at(3),
+                        at(4),
+                        at(5)
+                    )
+                })
+            );
+            let mut query = sqlx::query(self.sql(&text)).bind(manual).bind(schedule);
+            for NewSpan { node, name, said } in some {
+                query = query
+                    .bind(*node)
+                    .bind(*name)
+                    .bind(said.outcome.word())
+                    .bind(runs.get(*node).map(String::as_str))
+                    .bind(said.evidence)
+                    .bind(said.place);
+            }
+            query.execute(&mut **tx).await?;
+        }
         Ok(())
+    }
+
+    /// The last run that began on each of these nodes.
+    async fn last_runs(
+        &self,
+        tx: &mut Tx,
+        manual: &str,
+        nodes: &BTreeSet<&str>,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        if nodes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let text = format!(
+            "select node, max(run) from part \
+             where manual = $1 and epoch > 0 and node in ({}) group by node",
+            places(2, nodes.len(), |place| format!("${place}"))
+        );
+        let mut query = sqlx::query(self.sql(&text)).bind(manual);
+        for node in nodes {
+            query = query.bind(*node);
+        }
+        let rows = query.fetch_all(&mut **tx).await?;
+        let of = |row: &sqlx::any::AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.iter().map(of).collect()
     }
 
     async fn evidence(
