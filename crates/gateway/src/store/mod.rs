@@ -13,8 +13,10 @@ pub(crate) mod doorbell;
 pub mod events;
 pub mod hear;
 pub mod holds;
+mod lines;
 pub mod migrate;
 pub mod notices;
+mod orders;
 pub mod people;
 pub mod questions;
 pub mod queue;
@@ -22,6 +24,7 @@ pub mod record;
 pub mod runs;
 mod schema;
 mod set_back;
+mod settle;
 pub mod spool;
 pub mod sync;
 

@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use wire::sync::{FindingView, How, Trace};
 use wire::{Ended, Origin, PartState};
 
-use super::events::Incoming;
+use super::lines::Incoming;
 use super::{Store, StoreError, Tx, counted, json, stored, written};
 use crate::blobs::Blobs;
 use crate::event::{Event, RunStarted, Status, What};
