@@ -17,6 +17,7 @@ use crate::manuals::Person;
 use crate::schedule;
 use crate::store::people::Runner;
 use crate::token::sha256;
+use crate::turns::Share;
 use crate::wire;
 
 /// The other end of a connection.
@@ -86,7 +87,7 @@ pub(super) async fn guard(
     let verdict = version(&gateway, request.headers());
     let page = is_page(&request);
     let mut response = match admitted(&gateway, &peer, &mut request, &verdict).await {
-        Ok(()) => next.run(request).await,
+        Ok(_share) => next.run(request).await,
         Err(refusal) if page => super::pages::told(&refusal.0),
         Err(refusal) => refusal.into_response(),
     };
@@ -125,7 +126,7 @@ async fn admitted(
     peer: &Peer,
     request: &mut Request<Body>,
     verdict: &Verdict,
-) -> Answer<()> {
+) -> Answer<Option<Share>> {
     let path = request.uri().path().to_owned();
     if path.len() > 4 * wire::limit::NAME {
         return Err(Refusal::new(Kind::Malformed, "the path is too long"));
@@ -150,17 +151,18 @@ async fn admitted(
         endpoint::RUNNER_ENROLL,
     ];
     if open.contains(&path.as_str()) {
-        return Ok(());
+        return Ok(None);
     }
     if path.starts_with("/v1/runner/") {
         let _turn = gateway.turns.one().await?;
         let runner = runner(gateway, peer, request.headers()).await?;
+        let share = gateway.turns.share(&runner.id)?;
         request.extensions_mut().insert(runner);
-        return Ok(());
+        return Ok(Some(share));
     }
     let caller = caller(gateway, peer, request.headers()).await?;
     request.extensions_mut().insert(caller);
-    Ok(())
+    Ok(None)
 }
 
 /// Applies the version rule. A runner that is too old may finish its parts, and gets no new ones.

@@ -58,11 +58,12 @@ impl From<OrderError> for Refusal {
 }
 
 impl From<Busy> for Refusal {
-    fn from(Busy: Busy) -> Refusal {
-        Refusal::new(
-            Kind::TooMuch,
-            "too many runners ask at once: ask again later",
-        )
+    fn from(busy: Busy) -> Refusal {
+        let detail = match busy {
+            Busy::Line => "too many runners ask at once: ask again later",
+            Busy::Runner => "this runner has too many open requests: ask again later",
+        };
+        Refusal::new(Kind::TooMuch, detail)
     }
 }
 
@@ -158,7 +159,8 @@ mod tests {
     #[test]
     fn whoever_may_come_later_is_told_when() {
         for (refusal, status, later) in [
-            (Refusal::from(Busy), 429, true),
+            (Refusal::from(Busy::Line), 429, true),
+            (Refusal::from(Busy::Runner), 429, true),
             (Refusal::new(Kind::Unavailable, "away"), 503, true),
             (Refusal::new(Kind::State, "ended"), 409, false),
         ] {

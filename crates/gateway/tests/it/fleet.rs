@@ -90,7 +90,37 @@ async fn what_waits_is_found_without_a_ring(on: On) {
     assert!(written.elapsed() < LOOKED, "{:?}", written.elapsed());
 }
 
+async fn a_runner_that_floods_the_gateway_is_told_to_come_later(on: On) {
+    let served = Served::new(on).await;
+    let [a, b] = secrets(&served).await;
+    let beat = async |secret: &str, boot| {
+        let request = Request::post("/v1/runner/beat").bearer(secret);
+        served.tcp(request.json(&hello(boot, &[]))).await
+    };
+    let flood = futures_util::future::join_all((0..32).map(|_| waits(&served, &a, "b0")));
+    let others = async {
+        while served.running.gateway.bell.waiting("here") < 32 {
+            tokio::task::yield_now().await;
+        }
+        (beat(&a, "b0").await, beat(&b, "b1").await)
+    };
+    let (refused, taken) = tokio::select! {
+        answers = others => answers,
+        _ = flood => panic!("nothing waits for them"),
+    };
+    assert_eq!(refused.status, 429, "{refused:?}");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("too many open requests"), "{detail}");
+    assert_eq!(taken.status, 200, "{taken:?}");
+    // Whoever goes leaves room.
+    let begun = Instant::now();
+    while beat(&a, "b0").await.status != 200 {
+        assert!(begun.elapsed() < LOOKED, "its share is never free again");
+    }
+}
+
 crate::on_both!(
+    a_runner_that_floods_the_gateway_is_told_to_come_later,
     one_ring_is_passed_on_until_everything_is_taken,
     what_waits_is_found_without_a_ring,
 );
