@@ -1,8 +1,8 @@
 # addr: an address that can be reached from the node
 #
-# For `tcp` a connection is made and closed. For `udp`, which has no connections, it is only
-# known that the name resolves and that there is a way. A name that does not resolve is an
-# error, not an address that cannot be reached.
+# For `tcp`, the node makes a connection and closes it. `udp` has no connections: the check only
+# knows that the name resolves and that there is a route. A name that does not resolve is an
+# error; it does not count as an address that cannot be reached.
 #
 #: key address address -- `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:///PATH`; without a scheme it is `tcp`
 #: arg local-address text -- the node's own address to connect from

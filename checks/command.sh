@@ -1,7 +1,7 @@
 # command: what a command prints, and its exit status
 #
-# Runs in a shell of its own as `sh -c` would, with standard input from `/dev/null`; its
-# text stands in no argument list. It must only look: opsbook cannot know whether it does.
+# The command runs in its own shell, as with `sh -c`, and its standard input is empty. Its text
+# is in no argument list. It must change nothing; opsbook cannot know whether it does.
 #
 #: key exec shell -- the command; values of the node are its shell variables
 #: arg timeout milliseconds = 10000 -- after this it is killed, and the check is an error

@@ -5,10 +5,10 @@
 #: fact exists bool gate = true -- the engine knows it
 #: fact running bool = true -- it runs
 #: fact status text -- `running`, `exited`, `restarting` …
-#: fact health text -- `healthy`, `unhealthy`, `starting`; `none` where it has no check
+#: fact health text -- `healthy`, `unhealthy`, `starting`; `none` if it has no health check
 #: fact image text -- the image, as it was named when the container was made
 #: fact restarts int -- how often the engine has restarted it
-#: fact exit-status int -- how it ended last
+#: fact exit-status int -- exit status of its last end
 #: tools `docker` or `podman`
 #: waits for the daemon
 #: example shop-web: {running: true, health: healthy, restarts: {lt: 3}}

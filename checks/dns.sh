@@ -1,12 +1,12 @@
 # dns: a name that resolves
 #
-# Without a server the node's own resolver is asked, `/etc/hosts` and all. With one, its
-# records are asked for: `TYPE:name` for one of A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, SSHFP
-# and TXT, else A and AAAA. A server that does not answer, or not all of what it was asked, is
-# an error.
+# Without `server`, the check asks the node's own resolver, which includes `/etc/hosts`. With
+# it, the check asks that server for records: `TYPE:name` for one of A, AAAA, CAA, CNAME, MX, NS,
+# PTR, SRV, SSHFP and TXT; a plain name for A and AAAA. It is an error if the server does not
+# answer each question.
 #
 #: key resolve record -- the name, or `TYPE:name`
-#: arg server server -- address of the server, with `:PORT` where it is not 53
+#: arg server server -- address of the server, with `:PORT` if it is not 53
 #: arg timeout milliseconds = 500 -- how long the server may take; it is asked three times
 #: fact resolvable bool gate alias resolveable = true -- there is at least one record
 #: fact addrs sorted -- the records

@@ -1,6 +1,6 @@
 # failed-units: units of systemd that have failed
 #
-#: key pattern text -- which units: a pattern as `*.service` or `shop-*`; `all` is every unit
+#: key pattern text -- which units: a pattern such as `*.service` or `shop-*`; `all` means every unit
 #: fact count int = 0 -- how many have failed
 #: fact units list -- their names
 #: tools `systemctl`

@@ -1,19 +1,19 @@
 # file: a file, directory, symbolic link, socket, pipe or device
 #
 # Looks at the path itself, not at what a symbolic link points to; contents and checksums
-# are those of the file behind a link. Where there is nothing at the path, the other
-# attributes are not asked. A directory that may not be searched is an error, not an absence.
+# are those of the file behind a link. If there is nothing at the path, the other
+# attributes are not evaluated. If the node may not search the directory, the check is an error.
 #
 #: key path path -- absolute path; `~` and `~user` stand for a home directory
 #: fact exists bool gate = true -- whether there is anything at the path
 #: fact filetype text -- `file`, `directory`, `symlink`, `socket`, `pipe`, `block-device` or `character-device`
-#: fact mode mode -- permissions in octal, as `"0644"` or `0644`
-#: fact owner text -- name of the owner, or the number where it has no name
-#: fact group text -- name of the group, or the number where it has no name
+#: fact mode mode -- permissions in octal, such as `"0644"` or `0644`
+#: fact owner text -- name of the owner, or the number if it has no name
+#: fact group text -- name of the group, or the number if it has no name
 #: fact uid int -- number of the owner
 #: fact gid int -- number of the group
 #: fact size int -- bytes
-#: fact linked-to text -- target of a symbolic link, as it is written in the link
+#: fact linked-to text -- target of a symbolic link, as the link contains it
 #: fact contents lines alias contains -- patterns for its lines; the first MiB is read
 #: fact md5 text -- checksum in hexadecimal
 #: fact sha256 text -- checksum in hexadecimal

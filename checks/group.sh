@@ -1,11 +1,11 @@
 # group: a group of users
 #
-# Local groups are read from `/etc/group`; others (LDAP and its kind) are asked of `getent`.
+# Local groups are read from `/etc/group`; for others (LDAP and similar), the check asks `getent`.
 #
 #: key groupname text -- name of the group
 #: fact exists bool gate = true -- the system knows the group
 #: fact gid int -- number of the group
-#: fact members list -- users who have it as a further group
+#: fact members list -- users who have it as a supplementary group
 #: tools none for local groups; `getent` for others
 #: example www-data: {gid: 33}
 found_with 'getent group {groupname}'

@@ -1,11 +1,12 @@
 # http: what a URL answers, asked from the node
 #
-# A server that does not answer is a failure; a request that cannot be made (no `curl`, a
-# file that cannot be read, a name that cannot be resolved) is an error. Nothing of the request stands in an argument list.
+# The check fails if the server does not answer. It is an error if the node cannot send the
+# request: there is no `curl`, it cannot read a file, or the name does not resolve. No part of the
+# request is in an argument list.
 #
 #: key url url -- the URL
 #: arg method text = GET -- method of the request
-#: arg request-headers list -- further headers of the request, as `Name: value`
+#: arg request-headers list -- more headers of the request, as `Name: value`
 #: arg request-body text -- body of the request
 #: arg username text -- for basic authentication
 #: arg password text -- for basic authentication
@@ -17,7 +18,7 @@
 #: arg proxy text -- URL of a proxy
 #: arg timeout milliseconds = 5000 -- for all of the answer
 #: fact status int gate = 200 -- status of the answer
-#: fact headers headers -- patterns for its headers, as `Content-Type: text/html`
+#: fact headers headers -- patterns for its headers, such as `Content-Type: text/html`
 #: fact body lines -- patterns for the lines of its body
 #: tools `curl`; for plain requests `wget` is enough
 #: waits for the network

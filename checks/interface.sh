@@ -2,7 +2,7 @@
 #
 #: key name text -- name of the interface
 #: fact exists bool gate = true -- the node has it
-#: fact addrs list -- its addresses with the length of the network, as `172.17.0.2/16`
+#: fact addrs list -- its addresses with the prefix length, such as `172.17.0.2/16`
 #: fact mtu int -- largest packet in bytes
 #: fact up bool -- it is switched on
 #: tools the kernel's `/sys/class/net`; for `addrs` `ip`

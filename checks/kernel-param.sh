@@ -1,6 +1,6 @@
 # kernel-param: a parameter of the kernel, as `sysctl` shows it
 #
-# Read from `/proc/sys`. A name with `/` in it is taken as a path there, for interfaces
+# The check reads `/proc/sys`. A name that contains `/` is a path there; use one for interfaces
 # whose names have dots.
 #
 #: key name text -- `net.core.somaxconn`, or `net/ipv4/conf/eth0.100/forwarding`

@@ -1,7 +1,7 @@
 # matching: a value in the manual itself, against a matcher
 #
-# Asks nothing of the node. It holds or not by what the values of the node say: a content of
-# `${app_port}` is checked for each node.
+# The check does not ask the node. It compares values of `nodes.yaml`: the content `${app_port}`
+# is checked for each node, with its value.
 #
 #: key name text -- what the check is called
 #: arg content any -- the value: text, a number, a list or a map

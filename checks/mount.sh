@@ -1,15 +1,15 @@
 # mount: a mounted file system
 #
-# Where several file systems are mounted over each other, the one that can be seen is meant. An
-# automount is looked into, which mounts what it stands for.
+# If several file systems are mounted over each other, the check looks at the visible one. To look
+# at an automount, it lets the system mount it.
 #
 #: key mountpoint path -- absolute path
 #: arg timeout milliseconds = 1000 -- a file system that does not answer is an error
 #: fact exists bool gate = true -- something is mounted there
-#: fact opts list -- options of the mount, as `ro` or `nosuid`
+#: fact opts list -- options of the mount, such as `ro` or `nosuid`
 #: fact vfs-opts list -- options of the file system itself
-#: fact source text -- device, or what stands for it
-#: fact filesystem text -- its type, as `ext4`
+#: fact source text -- device, or what is used instead of one
+#: fact filesystem text -- its type, such as `ext4`
 #: fact usage int -- percent of its blocks in use
 #: fact inodes int -- percent of its inodes in use
 #: tools the kernel's `/proc/self/mountinfo`; for `usage` and `inodes` `stat` or `df`

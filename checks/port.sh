@@ -1,7 +1,7 @@
 # port: a local port on which something listens
 #
-# `tcp` and `tcp6` are told apart as the kernel does: a service on `[::]` that answers IPv4
-# as well is listed under `tcp6` only. What is not found under the one and is under the other
+# `tcp` and `tcp6` differ as in the kernel: a service on `[::]` that also answers IPv4 is listed
+# only under `tcp6`. If the port is not found under one of them but under the other, the message
 # says so.
 #
 #: key port port -- `tcp:22`, `tcp6:22`, `udp:53` or `udp6:53`; a bare number is `tcp`

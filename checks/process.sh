@@ -1,7 +1,7 @@
 # process: a running process, by the name of its program
 #
-# The kernel keeps fifteen characters of the name; a longer name is compared by those. What
-# has ended and was not yet waited for (a zombie) does not run.
+# The kernel keeps fifteen characters of the name; of a longer name, only these are compared. A
+# zombie (a process that has ended and still has an entry) does not count as running.
 #
 #: key comm text -- name of the program, as in `/proc/PID/comm`
 #: fact running bool = true -- at least one process has this name

@@ -1,12 +1,12 @@
-# reboot-required: whether updates wait for the node to be restarted
+# reboot-required: whether updates need a restart of the node
 #
-# By the mark of Debian and its kind, where something makes it (`unattended-upgrades`,
-# `update-notifier-common`); by `needs-restarting` or `dnf` of Red Hat's; else by whether the
-# modules of the running kernel are still installed.
+# On Debian and similar systems, the check looks for the file that `unattended-upgrades` or
+# `update-notifier-common` writes; on Red Hat and similar systems it asks `needs-restarting` or
+# `dnf`. Elsewhere it looks whether the modules of the running kernel are still installed.
 #
 #: key name text -- what the check is called
 #: fact required bool = false -- a restart is needed
-#: fact packages list -- the packages that ask for it, where the system tells
+#: fact packages list -- the packages that ask for it, if the system tells
 #: tools none on Debian; `needs-restarting` or `dnf` on Red Hat; `uname`
 #: example node: {required: false}
 for ob_l in "$ob_root/run/reboot-required" "$ob_root/var/run/reboot-required"; do

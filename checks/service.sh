@@ -1,12 +1,13 @@
 # service: a service of systemd, OpenRC or init scripts
 #
-# What the service manager says, not whether a process is alive: see `process` and `port`.
+# The check reports what the service manager says. Whether a process really runs and answers,
+# `process` and `port` can tell.
 #
 #: key name name -- name of the unit or script; `.service` is understood
 #: fact enabled bool -- starts at boot
 #: fact running bool -- has been started
 #: fact exists bool -- the service manager knows it
-#: fact failed bool -- it ended in a way that it should not have
+#: fact failed bool -- it ended with an error
 #: fact masked bool -- it cannot be started (systemd)
 #: fact runlevels list -- the runlevels in which it starts (OpenRC and init scripts)
 #: tools `systemctl`, `rc-service`, `service`, or scripts in `/etc/init.d`

@@ -1,14 +1,14 @@
 # socket: a socket and the states of its connections
 #
-# For `tcp:PORT` both IPv4 and IPv6 count, and connections are those to this port of the
-# node. See `port` for the addresses on which something listens.
+# `tcp:PORT` counts IPv4 and IPv6, and connections to this port of the node. `port` checks the
+# addresses on which something listens.
 #
 #: key address socket -- `tcp:443`, or `unix:/run/x.sock`
 #: fact listening bool -- something listens there
 #: fact established int -- connections that are open
 #: fact syn-recv int -- connections that are being made
 #: fact time-wait int -- connections that have ended, and are kept for a while
-#: fact close-wait int -- connections that the other side has ended, and the service has not
+#: fact close-wait int -- connections that the other side has closed, but not the service
 #: fact connections int -- all of them
 #: tools the kernel's `/proc/net`; for `tcp` also `awk`
 #: example tcp:443: {listening: true, close-wait: {lt: 100}}

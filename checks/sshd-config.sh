@@ -1,10 +1,10 @@
-# sshd-config: what the SSH server's configuration comes to, includes and all
+# sshd-config: the SSH server's effective configuration, with all included files
 #
-# Asks `sshd -T`, which needs to read the host keys: as a rule, with `sudo: true`.
+# The check asks `sshd -T`, which reads the host keys; this usually needs `sudo: true`.
 #
 #: key option text -- name of an option, in any case: `PermitRootLogin`
-#: arg connection text -- for whom: as `user=ana,host=h,addr=10.0.0.9`, for `Match` blocks
-#: fact value text -- its value; where it may be given several times, one a line
+#: arg connection text -- for which connection, such as `user=ana,host=h,addr=10.0.0.9`, for `Match` blocks
+#: fact value text -- its value; an option that may occur several times has one value per line
 #: tools `sshd`
 #: example PermitRootLogin: {value: "no", sudo: true}
 if ! has sshd; then

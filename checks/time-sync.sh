@@ -1,11 +1,11 @@
-# time-sync: whether the node's clock is kept right
+# time-sync: whether the node's clock is synchronized
 #
 # A clock that follows only itself (a local reference) follows no source.
 #
 #: key name text -- what the check is called
 #: fact synchronized bool = true -- the clock follows a source
-#: fact offset int -- seconds by which the clock is off, without a sign; chrony and ntpd tell
-#: fact source text -- what it follows; chrony and ntpd tell
+#: fact offset int -- how many seconds the clock is wrong, without a sign; only from chrony and ntpd
+#: fact source text -- the source that it follows; only from chrony and ntpd
 #: tools `chronyc`, `ntpq` or `timedatectl`
 #: waits for the daemon
 #: example clock: {synchronized: true, offset: {lt: 0.1}}

@@ -1,14 +1,14 @@
 # timer: a timer of systemd
 #
-# systemd does not keep how a service ended: while it runs, and before it has run since the
-# node started, `result` is not known.
+# systemd does not store how a service ended: `result` is unknown while the service runs, and
+# until it has run since the last boot.
 #
 #: key name name -- name of the timer; `.timer` is understood
 #: fact exists bool gate = true -- systemd knows it
 #: fact enabled bool -- it is started at boot
 #: fact running bool -- it waits for its time, or its service runs now
 #: fact result text -- how its service ended last: `success`, `exit-code`, `timeout` …
-#: fact age int -- seconds since it last went off
+#: fact age int -- seconds since it last started its service
 #: tools `systemctl`; `date` for `age`
 #: example certbot: {enabled: true, running: true, result: success, age: {lt: 90000}}
 case $arg_name in

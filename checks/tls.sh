@@ -1,22 +1,22 @@
-# tls: the certificate that a server shows, or that stands in a file
+# tls: the certificate of a server, or in a file
 #
-# `days-left` is counted from the clock of the machine on which opsbook runs, not the node's. A
-# server that does not answer, or whose name does not resolve, is an error; one that refuses the
-# connection or speaks no TLS has no certificate.
+# opsbook counts `days-left` with the clock of the operator's machine, not of the node. It is an
+# error if the server does not answer, or if its name does not resolve. A server that refuses the
+# connection or does not speak TLS has no certificate.
 #
-#: key address endpoint -- `HOST:PORT` (443 where there is none), or the absolute path of a file in PEM form
-#: arg server-name text -- the name to ask for, and which the certificate must have; else the host
-#: arg starttls text -- protocol that begins without TLS, as `smtp`, `imap` or `postgres`
-#: arg ca-file text -- certificates to trust, a file on the node; else the node's own
+#: key address endpoint -- `HOST:PORT` (443 if there is none), or the absolute path of a file in PEM form
+#: arg server-name text -- the name to ask for, which the certificate must contain; the host if absent
+#: arg starttls text -- protocol that begins without TLS, such as `smtp`, `imap` or `postgres`
+#: arg ca-file text -- certificates to trust, a file on the node; the node's own if absent
 #: arg timeout milliseconds = 5000 -- how long the server may take
 #: fact exists bool gate = true -- a certificate is there
 #: fact valid bool = true -- trusted, within its dates, and for this name
-#: fact problem text -- why it is not valid, as openssl says it; `ok` where it is
+#: fact problem text -- why it is not valid, as openssl says it; `ok` if it is
 #: fact days-left days -- whole days until it expires; negative once it has
-#: fact names list -- the names and addresses that it is for
-#: fact subject text -- whom it is for
+#: fact names list -- the names and addresses for which it is valid
+#: fact subject text -- its owner
 #: fact issuer text -- who issued it
-#: fact protocol text -- what was agreed on, as `TLSv1.3`
+#: fact protocol text -- the protocol in use, such as `TLSv1.3`
 #: tools `openssl`; `timeout` to be sure of the time limit
 #: waits for the network
 #: example www.example.net:443: {days-left: {ge: 21}, names: [www.example.net]}

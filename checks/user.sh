@@ -1,12 +1,12 @@
 # user: a user of the system
 #
-# Local users are read from `/etc/passwd`; others (LDAP and its kind) are asked of `getent`.
+# Local users are read from `/etc/passwd`; for others (LDAP and similar), the check asks `getent`.
 #
 #: key username text -- login name
 #: fact exists bool gate = true -- the system knows the user
 #: fact uid int -- number of the user
 #: fact gid int -- number of the primary group
-#: fact groups list -- names of all groups, the primary one among them
+#: fact groups list -- names of all groups, including the primary one
 #: fact home text -- home directory
 #: fact shell text -- login shell
 #: tools none for local users; `getent` and `id` for others

@@ -14,7 +14,7 @@ use crate::cli::gateway::login::{Pin, token};
 use crate::cli::gateway::{At, client, speak, state_folder};
 use crate::cli::{Streams, end};
 use crate::client::{Address, Client, request};
-use crate::runner::{self, Approvers, Enrolment, Folder, Groups, Settings};
+use crate::runner::{self, Approvers, Enrollment, Folder, Groups, Settings};
 use crate::source::Problem;
 use crate::wire::{Ended, Enroll, Enrolled, endpoint};
 
@@ -55,7 +55,7 @@ pub(crate) struct EnrollArgs {
     /// Its name [default: the machine's]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Replace an earlier enrolment that was revoked or has expired
+    /// Replace an earlier enrollment that was revoked or has expired
     #[arg(long)]
     again: bool,
     #[command(flatten)]
@@ -88,7 +88,7 @@ pub(crate) struct RunArgs {
     groups_from_gateway: bool,
     #[command(flatten)]
     at: FolderArgs,
-    /// Without enrolment: the gateway of this machine, whose socket knows this user
+    /// Without enrollment: the gateway of this machine, whose socket knows this user
     #[command(flatten)]
     gateway: At,
 }
@@ -116,14 +116,14 @@ fn folder(args: &FolderArgs) -> Result<Folder, Failure> {
 
 fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let folder = folder(&args.at)?;
-    if let Some(before) = folder.enrolment()?.filter(|_| !args.again) {
+    if let Some(before) = folder.enrollment()?.filter(|_| !args.again) {
         let message = format!(
             "this is already runner `{}` of {}",
             before.name, before.gateway
         );
         let problem = Problem::bare("enrolled", message);
         return Err(Failure::from(problem.hint(
-            "`--state` names another folder; `--again` replaces the enrolment",
+            "`--state` names another folder; `--again` replaces the enrollment",
         )));
     }
     let name = args.name.clone();
@@ -140,7 +140,7 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
         client.post(endpoint::RUNNER_ENROLL, &enroll).await
     })?;
     let segment = enrolled.segment.clone();
-    folder.enrol(&Enrolment::new(
+    folder.enroll(&Enrollment::new(
         args.address.to_string(),
         name.clone(),
         pin.map(|pin| pin.to_string()),
@@ -159,15 +159,15 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
 
 /// Its gateway, and who it is there: as it was enrolled, or as a runner of this user's.
 fn at_gateway(args: &RunArgs, folder: &Folder, dir: &Chosen) -> Result<Client, Failure> {
-    let Some(enrolment) = folder.enrolment()? else {
+    let Some(enrollment) = folder.enrollment()? else {
         let client = args.gateway.client(dir)?;
         client.set_runner(folder.name()?);
         return Ok(client);
     };
     let wrong = |error: &dyn std::error::Error| Failure::Error(error.to_string());
-    let address = { enrolment.gateway.parse::<Address>() }.map_err(|error| wrong(&error))?;
-    let tls = enrolment.tls().map_err(|error| wrong(&error))?;
-    let client = client(address, enrolment.token(), None)?;
+    let address = { enrollment.gateway.parse::<Address>() }.map_err(|error| wrong(&error))?;
+    let tls = enrollment.tls().map_err(|error| wrong(&error))?;
+    let client = client(address, enrollment.token(), None)?;
     client.set_tls(tls);
     Ok(client)
 }
@@ -242,11 +242,11 @@ fn stop_at_signals() -> Result<watch::Receiver<bool>, Failure> {
 fn status(args: &FolderArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let folder = folder(args)?;
     let mut out = streams.people();
-    match folder.enrolment()? {
-        Some(enrolment) => writeln!(
+    match folder.enrollment()? {
+        Some(enrollment) => writeln!(
             out,
             "runner `{}` of segment `{}` at {}",
-            enrolment.name, enrolment.segment, enrolment.gateway
+            enrollment.name, enrollment.segment, enrollment.gateway
         )?,
         None => writeln!(out, "not enrolled")?,
     }

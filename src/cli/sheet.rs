@@ -11,7 +11,7 @@ use crate::manual::{On, shell_word};
 use crate::outside;
 use crate::plan::{NodePlan, Plan};
 use crate::project::Project;
-use crate::report::handoff::{self, Among, Sheet};
+use crate::report::handoff::{self, Among, BY_HAND, OWNERS, Sheet, TO_CONTINUE, TO_SEE_WHY};
 use crate::report::known::Known;
 use crate::report::whole::{Whole, told};
 use crate::session::shell_words;
@@ -26,7 +26,7 @@ pub(crate) fn ways_on(
 ) -> Result<(), Failure> {
     if let Some(package) = project.package_of(&plan.procedure) {
         let owners = outside::line(&package.owners.join(", ")).to_string();
-        writeln!(out, "owners:   {owners} ({})", package.label())?;
+        writeln!(out, "{OWNERS}{owners} ({})", package.label())?;
     }
     if plan.binding.is_some() {
         return whole(project, plan, None, record, out);
@@ -50,9 +50,9 @@ pub(crate) fn ways_on(
     let program = &project.program;
     let run = record.events.first().map_or("", |event| event.run.as_str());
     if bad.iter().any(|name| has_sheet(record, *name)) {
-        writeln!(out, "by hand:  {program} handoff {run} NODE")?;
+        writeln!(out, "{BY_HAND}{program} handoff {run} NODE")?;
     }
-    writeln!(out, "go on:    {program} resume {run}")?;
+    writeln!(out, "{TO_CONTINUE}{program} resume {run}")?;
     Ok(())
 }
 
@@ -68,11 +68,11 @@ fn not_begun(
     let reached = |event: &Event| matches!(event.what, What::NodeReached { .. });
     writeln!(out)?;
     if !record.of(name).any(reached) {
-        writeln!(out, "look:     {program} ping -v {}", shell_word(name))?;
+        writeln!(out, "{TO_SEE_WHY}{program} ping -v {}", shell_word(name))?;
     }
     writeln!(
         out,
-        "go on:    {program} resume {run}   (nothing was touched on {name})"
+        "{TO_CONTINUE}{program} resume {run}   (nothing was touched on {name})"
     )?;
     Ok(())
 }

@@ -66,7 +66,7 @@ fn no_manual_at_all() {
 fn a_node_that_refuses_the_connection() {
     let project = Project::new(PAGE);
     project.nodes("  far: {address: 127.66.255.1, port: 9, user: nobody}\n");
-    let expected = "greet  Greet\nmanual [..]\n...\nfar: ERROR  connection refused: [..]Connection refused\n\nlook:     opsbook ping -v far\ngo on:    opsbook resume [..]   (nothing was touched on far)\n";
+    let expected = "greet  Greet\nmanual [..]\n...\nfar: ERROR  connection refused: [..]Connection refused\n\nto see why:   opsbook ping -v far\nto continue:  opsbook resume [..]   (nothing was touched on far)\n";
     let call = project.opsbook(&["run", "greet", "far"]);
     call.status(3).out(expected).check();
 }
@@ -76,7 +76,7 @@ fn a_jump_host_that_refuses_the_connection() {
     let project = Project::new(PAGE);
     project
         .nodes("  far: {address: 127.66.255.2, user: nobody, jump: \"nobody@127.66.255.1:9\"}\n");
-    let expected = "greet  Greet\nmanual [..]\n...\nfar: ERROR  jump host: connection refused: ssh: connect to host 127.66.255.1 port 9: Connection refused\n\nlook:     opsbook ping -v far\ngo on:    opsbook resume [..]   (nothing was touched on far)\n";
+    let expected = "greet  Greet\nmanual [..]\n...\nfar: ERROR  jump host: connection refused: ssh: connect to host 127.66.255.1 port 9: Connection refused\n\nto see why:   opsbook ping -v far\nto continue:  opsbook resume [..]   (nothing was touched on far)\n";
     let call = project.opsbook(&["run", "greet", "far"]);
     call.status(3).out(expected).check();
 }
@@ -302,8 +302,8 @@ echo "$bundle"
 END OF 5
 # then: opsbook resume [..] --done mine
 
-# go on:    opsbook resume [..]
-# give up:  opsbook lock release here --run [..]
+# to continue:  opsbook resume [..]
+# to give up:   opsbook lock release here --run [..]
 # ---
 ob_go
 "#;

@@ -45,7 +45,7 @@ fn a_manual_that_nobody_may_write_to_runs_tests_resumes_and_records() {
     let refused = opsbook(&["run", "p", "here", "--yes"]).ends(3);
     refused.has("/.opsbook/runs/").has("Read-only file system");
     refused.has("hint: set `OPSBOOK_STATE=DIR`");
-    here(&["run", "p", "here", "--yes"]).ends(1).has("go on:");
+    here(&["run", "p", "here", "--yes"]).ends(1).has("to continue:");
     let kept = State::of(&project.root(), Some(&state));
     assert_eq!(journal::runs(&kept).len(), 1);
     assert!(kept.bundles().join("here").is_dir());
@@ -163,8 +163,8 @@ fn a_package_is_packed_checked_signed_and_run_from_its_archive() {
         .has("git ")
         .has("no valid signature");
     halted
-        .has("owners:   shop-ops@example.net (shop 1.4.2)\n")
-        .has("go on:    opsbook --book ")
+        .has("owners:       shop-ops@example.net (shop 1.4.2)\n")
+        .has("to continue:  opsbook --book ")
         .has("shop-1.4.2.opsbook resume");
     let state = State::of(
         &project.root(),

@@ -177,7 +177,7 @@ fn a_halted_turn_is_one_sheet() {
             "# not begun: web3  (For each web)\n",
             "# left:\n#   5 note, on ca1 (ca)",
             &format!(
-                "# go on:    opsbook resume {run}\n# give up:  opsbook lock release --run {run}   ("
+                "# to continue:  opsbook resume {run}\n# to give up:   opsbook lock release --run {run}   ("
             ),
             "# --- hand-off: shop.upgrade on web2 (web), run ",
             "# --- hand-off: shop.upgrade on lb1 (lb) for web2, run ",

@@ -190,7 +190,7 @@ impl Team {
         line.rsplit(' ').next().unwrap().to_owned()
     }
 
-    /// A token of enrolment, in a file.
+    /// A token of enrollment, in a file.
     fn token(&self, segment: &str) {
         let opsbook = Path::new(env!("CARGO_BIN_EXE_opsbook"));
         let mut command = self.command(&opsbook.with_file_name("opsbook-gateway"));

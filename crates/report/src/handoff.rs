@@ -11,6 +11,18 @@ use crate::manual::{On, shell_word};
 use crate::paste::note;
 use crate::plan::{NodePlan, PlannedStep};
 
+// The labels of what an operator can do now. All have one width.
+/// Before the command that continues the run.
+pub const TO_CONTINUE: &str = "to continue:  ";
+/// Before the command that gives the run up and releases its nodes.
+pub const TO_GIVE_UP: &str = "to give up:   ";
+/// Before the command that shows why a node was not reached.
+pub const TO_SEE_WHY: &str = "to see why:   ";
+/// Before the command that prints the sheet of one node.
+pub const BY_HAND: &str = "by hand:      ";
+/// Before the owners of the procedure's package.
+pub const OWNERS: &str = "owners:       ";
+
 /// One node of a halted run.
 #[derive(Debug)]
 pub struct Sheet<'a> {
@@ -207,15 +219,15 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
             let label = step.label();
             let text = format!(
                 "\nthe bundle of this run is gone from {node}; a new run continues without it:\n\
-                 go on:    {line} --start-at {label}"
+                 {TO_CONTINUE}{line} --start-at {label}"
             );
             note(&text, out)
         }
         next => {
-            note(&format!("\ngo on:    {program} resume {run}"), out)?;
+            note(&format!("\n{TO_CONTINUE}{program} resume {run}"), out)?;
             if let Some(step) = next.filter(|step| sheet.doubtful.contains(&step.number)) {
                 let text = format!(
-                    "          it runs {} again, unless the node has its result by now;\n          \
+                    "  it runs {} again, unless the node has its result by now;\n  \
                      on a terminal it asks first: answer `d` if you saw that it is done",
                     step.label()
                 );
@@ -227,7 +239,7 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
                     None => format!(" {node}"),
                 };
                 note(
-                    &format!("give up:  {program} lock release{node} --run {run}"),
+                    &format!("{TO_GIVE_UP}{program} lock release{node} --run {run}"),
                     out,
                 )?;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::event::{Status, What};
-use crate::handoff::Among;
+use crate::handoff::{Among, TO_CONTINUE, TO_GIVE_UP};
 use crate::journal::Record;
 use crate::paste::note;
 use crate::plan::{Binding, NodePlan, Plan, PlannedStep, Section, Stretch, Turn};
@@ -477,14 +477,14 @@ impl<'a> Whole<'a> {
 
     fn go_on(&self, out: &mut dyn Write) -> io::Result<()> {
         let run = self.run();
-        note(&format!("\ngo on:    opsbook resume {run}"), out)?;
+        note(&format!("\n{TO_CONTINUE}opsbook resume {run}"), out)?;
         let held = self.held();
         if held.is_empty() {
             return Ok(());
         }
         let held = held.join(", ");
         note(
-            &format!("give up:  opsbook lock release --run {run}   ({held})"),
+            &format!("{TO_GIVE_UP}opsbook lock release --run {run}   ({held})"),
             out,
         )
     }

@@ -66,7 +66,7 @@ pub struct Folder {
 
 /// A runner's identity.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Enrolment {
+pub struct Enrollment {
     /// The address of its gateway.
     pub gateway: String,
     /// Its name.
@@ -105,13 +105,13 @@ pub(crate) enum Age {
     Ended,
 }
 
-impl std::fmt::Debug for Enrolment {
+impl std::fmt::Debug for Enrollment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Enrolment of {} at {}", self.name, self.gateway)
+        write!(f, "Enrollment of {} at {}", self.name, self.gateway)
     }
 }
 
-impl Enrolment {
+impl Enrollment {
     /// From the gateway's answer; `key` is the one of the request.
     #[must_use]
     pub fn new(
@@ -120,8 +120,8 @@ impl Enrolment {
         fingerprint: Option<String>,
         key: &str,
         enrolled: Enrolled,
-    ) -> Enrolment {
-        let mut enrolment = Enrolment {
+    ) -> Enrollment {
+        let mut enrollment = Enrollment {
             gateway,
             name,
             runner: String::new(),
@@ -130,8 +130,8 @@ impl Enrolment {
             secret: String::new(),
             certificate: None,
         };
-        enrolment.is_now(key, enrolled);
-        enrolment
+        enrollment.is_now(key, enrolled);
+        enrollment
     }
 
     /// Replaces its certificate or token.
@@ -231,7 +231,7 @@ impl Folder {
     ///
     /// # Errors
     /// If the file exists and cannot be read.
-    pub fn enrolment(&self) -> Result<Option<Enrolment>, RunnerError> {
+    pub fn enrollment(&self) -> Result<Option<Enrollment>, RunnerError> {
         read(&self.path.join("runner.json"))
     }
 
@@ -239,8 +239,8 @@ impl Folder {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn enrol(&self, enrolment: &Enrolment) -> Result<(), RunnerError> {
-        write(&self.path.join("runner.json"), enrolment)
+    pub fn enroll(&self, enrollment: &Enrollment) -> Result<(), RunnerError> {
+        write(&self.path.join("runner.json"), enrollment)
     }
 
     /// The name of this folder, made once. It identifies a runner that is not enrolled.
@@ -259,7 +259,7 @@ impl Folder {
 
     /// Whether what it proves itself with is good at all.
     pub(crate) fn is_good(&self) -> Result<(), RunnerError> {
-        let age = self.enrolment()?.and_then(|enrolment| enrolment.age());
+        let age = self.enrollment()?.and_then(|enrollment| enrollment.age());
         match age {
             Some(Age::Ended) => Err(RunnerError::Ended),
             _ => Ok(()),
@@ -657,16 +657,16 @@ pub(crate) mod tests {
     fn a_secret_is_in_no_debugging_output() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(&dir.path().join("r")).unwrap();
-        assert!(folder.enrolment().unwrap().is_none());
+        assert!(folder.enrollment().unwrap().is_none());
         let enrolled = Enrolled {
             runner: "1".into(),
             segment: "prod".into(),
             secret: "s3cret".into(),
             ..Enrolled::default()
         };
-        let enrolment = Enrolment::new("http://g:1".into(), "r1".into(), None, "", enrolled);
-        folder.enrol(&enrolment).unwrap();
-        let read = folder.enrolment().unwrap().unwrap();
+        let enrollment = Enrollment::new("http://g:1".into(), "r1".into(), None, "", enrolled);
+        folder.enroll(&enrollment).unwrap();
+        let read = folder.enrollment().unwrap().unwrap();
         assert_eq!(read.token().unwrap().expose(), "s3cret");
         assert!(!format!("{read:?}{:?}", read.token()).contains("s3cret"));
         let mode = fs::metadata(dir.path().join("r/runner.json"))

@@ -27,4 +27,4 @@ mod uploads;
 
 pub use approval::{Approvers, Groups};
 pub use course::{Settings, run};
-pub use folder::{Enrolment, Folder, Held, RunnerError};
+pub use folder::{Enrollment, Folder, Held, RunnerError};

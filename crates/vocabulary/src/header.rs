@@ -10,7 +10,7 @@ pub struct Kind {
     pub name: String,
     /// What it checks, in a few words.
     pub title: String,
-    /// Paragraphs, separated by empty lines.
+    /// Paragraphs, separated by empty lines; they stand before the first directive.
     pub about: String,
     /// The attribute whose default is the name of the resource.
     pub key: Argument,
@@ -274,13 +274,15 @@ struct Draft {
     tools: Option<String>,
     examples: Vec<String>,
     waits: bool,
+    /// A directive has been read: comments after it explain the script to its author.
+    declares: bool,
 }
 
 impl Draft {
     fn prose(&mut self, line: &str) {
         if self.first.is_none() {
             self.first = Some(line.to_owned());
-        } else if !line.starts_with("shellcheck ") {
+        } else if !self.declares && !line.starts_with("shellcheck ") {
             self.about.push_str(line);
             self.about.push('\n');
         }
@@ -289,6 +291,7 @@ impl Draft {
     fn directive(&mut self, text: &str) -> Result<(), String> {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         let rest = rest.trim();
+        self.declares = true;
         match word {
             "key" => self.key = Some(argument(rest)?),
             "arg" => self.arguments.push(argument(rest)?),

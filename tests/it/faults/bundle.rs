@@ -256,7 +256,7 @@ fn f12_of_two_copies_of_a_journal_the_older_controller_is_blocked_and_says_so() 
     let said = old.wait();
     assert_eq!(said.status, 4, "{said:?}");
     said.has("another opsbook has continued this run; it may or may not have finished")
-        .has("go on:    opsbook resume ")
+        .has("to continue:  opsbook resume ")
         .lacks("gone from");
     fs::write(project.home("go"), "").unwrap();
     let said = new.wait();

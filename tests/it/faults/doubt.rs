@@ -126,7 +126,7 @@ fn f12_a_sheet_tells_how_to_begin_anew_where_the_bundle_is_gone() {
     let said = project
         .opsbook(&["run", "p", "here", "--set", "word=it's"])
         .ends(3);
-    said.has("go on:    opsbook run p here --set 'word=it'\\''s' --start-at 1")
+    said.has("to continue:  opsbook run p here --set 'word=it'\\''s' --start-at 1")
         .lacks("opsbook resume");
     // Once it is known, nobody is led there again.
     project.opsbook(&["resume"]).ends(3).has("is gone from");
@@ -144,7 +144,7 @@ fn f1_the_sheet_of_a_killed_controller_says_where_the_bundle_is() {
     let said = project.opsbook(&["handoff"]).ends(0);
     said.has("it has no recorded end: its opsbook was killed, or still runs")
         .has("bundle=")
-        .has("give up:  opsbook lock release here --run ");
+        .has("to give up:   opsbook lock release here --run ");
     project.opsbook(&["resume"]).ends(0);
 }
 

@@ -245,7 +245,7 @@ fn f26_a_run_of_many_nodes_ends_with_a_recap_and_one_way_on() {
         .has("\nbatch 2 of 2: also\n");
     let last = format!(
         "\n\n2 OK, 1 FAILED: bad (step 1: exit status: expected 0, found 1), 1 ERROR: gone (no POSIX shell answered; it ended with exit status 1 and printed nothing)\n\
-         by hand:  opsbook handoff {run} NODE\ngo on:    opsbook resume {run}\n"
+         by hand:      opsbook handoff {run} NODE\nto continue:  opsbook resume {run}\n"
     );
     let either = last.replace(
         "1 FAILED: bad (step 1: exit status: expected 0, found 1), 1 ERROR: gone (no POSIX shell answered; it ended with exit status 1 and printed nothing)",
@@ -255,10 +255,10 @@ fn f26_a_run_of_many_nodes_ends_with_a_recap_and_one_way_on() {
         said.out.ends_with(&last) || said.out.ends_with(&either),
         "{said:?}"
     );
-    said.lacks("give up:");
+    said.lacks("to give up:");
     // The sheet of one, and of no other.
     let sheet = project.opsbook(&["handoff", &run, "bad"]).said();
-    sheet.has("bad").has("give up:");
+    sheet.has("bad").has("to give up:");
     project
         .opsbook(&["handoff", &run, "bat"])
         .ends(2)

@@ -1,4 +1,4 @@
-//! Requests of runners: enrolment, work, reports.
+//! Requests of runners: enrollment, work, reports.
 
 use std::sync::Arc;
 use std::time::Duration;

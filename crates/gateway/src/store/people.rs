@@ -1,4 +1,4 @@
-//! Logins, and one-time tickets: for enrolments, browser links, nonces. The store contains only
+//! Logins, and one-time tickets: for enrollments, browser links, nonces. The store contains only
 //! their hashes.
 
 use sqlx::Row as _;

@@ -35,7 +35,7 @@ async fn token(served: &Served, segment: &str) -> String {
     store.new_ticket("enroll", segment, 60).await.unwrap().0
 }
 
-fn enrol(token: &str, name: &str, csr: Option<String>) -> Enroll {
+fn to_enroll(token: &str, name: &str, csr: Option<String>) -> Enroll {
     Enroll {
         token: token.to_owned(),
         name: name.to_owned(),
@@ -43,10 +43,10 @@ fn enrol(token: &str, name: &str, csr: Option<String>) -> Enroll {
     }
 }
 
-/// Enrols a runner of this segment.
+/// Enrolls a runner of this segment.
 async fn runner(served: &Served, segment: &str, name: &str) -> (Client, Identity) {
     let asked = request(name).unwrap();
-    let enroll = enrol(&token(served, segment).await, name, Some(asked.csr));
+    let enroll = to_enroll(&token(served, segment).await, name, Some(asked.csr));
     let known: Enrolled = client(served, None)
         .post(endpoint::RUNNER_ENROLL, &enroll)
         .await
@@ -133,13 +133,13 @@ async fn a_token_makes_one_runner_and_only_with_a_request_of_its_own_key() {
     };
     let asked = request("r").unwrap();
     let stolen = token(&served, "dmz").await;
-    // An enrolment without a request changes nothing: the token is still good.
-    let old = enroll(&enrol(&stolen, "r", None)).await.unwrap_err();
+    // An enrollment without a request changes nothing: the token is still good.
+    let old = enroll(&to_enroll(&stolen, "r", None)).await.unwrap_err();
     assert_eq!(old.0, Some(Kind::Malformed), "{}", old.1);
-    let first = enroll(&enrol(&stolen, "r", Some(asked.csr.clone()))).await;
+    let first = enroll(&to_enroll(&stolen, "r", Some(asked.csr.clone()))).await;
     assert!(first.is_ok(), "{first:?}");
     let thief = request("r").unwrap();
-    let twice = enroll(&enrol(&stolen, "r", Some(thief.csr))).await;
+    let twice = enroll(&to_enroll(&stolen, "r", Some(thief.csr))).await;
     assert_eq!(twice.unwrap_err().0, Some(Kind::NotLoggedIn));
     for wrong in [
         "",
@@ -148,14 +148,14 @@ async fn a_token_makes_one_runner_and_only_with_a_request_of_its_own_key() {
         &asked.csr.replacen(&asked.csr[120..140], &"A".repeat(20), 1),
     ] {
         let token = token(&served, "dmz").await;
-        let refused = enroll(&enrol(&token, "r2", Some(wrong.to_owned()))).await;
+        let refused = enroll(&to_enroll(&token, "r2", Some(wrong.to_owned()))).await;
         assert_eq!(refused.unwrap_err().0, Some(Kind::Malformed), "{wrong}");
     }
-    // A token of one segment enrols no runner of another, whatever the names are.
+    // A token of one segment enrolls no runner of another, whatever the names are.
     runner(&served, "a", "b.c").await;
     let mixed = token(&served, "a.b").await;
     let asked = request("c").unwrap();
-    let refused = enroll(&enrol(&mixed, "c", Some(asked.csr))).await;
+    let refused = enroll(&to_enroll(&mixed, "c", Some(asked.csr))).await;
     let said = refused.unwrap_err().1;
     assert!(said.contains("a runner of another segment"), "{said}");
 }
