@@ -110,12 +110,16 @@ pub enum InitError {
     /// The folder already contains parts of a manual.
     #[error(
         "`{}` already exists: nothing was written\n\n\
-         hint: name a folder that is new or empty, as in `opsbook init ops/manual`",
+         hint: name a folder that is new or empty, such as `opsbook init ops`",
         .0.display()
     )]
     There(PathBuf),
     /// A file is in the place of the folder.
-    #[error("`{}` is not a folder", .0.display())]
+    #[error(
+        "`{}` is a file, not a folder\n\n\
+         hint: name a folder that is new or empty, such as `opsbook init ops`",
+        .0.display()
+    )]
     NotAFolder(PathBuf),
     /// A system error.
     #[error("cannot write `{}`: {error}", path.display())]

@@ -81,10 +81,11 @@ pub(crate) use streams::Streams;
     infer_subcommands = false
 )]
 #[command(
-    after_help = "The manual is the nearest folder upwards with a `book.toml`, or the one named with -C.\n\
+    after_help = "New here? `opsbook guide start` teaches it in 15 minutes, without a network.\n\n\
+    The manual is the nearest folder upwards with a `book.toml`, or the one named with -C.\n\
     Exit status of `run`: 0 OK, 1 FAILED, 2 wrong arguments or a wrong manual (nothing was touched),\n\
-    3 ERROR, 4 BLOCKED, 5 STOPPED, 124 TIMED OUT. Of `test`: 0, 101 where\n\
-    a check failed, or 3 where none failed and some could not look."
+    3 ERROR, 4 BLOCKED, 5 STOPPED, 124 TIMED OUT. Of `test`: 0, 101 if\n\
+    a check failed, or 3 if none failed and some could not look."
 )]
 struct Cli {
     /// Work on the manual in this folder

@@ -86,6 +86,7 @@ pub fn unknown(args: &Show, nodes: &Nodes, manual: &Manual) -> Problem {
         "unknown-name",
         format!("there is no node, procedure or group of checks `{name}`"),
     )
+    .hint("`opsbook list` shows all names")
     .did_you_mean(name, names)
 }
 

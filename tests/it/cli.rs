@@ -369,10 +369,10 @@ parameters       version  required, as `[0-9.]+`  what to release
                  color    `blue` by default
 time limit       10m for each step
 steps             1 unpack  Deploy  (as root, at most 5m)
-                      then check app.deploy/there
+                      then check app.deploy::there
                   2         Deploy  (by hand)
 run it           opsbook run app.deploy NODE --set version=VERSION
-stands at        manual/page.md:6
+written at       manual/page.md:6
 ";
     let call = project.opsbook(&["show", "app.deploy"]);
     call.out(card).check();
@@ -381,8 +381,8 @@ ready  Ready
 
 must hold on     every node
 checks           file//etc
-ask it           opsbook test ready::
-stands at        manual/page.md:29
+test it          opsbook test ready::
+written at       manual/page.md:29
 ";
     let call = project.opsbook(&["show", "ready"]);
     call.out(group).check();

@@ -31,6 +31,7 @@ mod machines;
 mod manual;
 mod many;
 mod measured;
+mod newcomer;
 mod nodes;
 mod packages;
 mod placed;

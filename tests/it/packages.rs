@@ -45,7 +45,9 @@ fn a_manual_that_nobody_may_write_to_runs_tests_resumes_and_records() {
     let refused = opsbook(&["run", "p", "here", "--yes"]).ends(3);
     refused.has("/.opsbook/runs/").has("Read-only file system");
     refused.has("hint: set `OPSBOOK_STATE=DIR`");
-    here(&["run", "p", "here", "--yes"]).ends(1).has("to continue:");
+    here(&["run", "p", "here", "--yes"])
+        .ends(1)
+        .has("to continue:");
     let kept = State::of(&project.root(), Some(&state));
     assert_eq!(journal::runs(&kept).len(), 1);
     assert!(kept.bundles().join("here").is_dir());

@@ -46,9 +46,15 @@ pub(super) fn choose(
             ));
         }
     }
+    if path.is_file() {
+        return refused("it is a file, not a folder".to_owned());
+    }
     match is_book_or_empty(&path) {
         Ok(true) => Ok(path),
-        Ok(false) => refused("it contains something that is not a book".to_owned()),
+        Ok(false) => refused(
+            "it contains something that is not a book; `--dest DIR` names another folder"
+                .to_owned(),
+        ),
         Err(error) => refused(error.to_string()),
     }
 }
@@ -190,8 +196,11 @@ mod tests {
             ("../link", "that would delete the manual itself"),
             ("x/../../project", "that would delete the manual itself"),
             ("manual", "that would delete the chapters"),
-            ("notes", "it contains something that is not a book"),
-            ("notes/a.txt", "Not a directory (os error 20)"),
+            (
+                "notes",
+                "it contains something that is not a book; `--dest DIR` names another folder",
+            ),
+            ("notes/a.txt", "it is a file, not a folder"),
         ] {
             assert_eq!(try_in(&root, dest), expected, "{dest}");
         }

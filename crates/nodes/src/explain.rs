@@ -174,6 +174,7 @@ fn unknown_value(node: &Node, name: &str) -> Problem {
         "unknown-value",
         format!("node `{}` has no value `{name}`", node.name),
     )
+    .hint(format!("`opsbook show {}` shows all values", node.name))
     .did_you_mean(name, known.map(String::as_str))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{Definition, MAX_HINTS, Nodes, rehearsals, reserved};
+use crate::interpolation::is_variable_name;
 use crate::source::{Concern, Passage, Problem, Source, Span, nearest};
 use crate::yaml::{self, Entry, Map, Value, Yaml};
 
@@ -141,7 +142,8 @@ impl NodesParser {
         let definitions = match map(value) {
             Ok(definitions) => definitions,
             Err(problem) => {
-                self.problems.push(problem);
+                self.problems
+                    .push(problem.hint("write each name as a key, such as `web1: {}`"));
                 return known;
             }
         };
@@ -185,17 +187,16 @@ impl NodesParser {
             definition.parts.clear();
             return;
         }
-        let is_one = entry.value.text().is_some() && section != Section::Defaults;
+        let hint = not_a_map(&entry.value).filter(|_| section != Section::Defaults);
         let mut values = match map(entry.value) {
             Ok(values) => values,
-            Err(problem) if is_one => {
-                let problem = problem.hint(
-                    "indent everything that belongs to a node below its \
-                     name",
-                );
+            Err(problem) => {
+                let problem = match hint {
+                    Some(hint) => problem.hint(hint),
+                    None => problem,
+                };
                 return self.wrong(definition, problem, Concern::Selection);
             }
-            Err(problem) => return self.wrong(definition, problem, Concern::Selection),
         };
         self.membership(section, definition, &mut values);
         values.retain(|name, entry| {
@@ -334,6 +335,17 @@ fn wrong_groups(definition: &Definition, groups: &IndexMap<String, Definition>) 
         }
     }
     problems
+}
+
+/// The hint about a node or group whose values are one text.
+fn not_a_map(value: &Yaml) -> Option<String> {
+    let text = value.text()?;
+    Some(match text.split_once(':') {
+        Some((name, rest)) if is_variable_name(name) && !rest.starts_with('/') => {
+            format!("write a space after the colon: `{name}: …`")
+        }
+        _ => "write its values as a map, such as `{address: web1.example.net}`".to_owned(),
+    })
 }
 
 fn map(value: Yaml) -> Result<Map, Problem> {

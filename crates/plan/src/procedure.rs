@@ -77,6 +77,9 @@ fn find<'a>(manual: &'a Manual, id: &str) -> Result<&'a Procedure, Problem> {
         let known = manual.procedures.keys().map(String::as_str);
         let same_end = |known: &&str| known.rsplit('.').next() == Some(id);
         let near = known.clone().find(same_end);
+        if let Some(hint) = not_a_procedure(manual, id) {
+            return problem.hint(hint);
+        }
         match near.or_else(|| crate::source::nearest(id, known)) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => match unlisted(manual) {
@@ -88,6 +91,26 @@ fn find<'a>(manual: &'a Manual, id: &str) -> Result<&'a Procedure, Problem> {
             },
         }
     })
+}
+
+/// What somebody named instead of a procedure: a group of checks, or a page.
+fn not_a_procedure(manual: &Manual, name: &str) -> Option<String> {
+    if manual.groups.contains_key(name) {
+        return Some(format!(
+            "`{name}` is a group of checks: `opsbook test {name}::`"
+        ));
+    }
+    let on_it = |procedure: &&Procedure| procedure.span.path().ends_with(name);
+    let mut on_it = manual.procedures.values().filter(on_it).peekable();
+    let is_page = Path::new(name).extension().is_some_and(|end| end == "md");
+    let first = on_it.peek().filter(|_| is_page)?;
+    let first = format!("`{}`", first.id);
+    on_it.next();
+    let others = on_it.map(|procedure| format!(", `{}`", procedure.id));
+    Some(format!(
+        "a run needs the name of a procedure; that page has {first}{}",
+        others.collect::<String>()
+    ))
 }
 
 /// The page of the procedure, if the list of pages leaves it out, so that nobody reads it.

@@ -478,10 +478,14 @@ pub fn find_root(here: &Path, named: Option<&Path>) -> Result<PathBuf, Problem> 
         let root = here.join(dir);
         return match root.canonicalize() {
             Ok(root) if root.is_dir() => Ok(root),
-            _ => Err(Problem::bare(
-                "no-manual",
-                format!("`{}` is not a folder", dir.display()),
-            )),
+            found => {
+                let message = match found {
+                    Ok(_) => format!("`{}` is a file, not a folder", dir.display()),
+                    Err(_) => format!("there is no folder `{}`", dir.display()),
+                };
+                let problem = Problem::bare("no-manual", message);
+                Err(problem.hint("`-C` takes the folder of a manual: the one with `book.toml`"))
+            }
         };
     }
     here.ancestors()

@@ -10,7 +10,7 @@ use crate::engine::human;
 use crate::manual::{
     Check, Count, Each, Group, Machine, On, Param, Procedure, Role, Step, SudoUser, When, Work,
 };
-use crate::plan::STEP_LIMIT;
+use crate::plan::{STEP_LIMIT, case_name};
 use crate::source::{in_one_line, visible};
 
 const BOLD: Style = Style::new().bold();
@@ -58,7 +58,7 @@ pub fn procedure(procedure: &Procedure, paint: bool) -> String {
     });
     card.fact("steps", first.chain(steps));
     card.fact("run it", [procedure.command()]);
-    card.fact("stands at", [procedure.span.place()]);
+    card.fact("written at", [procedure.span.place()]);
     card.text
 }
 
@@ -73,8 +73,8 @@ pub fn group(group: &Group, paint: bool) -> String {
     };
     card.fact(holds, [nodes.unwrap_or("every node").to_owned()]);
     card.fact("checks", checks_of(group));
-    card.fact("ask it", [format!("opsbook test {}::", group.id)]);
-    card.fact("stands at", [group.span.place()]);
+    card.fact("test it", [format!("opsbook test {}::", group.id)]);
+    card.fact("written at", [group.span.place()]);
     card.text
 }
 
@@ -251,7 +251,7 @@ fn check_line(when: &str, check: &Check) -> String {
     let place = place
         .map(|place| format!("  ({place})"))
         .unwrap_or_default();
-    format!("     {when} check {}{place}", check.name)
+    format!("     {when} check {}{place}", case_name(&check.name))
 }
 
 /// Everything unusual about a step.

@@ -37,7 +37,11 @@ pub(crate) async fn keep(client: Client, folder: Folder, note: impl Fn(String)) 
     }
 }
 
-async fn renewed(client: &Client, folder: &Folder, mut enrollment: Enrollment) -> Result<(), String> {
+async fn renewed(
+    client: &Client,
+    folder: &Folder,
+    mut enrollment: Enrollment,
+) -> Result<(), String> {
     let asked = request(&enrollment.name)?;
     let renew = Renew { csr: asked.csr };
     let renewed: Result<Enrolled, _> = client.post(endpoint::RUNNER_RENEW, &renew).await;

@@ -2,7 +2,7 @@
 
 /// Causes in the words of the system, each with the one thing to look at. Behind a sentence about
 /// the write; empty for any other cause.
-const REMEDIES: [(&str, &str); 5] = [
+const REMEDIES: [(&str, &str); 6] = [
     (
         "No space left on device",
         "; `df -h` and `df -i` there show what is full",
@@ -22,6 +22,10 @@ const REMEDIES: [(&str, &str); 5] = [
     (
         "File too large",
         "; `ulimit -f` there shows how large a file may be",
+    ),
+    (
+        "Not a directory",
+        "; a file has the name of one of these folders: move it away",
     ),
 ];
 
@@ -46,6 +50,7 @@ mod tests {
             Errno::ROFS,
             Errno::IO,
             Errno::FBIG,
+            Errno::NOTDIR,
         ];
         for (errno, (_, remedy)) in causes.into_iter().zip(REMEDIES) {
             let said = std::io::Error::from(errno).to_string();

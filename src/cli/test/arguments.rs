@@ -29,7 +29,7 @@ Examples:
 
 A test passes, fails (it looked, and it is wrong: the evidence is shown), could not look, or is
 ignored. A mistake in the manual keeps what it concerns from being tested. Exit status: 0; 101
-where a test failed; 3 where none failed, and some could not look; 2 for wrong arguments or
+if a test failed; 3 if none failed, and some could not look; 2 for wrong arguments or
 where nothing is selected (nothing was asked then), and where all tests passed and the manual
 has mistakes.")]
 pub struct Test {

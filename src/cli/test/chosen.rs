@@ -112,6 +112,17 @@ pub(super) fn nothing(choice: &Choice, project: &Project, selected: &Selected) -
     if let Some(near) = choice.filters.iter().find_map(near) {
         return problem.hint(format!("did you mean `{near}`?"));
     }
+    // A page has the id `group.check`, and the test of it is `group::check`.
+    let name = |filter: &String| {
+        let (group, check) = filter.rsplit_once('.')?;
+        let name = format!("{group}::{check}");
+        let mut left_out = selected.left_out.iter();
+        let known = left_out.any(|test| test.check.contains(&name));
+        known.then(|| format!("the test of `{filter}` is called `{name}`"))
+    };
+    if let Some(hint) = choice.filters.iter().find_map(name) {
+        return problem.hint(hint);
+    }
     match selected.left_out.len() {
         0 => problem
             .hint("the manual has no checks for these nodes; `opsbook list` shows what it has"),

@@ -138,6 +138,10 @@ fn known_needs(
             span.clone(),
             format!("unknown group of checks `{value}`"),
         );
+        if value.contains(',') {
+            problems.push(problem.hint(format!("several groups are a list: `[{value}]`")));
+            continue;
+        }
         let left = comparisons.checked_sub(groups.len());
         *comparisons = left.unwrap_or(0);
         problems.push(match left {

@@ -70,6 +70,11 @@ impl NotUnderstood {
             ParseError::Tokenizing { inner, position } => {
                 let at = opening(inner).or(position.as_ref());
                 let at = at.map_or_else(|| last_line(&text.text), |at| place(text, at));
+                if let Some(fence) = fence_around(&text.text, at.start) {
+                    let message = "a fence within this block: the block was not closed before it";
+                    let problem = Problem::error("shell-syntax", text.span(fence), message);
+                    return problem.hint("close it with a line of backticks only: ```");
+                }
                 (
                     here_document(&text.text, inner).unwrap_or(at),
                     unfinished(inner),
@@ -149,6 +154,17 @@ fn compounds(text: &str, scan: &Scan) -> usize {
         most = most.max(open);
     }
     most
+}
+
+/// The line at this place, if it looks like the first line of a fenced block.
+fn fence_around(text: &str, at: usize) -> Option<Range<usize>> {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[start..].lines().next()?;
+    let fence = line.trim();
+    let start = start + line.len() - line.trim_start().len();
+    fence
+        .starts_with("```")
+        .then_some(start..start + fence.len())
 }
 
 fn opening(error: &TokenizerError) -> Option<&SourcePosition> {

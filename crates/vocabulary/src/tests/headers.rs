@@ -77,7 +77,7 @@ fn a_type_is_explained_from_its_header() {
         reference::explain(kind),
         "group: a group of users
 
-Local groups are read from `/etc/group`; others (LDAP and its kind) are asked of `getent`.
+Local groups are read from `/etc/group`; for others (LDAP and similar), the check asks `getent`.
 
 Resource and options:
   groupname  name of the group; if absent, the name of the check (text)
@@ -85,7 +85,7 @@ Resource and options:
 Expectations:
   exists     the system knows the group; expected to be `true` if absent (true or false)
   gid        number of the group (number)
-  members    users who have it as a further group (list)
+  members    users who have it as a supplementary group (list)
 
 Needs on the node: none for local groups; `getent` for others
 
@@ -120,6 +120,14 @@ fn a_project_adds_a_type() {
         reference::list(&vocabulary)
             .contains("messages that wait in the mail queue  (of this project)")
     );
+}
+
+#[test]
+fn a_comment_below_the_directives_describes_the_script() {
+    let probe = "# x: things\n#\n# For readers.\n#\n#: key name text -- it\n#: fact n int -- how many\n# For who changes it.\nfact n 1\n";
+    let (vocabulary, problems) = project("x.sh", probe);
+    assert_eq!(problems, "");
+    assert_eq!(vocabulary.get("x").unwrap().about, "For readers.");
 }
 
 #[test]

@@ -31,7 +31,9 @@ pub(super) fn map_of(
         Some(yaml) => {
             problems.push(wrong_kind(&yaml, what).hint("write keys and values, as in `id: NAME`"));
         }
-        None if problems.len() == before => problems.push(empty(place, what)),
+        None if problems.len() == before => {
+            problems.push(empty(place, what).hint("write keys and values, as in `id: NAME`"));
+        }
         None => {}
     }
     None
@@ -117,6 +119,7 @@ pub(super) fn unknown_key(key: &str, entry: &Entry, what: &str, known: &[&'stati
 
 pub(super) fn no_id(place: &Span, what: &str) -> Problem {
     Problem::error("no-id", place.clone(), format!("this {what} has no `id`"))
+        .hint("write a line `id: NAME` in this block")
 }
 
 pub(super) fn empty(place: &Span, what: &str) -> Problem {

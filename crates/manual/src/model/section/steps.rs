@@ -244,6 +244,7 @@ impl Assembly<'_> {
                     ),
                 )
                 .note(group.span.clone(), "the group begins here")
+                .hint("a step needs a `yaml procedure` block below the heading of its section")
             }
             None => {
                 let span = self.span(&tag.range);

@@ -165,8 +165,8 @@ impl Strays {
         let (first, last) = (strays.first()?, strays.last()?);
         let more = match strays.len() - 1 {
             0 => String::new(),
-            1 => ", and so does one below it".to_owned(),
-            more => format!(", and so do {more} below it"),
+            1 => ", and so is one below it".to_owned(),
+            more => format!(", and so are {more} below it"),
         };
         let message = format!(
             "this `{}` is outside of any procedure{more}",
@@ -178,7 +178,10 @@ impl Strays {
         Some(match (before, through, self.named(first.heading)) {
             (Some(own), Some(through), _) => problem
                 .note(own.span.clone(), format!("`{}` ended before it", own.id))
-                .hint(format!("`through: {through}` in that contract includes it")),
+                .hint(format!(
+                    "`through: {through}` in that contract includes it; a new \
+                     procedure needs its own `yaml procedure` block"
+                )),
             (None, _, Some(heading)) => problem.hint(format!(
                 "write its contract, a block `yaml procedure` with an `id`, below `{heading}`"
             )),

@@ -83,12 +83,12 @@ fn one_misplacement_is_one_error_that_says_where_the_contract_should_stand() {
             format!(
                 "# A\n\n## Install\n\n{CONTRACT}\n{STEP}\n## Start\n\n{STEP}\n## Stop\n\n{STEP}"
             ),
-            "15 step-outside-procedure: this `step` is outside of any procedure, and so does one below it | `through: Stop` in that contract includes it",
+            "15 step-outside-procedure: this `step` is outside of any procedure, and so is one below it | `through: Stop` in that contract includes it; a new procedure needs its own `yaml procedure` block",
         ),
         // Missing.
         (
             format!("# A\n\n## Install\n\n{STEP}\n## Start\n\n{STEP}\n{STEP}"),
-            "5 step-outside-procedure: this `step` is outside of any procedure, and so do 2 below it | write its contract, a block `yaml procedure` with an `id`, below `## Install`",
+            "5 step-outside-procedure: this `step` is outside of any procedure, and so are 2 below it | write its contract, a block `yaml procedure` with an `id`, below `## Install`",
         ),
         // No steps that it could belong to.
         (

@@ -1,0 +1,153 @@
+//! What a newcomer gets wrong in the first hour, and what opsbook answers: the place, and one hint
+//! that leads on.
+
+use crate::project::Project;
+
+const PAGE: &str = "\
+# Page
+
+## Greet
+
+```yaml procedure
+id: hello.greet
+```
+
+```sh step id=say
+echo hello
+```
+
+## What must hold
+
+```yaml checks
+id: hello
+```
+
+```sh check id=hello.home
+test -d /
+```
+";
+
+#[test]
+fn another_name_than_the_one_that_is_wanted() {
+    let project = Project::new(PAGE);
+    for (args, error, hint) in [
+        (
+            &["run", "hello", "here"][..],
+            "no procedure `hello` in this manual",
+            "`hello` is a group of checks: `opsbook test hello::`",
+        ),
+        (
+            &["run", "manual/page.md", "here"],
+            "no procedure `manual/page.md` in this manual",
+            "a run needs the name of a procedure; that page has `hello.greet`",
+        ),
+        (
+            &["test", "hello.home"],
+            "no test is selected, so nothing passed",
+            "the test of `hello.home` is called `hello::home`",
+        ),
+        (
+            &["show", "xyz"],
+            "there is no node, procedure or group of checks `xyz`",
+            "`opsbook list` shows all names",
+        ),
+        (
+            &["show", "here", "xyz"],
+            "node `here` has no value `xyz`",
+            "`opsbook show here` shows all values",
+        ),
+        (
+            &["-C", "nodes.yaml", "list"],
+            "`nodes.yaml` is a file, not a folder",
+            "`-C` takes the folder of a manual: the one with `book.toml`",
+        ),
+        (
+            &["-C", "nosuch", "list"],
+            "there is no folder `nosuch`",
+            "`-C` takes the folder of a manual: the one with `book.toml`",
+        ),
+        (
+            &["init", "nodes.yaml"],
+            "`nodes.yaml` is a file, not a folder",
+            "name a folder that is new or empty, such as `opsbook init ops`",
+        ),
+    ] {
+        let expected = format!("error: {error}\n\nhint: {hint}\n");
+        project.opsbook(args).status(2).err(&expected).check();
+    }
+}
+
+#[test]
+fn a_block_that_is_not_as_it_should_be() {
+    for (from, to, error, hint) in [
+        (
+            "echo hello\n```\n",
+            "echo hello\n\n```sh check id=said\ntrue\n```\n",
+            "manual/page.md:12:1: error: a fence within this block: the block was not closed before it",
+            "close it with a line of backticks only: ```",
+        ),
+        (
+            "id: hello.greet\n",
+            "",
+            "manual/page.md:5:9: error: a procedure cannot be empty",
+            "write keys and values, as in `id: NAME`",
+        ),
+        (
+            "id: hello.greet\n",
+            "id: hello.greet\nneeds: hello, other\n",
+            "manual/page.md:7:8: error: unknown group of checks `hello, other`",
+            "several groups are a list: `[hello, other]`",
+        ),
+        (
+            "test -d /\n```\n",
+            "test -d /\n```\n\n```sh step\ntrue\n```\n",
+            "error: a `step` in the group of checks `hello`",
+            "a step needs a `yaml procedure` block below the heading of its section",
+        ),
+    ] {
+        let page = PAGE.replacen(from, to, 1);
+        let said = Project::new(&page).opsbook(&["lint"]).ends(2);
+        said.has(error).has(&format!("\nhint: {hint}\n"));
+    }
+}
+
+#[test]
+fn nodes_that_are_not_a_map() {
+    let project = Project::new(PAGE);
+    for (nodes, error, hint) in [
+        (
+            "  - here\n",
+            "nodes.yaml:3:3: error: expected a map, found a list",
+            "write each name as a key, such as `web1: {}`",
+        ),
+        (
+            "  web1: web1.example.net\n",
+            "nodes.yaml:3:9: error: expected a map, found text `web1.example.net`",
+            "write its values as a map, such as `{address: web1.example.net}`",
+        ),
+        (
+            "  web1:\n    transport:local\n",
+            "nodes.yaml:4:5: error: expected a map, found text `transport:local`",
+            "write a space after the colon: `transport: …`",
+        ),
+    ] {
+        project.write("nodes.yaml", &format!("opsbook: 1\nnodes:\n{nodes}"));
+        let said = project.opsbook(&["lint"]).ends(2);
+        said.has(error).has(&format!("\nhint: {hint}\n"));
+    }
+}
+
+#[test]
+fn a_file_where_a_folder_has_to_be() {
+    let project = Project::new(PAGE);
+    project.write("book", "");
+    project
+        .opsbook(&["build"])
+        .ends(2)
+        .has("/book`: it is a file, not a folder\n");
+    project.write(".opsbook", "");
+    project
+        .opsbook(&["run", "hello.greet", "here"])
+        .ends(3)
+        .has("; a file has the name of one of these folders: move it away\n");
+}
