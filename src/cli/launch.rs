@@ -101,7 +101,7 @@ fn prove(project: &Project, run: &Run, seat: Seat, talk: &mut dyn Write) -> Resu
     if manner.yes || manner.through.step || seat.answers || is_anybody_there() {
         return Ok(());
     }
-    if let Some(step) = proof.asks_late() {
+    if let Some(step) = proof.asks_late(&run.told().steps) {
         writeln!(
             talk,
             "note: step `{}` asks for a confirmation, and there is nobody to ask: the run stops \

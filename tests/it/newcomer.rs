@@ -151,3 +151,16 @@ fn a_file_where_a_folder_has_to_be() {
         .ends(3)
         .has("; a file has the name of one of these folders: move it away\n");
 }
+
+/// A note about a question names only a step that will ask one.
+#[test]
+fn a_step_done_by_hand_asks_nobody() {
+    let project = Project::new(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\ntest -e \"$HOME/go\"\n```\n\n\
+         ```text manual id=look\nLook.\n```\n\n```sh step id=end\ntrue\n```\n",
+    );
+    let note = "note: step `look` asks for a confirmation";
+    project.opsbook(&["run", "p", "here"]).ends(1).has(note);
+    let done = ["resume", "--done", "one", "--done", "look"];
+    project.opsbook(&done).ends(0).lacks(note);
+}

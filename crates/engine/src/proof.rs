@@ -107,12 +107,15 @@ impl<'a> Proof<'a> {
         joined(problems)
     }
 
-    /// The first step that asks the operator, if another step runs before it.
+    /// The first step that asks the operator, if another step runs before it. Steps that were done
+    /// by hand, by node, ask nobody.
     #[must_use]
-    pub fn asks_late(&self) -> Option<&'a PlannedStep> {
+    pub fn asks_late(&self, done: &BTreeMap<String, BTreeSet<usize>>) -> Option<&'a PlannedStep> {
         let mut nodes = self.plan.nodes.iter();
         nodes.find_map(|node| {
-            let due = self.due(node);
+            let done = done.get(&node.site().to_string());
+            let mut due = self.due(node);
+            due.retain(|step| !done.is_some_and(|done| done.contains(&step.number)));
             let by_node = node.node.confirm == Some(Confirm::Step);
             let asks = |step: &&PlannedStep| {
                 by_node || step.confirm || matches!(step.work, PlannedWork::Manual(_))

@@ -283,7 +283,8 @@ impl Run {
     }
 
     /// Steps that the operator says were done by hand.
-    fn told(&self) -> DoneByHand {
+    #[must_use]
+    pub fn told(&self) -> DoneByHand {
         let Start::Resume(resumed) = &self.start else {
             return DoneByHand::default();
         };

@@ -160,10 +160,10 @@ fn steps(sheet: &Sheet<'_>, left: &[&PlannedStep], out: &mut dyn Write) -> io::R
         places.push(On::Local);
     }
     note(
-        "\npaste all of this, or the lines from here to the first step and then the steps that you want\n\
-         and `ob_go`. Nothing runs before `ob_go`; a step stops at its first error, and nothing below\n\
-         one that failed is run. Tell opsbook what is done (`then:`): it continues after that \
-         step.\n",
+        "\npaste all of this. To run only some steps, paste the lines from here to the first step, the\n\
+         steps that you want, and `ob_go`. Nothing runs before `ob_go`. A step stops at its first\n\
+         error, and no step after a failed one runs. Below each step, `then:` is the command that\n\
+         tells opsbook that the step is done.\n",
         out,
     )?;
     by_hand::begin(sheet.node, &sheet.known, &places, out)?;

@@ -53,6 +53,26 @@ fn after(had: Duration) -> String {
     format!(" after {:.0} s", had.as_secs_f64().max(1.0))
 }
 
+/// The command with which a person accepts the host's key. It shows the host only if it is a plain
+/// name or address.
+fn by_hand(host: &Outside) -> String {
+    let host = host.line().to_string();
+    let with_port = host
+        .strip_prefix('[')
+        .and_then(|host| host.split_once("]:"));
+    let (name, port) = with_port.map_or((&*host, None), |(name, port)| (name, Some(port)));
+    let plain = |text: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
+        !text.is_empty() && !text.starts_with('-') && text.bytes().all(fits)
+    };
+    match port {
+        _ if !plain(name) => "`ssh` to the node".to_owned(),
+        None => format!("`ssh {name}`"),
+        Some(port) if plain(port) => format!("`ssh -p {port} {name}`"),
+        Some(_) => "`ssh` to the node".to_owned(),
+    }
+}
+
 /// The cause, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
@@ -61,9 +81,10 @@ pub enum Cause {
     Auth,
     /// Nobody has confirmed the node's key yet.
     #[error(
-        "host key of `{}` is not known{}; verify it, then run `ssh` to the node once to accept it",
+        "host key of `{}` is not known{}; verify it, then accept it once with {}",
         host.line(),
-        key("; it shows ", fingerprint.as_ref())
+        key("; it shows ", fingerprint.as_ref()),
+        by_hand(host)
     )]
     HostKeyUnknown {
         /// The host, as `ssh` names it.
@@ -268,4 +289,23 @@ pub enum SudoError {
     /// The connection was lost.
     #[error(transparent)]
     Lost(#[from] Lost),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_accepts_a_key_shows_only_a_plain_host() {
+        for (host, command) in [
+            ("web1.example.net", "`ssh web1.example.net`"),
+            ("[127.0.0.1]:2222", "`ssh -p 2222 127.0.0.1`"),
+            ("fe80::1", "`ssh fe80::1`"),
+            ("-oProxyCommand=x", "`ssh` to the node"),
+            ("a;reboot", "`ssh` to the node"),
+            ("[a]:1 2", "`ssh` to the node"),
+        ] {
+            assert_eq!(by_hand(&Outside::from(host.to_owned())), command);
+        }
+    }
 }
