@@ -47,6 +47,9 @@ async function list(words) {
 async function start() {
   const server = { command: program(), args: ["lsp"] };
   const client = new LanguageClient("opsbook", "opsbook", server, {
+    initializationOptions: {
+      inlayHints: vscode.workspace.getConfiguration("opsbook").get("inlayHints") === true,
+    },
     documentSelector: [
       { scheme: "file", language: "markdown" },
       { scheme: "file", language: "yaml" },
@@ -117,7 +120,7 @@ async function activate(context) {
     context.subscriptions.push(vscode.commands.registerCommand(name, action));
   }
   context.subscriptions.push(
-    vscode.workspace.onDidChangeConfiguration((change) => change.affectsConfiguration("opsbook.path") && restart()),
+    vscode.workspace.onDidChangeConfiguration((change) => change.affectsConfiguration("opsbook") && restart()),
   );
   await restart();
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use lsp_types::{Location, Position};
 
+use crate::files::normal;
 use crate::manual::{Procedure, Step};
 use crate::place::{Columns, uri};
 use crate::snapshot::Snapshot;
@@ -161,14 +162,14 @@ fn within(procedure: &Procedure, name: &str) -> Option<Span> {
 }
 
 /// A file of the project: by its path, relative to the page, or in `templates/`.
-fn of_file(snapshot: &Snapshot, file: &Path, name: &str) -> Option<Location> {
+pub fn of_file(snapshot: &Snapshot, file: &Path, name: &str) -> Option<Location> {
     let beside = file.parent().unwrap_or(Path::new(""));
     let places = [
         Path::new("").to_owned(),
         beside.to_owned(),
         "templates".into(),
     ];
-    let mut places = places.iter().map(|folder| folder.join(name));
+    let mut places = places.iter().map(|folder| normal(&folder.join(name)));
     let path = places.find(|path| snapshot.project.files.is_file(path))?;
     let start = Position::default();
     Some(Location {

@@ -10,12 +10,13 @@ use lsp_server::{Connection, ErrorCode, Message, Notification, ProtocolError, Re
 use lsp_types::{
     CodeActionParams, CodeLensOptions, CodeLensParams, CompletionOptions, CompletionParams,
     DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
-    DocumentSymbolParams, ExecuteCommandOptions, ExecuteCommandParams, FoldingRangeParams,
-    FoldingRangeProviderCapability, GotoDefinitionParams, Hover, HoverContents, HoverParams,
-    HoverProviderCapability, InitializeParams, Location, MarkupContent, MarkupKind, OneOf,
-    Position, PositionEncodingKind, PublishDiagnosticsParams, ReferenceParams, RenameOptions,
-    RenameParams, SemanticTokens, SemanticTokensFullOptions, SemanticTokensOptions,
-    SemanticTokensParams, ServerCapabilities, TextDocumentPositionParams,
+    DocumentLinkOptions, DocumentLinkParams, DocumentSymbolParams, ExecuteCommandOptions,
+    ExecuteCommandParams, FoldingRangeParams, FoldingRangeProviderCapability, GotoDefinitionParams,
+    Hover, HoverContents, HoverParams, HoverProviderCapability, InitializeParams, InlayHintParams,
+    Location, MarkupContent, MarkupKind, OneOf, Position, PositionEncodingKind,
+    PublishDiagnosticsParams, ReferenceParams, RenameOptions, RenameParams, SelectionRangeParams,
+    SelectionRangeProviderCapability, SemanticTokens, SemanticTokensFullOptions,
+    SemanticTokensOptions, SemanticTokensParams, ServerCapabilities, TextDocumentPositionParams,
     TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions, TextEdit, Uri,
     WorkDoneProgressOptions, WorkspaceEdit, WorkspaceSymbolParams,
 };
@@ -24,7 +25,8 @@ use serde_json::Value;
 use crate::place::{self, Columns};
 use crate::snapshot::{Ground, Snapshot, Texts, root_of};
 use crate::{
-    actions, completion, diagnostics, folds, hover, lenses, names, rename, symbols, tokens,
+    actions, completion, diagnostics, folds, hints, hover, lenses, links, names, rename, selection,
+    symbols, tokens,
 };
 
 /// The pause in typing after which the manual is read again.
@@ -86,8 +88,16 @@ pub fn serve(connection: &Connection) -> Result<(), ServeError> {
         .and_then(|general| general.position_encodings)
         .is_some_and(|known| known.contains(&PositionEncodingKind::UTF8));
     let columns = if utf8 { Columns::Utf8 } else { Columns::Utf16 };
+    // Many editors show all hints that a server has, and the page's author did not write them.
+    let wants_hints = hello
+        .initialization_options
+        .is_some_and(|own| own["inlayHints"] == true);
+    let capabilities = ServerCapabilities {
+        inlay_hint_provider: wants_hints.then_some(OneOf::Left(true)),
+        ..capabilities(columns)
+    };
     let answer = serde_json::json!({
-        "capabilities": capabilities(columns),
+        "capabilities": capabilities,
         "serverInfo": {"name": "opsbook", "version": env!("CARGO_PKG_VERSION")},
     });
     connection.initialize_finish(id, answer)?;
@@ -130,6 +140,11 @@ fn capabilities(columns: Columns) -> ServerCapabilities {
             prepare_provider: Some(true),
             work_done_progress_options: WorkDoneProgressOptions::default(),
         })),
+        selection_range_provider: Some(SelectionRangeProviderCapability::Simple(true)),
+        document_link_provider: Some(DocumentLinkOptions {
+            resolve_provider: Some(false),
+            work_done_progress_options: WorkDoneProgressOptions::default(),
+        }),
         folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
         code_lens_provider: Some(CodeLensOptions {
             resolve_provider: Some(false),
@@ -339,6 +354,9 @@ impl Server<'_> {
                 Err(why) => Err(why),
             },
             "textDocument/foldingRange" => read(params).map(|said| self.folds(&said)),
+            "textDocument/selectionRange" => read(params).map(|said| self.selections(&said)),
+            "textDocument/documentLink" => read(params).map(|said| self.links(&said)),
+            "textDocument/inlayHint" => read(params).map(|said| self.hints(&said)),
             "textDocument/codeLens" => read(params).map(|said| self.lenses(&said)),
             "textDocument/semanticTokens/full" => read(params).map(|said| self.tokens(&said)),
             "workspace/executeCommand" => read(params).map(|said| self.command_line(&said)),
@@ -461,6 +479,32 @@ impl Server<'_> {
     fn folds(&mut self, said: &FoldingRangeParams) -> Value {
         let found = self.at(&said.text_document.uri, Position::default());
         json(found.map(|(_, _, text, _)| folds::of(&text)))
+    }
+
+    fn selections(&mut self, said: &SelectionRangeParams) -> Value {
+        let columns = self.columns;
+        let found = self.at(&said.text_document.uri, Position::default());
+        json(found.map(|(_, _, text, _)| {
+            let places = said.positions.iter();
+            let places = places.map(|place| columns.byte(&text, *place));
+            let ranges = places.map(|byte| selection::of(&text, byte, columns));
+            ranges.collect::<Vec<_>>()
+        }))
+    }
+
+    fn links(&mut self, said: &DocumentLinkParams) -> Value {
+        let columns = self.columns;
+        let found = self.at(&said.text_document.uri, Position::default());
+        json(found.map(|(snapshot, file, text, _)| links::of(snapshot, &file, &text, columns)))
+    }
+
+    fn hints(&mut self, said: &InlayHintParams) -> Value {
+        let columns = self.columns;
+        let found = self.at(&said.text_document.uri, said.range.start);
+        json(found.map(|(snapshot, file, text, start)| {
+            let range = start..columns.byte(&text, said.range.end).max(start) + 1;
+            hints::of(snapshot, &file, &text, &range, columns)
+        }))
     }
 
     fn lenses(&mut self, said: &CodeLensParams) -> Value {

@@ -7,6 +7,7 @@ use std::path::Path;
 use lsp_types::{SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokensLegend};
 
 use crate::fence::{self, Fence};
+use crate::manual::Procedure;
 use crate::place::Columns;
 use crate::snapshot::Snapshot;
 
@@ -120,20 +121,13 @@ fn body(
 ) {
     let body = &text[fence.body.clone()];
     let procedure = snapshot.procedure_at(file, fence.body.start);
-    let own = |name: &str| {
-        procedure.is_some_and(|procedure| {
-            procedure.params.contains_key(name) || procedure.roles.contains_key(name) || {
-                procedure.steps.iter()
-            }
-            .any(|step| step.capture.as_deref() == Some(name))
-        })
-    };
     for (at, name) in mentions(body) {
         let place = fence.body.start + at;
         let of_nodes = known.nodes.contains(name);
-        if own(name) {
+        let owner = owner(procedure, name);
+        if owner == Owner::Procedure {
             tokens.push(token(place, name, Kind::Variable));
-        } else if of_nodes || ["node", "bundle", "procedure", "run_id"].contains(&name) {
+        } else if of_nodes || owner == Owner::Run {
             let modifiers = OF_NODES;
             tokens.push(Token {
                 modifiers,
@@ -144,6 +138,33 @@ fn body(
     let output = fence.kind() == "expect" || body.trim_start().starts_with("$ ");
     if output {
         elisions(body, fence.body.start, tokens);
+    }
+}
+
+/// Who gives a name its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A parameter, a role, or what a step captures.
+    Procedure,
+    /// The run itself.
+    Run,
+    /// The nodes, the script, or nobody.
+    Others,
+}
+
+pub fn owner(procedure: Option<&Procedure>, name: &str) -> Owner {
+    let own = procedure.is_some_and(|procedure| {
+        let mut steps = procedure.steps.iter();
+        procedure.params.contains_key(name)
+            || procedure.roles.contains_key(name)
+            || steps.any(|step| step.capture.as_deref() == Some(name))
+    });
+    if own {
+        Owner::Procedure
+    } else if ["node", "bundle", "procedure", "run_id"].contains(&name) {
+        Owner::Run
+    } else {
+        Owner::Others
     }
 }
 

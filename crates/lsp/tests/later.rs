@@ -11,7 +11,7 @@ mod editor;
 use std::collections::BTreeMap;
 use std::fs;
 
-use editor::{Editor, NODES, PAGE};
+use editor::{Editor, NODES, PAGE, folder};
 use serde_json::{Value, json};
 
 const OTHER: &str = "# Other\n\nRun `opsbook run web.deploy web1`, then `opsbook show web1`; web.deploy is prose.\n\n```sh example\nopsbook run web.deploy web1 --start-at install\nopsbook resume web.deploy/install\necho web1 web.deploy\n```\n\n```yaml checks\nid: other\nnodes: \"@web & !web2\"\nfile:\n  /etc/hosts: {exists: true, contains: [\"${app_port}\"]}\n```\n";
@@ -281,6 +281,94 @@ fn sections_and_fences_fold() {
     let folds = answer["result"].as_array().unwrap();
     assert_eq!(folds[0]["startLine"], 0);
     assert_eq!(folds.len(), 3 + 5);
+}
+
+#[test]
+fn what_a_value_is_stands_behind_its_name_where_the_editor_asks_for_it() {
+    let page = PAGE.replace("$began", "${secret} $began $nobody");
+    let folder = folder(&page);
+    let more = "      web3: {transport: local, app_port: 1}\n";
+    let secret = "defaults: {secret: {secret: {command: [touch, ran]}}, ";
+    let nodes = NODES.replace("defaults: {", secret) + &more[4..];
+    fs::write(folder.path().join("nodes.yaml"), nodes).unwrap();
+    let mut editor = Editor::with(folder, json!({"inlayHints": true}));
+    let provider = editor.hello["capabilities"]["inlayHintProvider"].clone();
+    assert_eq!(provider, true);
+    let uri = editor.uri("manual/page.md");
+    let mut hints = |from: usize, to: usize| {
+        let range = json!({
+            "start": {"line": from, "character": 0},
+            "end": {"line": to, "character": 0},
+        });
+        let params = json!({"textDocument": {"uri": uri}, "range": range});
+        editor.ask("textDocument/inlayHint", params)["result"].take()
+    };
+    let said = hints(0, 999);
+    let said: Vec<(&str, u64)> = { said.as_array().unwrap().iter() }
+        .map(|hint| {
+            let at = hint["position"]["character"].as_u64().unwrap();
+            (hint["label"].as_str().unwrap(), at)
+        })
+        .collect();
+    // The third node is none of the procedure's; a parameter and what a step captures have no value
+    // yet; a secret is never read.
+    let column = |part: &str| {
+        let line = page
+            .lines()
+            .find(|line| line.contains("$app_port"))
+            .unwrap();
+        (line.find(part).unwrap() + part.len()) as u64
+    };
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(said[0], (": 8000 (1 node: 8443)", column("$app_port")));
+    assert_eq!(said[1].1, column("${secret}"));
+    assert!(said[1].0.starts_with(": secret"), "{said:?}");
+    assert_eq!(hints(0, 5), json!([]));
+    assert!(!editor.path("ran").exists());
+    assert_eq!(
+        Editor::new(PAGE).hello["capabilities"]["inlayHintProvider"],
+        Value::Null
+    );
+}
+
+#[test]
+fn files_are_linked_where_they_exist() {
+    let page = "# A\n\n{{#include ../templates/site:1:2}} {{#include none}} {{#include ../../x}}\n\n```yaml procedure\nid: p\n```\n\n```yaml deliver\n- template: site\n- file: /etc/passwd\n```\n";
+    let folder = folder(page);
+    fs::create_dir(folder.path().join("templates")).unwrap();
+    fs::write(folder.path().join("templates/site"), "a\nb\n").unwrap();
+    let mut editor = Editor::of(folder);
+    let params = json!({"textDocument": {"uri": editor.uri("manual/page.md")}});
+    let answer = editor.ask("textDocument/documentLink", params);
+    let links = answer["result"].as_array().unwrap();
+    assert_eq!(links.len(), 2, "{links:?}");
+    for (link, (line, column)) in links.iter().zip([(2, 11), (9, 12)]) {
+        assert_eq!(link["target"], editor.uri("templates/site"));
+        assert_eq!(link["range"]["start"]["line"], line);
+        assert_eq!(link["range"]["start"]["character"], column);
+    }
+}
+
+#[test]
+fn a_selection_grows() {
+    let mut editor = Editor::new(PAGE);
+    let (line, column) = editor::place(PAGE, PAGE.find("app_port").unwrap());
+    let params = json!({
+        "textDocument": {"uri": editor.uri("manual/page.md")},
+        "positions": [{"line": line, "character": column}, {"line": 999, "character": 0}],
+    });
+    let answer = editor.ask("textDocument/selectionRange", params);
+    let mut range = &answer["result"][0];
+    let mut lines = Vec::new();
+    while !range.is_null() {
+        let of = |end: &str| range["range"][end]["line"].as_u64().unwrap();
+        lines.push(of("end") - of("start"));
+        range = &range["parent"];
+    }
+    // Name, line, body, block, section, page.
+    assert_eq!(lines[..4], [0, 0, 0, 2]);
+    assert_eq!(lines.last(), Some(&(PAGE.lines().count() as u64)));
+    assert!(answer["result"][1]["parent"].is_null());
 }
 
 #[test]

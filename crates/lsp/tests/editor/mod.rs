@@ -60,6 +60,21 @@ pub const NODES: &str = indoc! {"
       web2: {groups: [web], transport: local, app_port: 8443}
 "};
 
+/// A manual of one page.
+pub fn folder(page: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("book.toml", "[book]\ntitle = \"T\"\nsrc = \"manual\"\n");
+    write("nodes.yaml", NODES);
+    write("manual/SUMMARY.md", "- [Page](page.md)\n");
+    write("manual/page.md", page);
+    folder
+}
+
 pub struct Editor {
     pub folder: tempfile::TempDir,
     client: Connection,
@@ -72,20 +87,15 @@ pub struct Editor {
 
 impl Editor {
     pub fn new(page: &str) -> Editor {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("book.toml", "[book]\ntitle = \"T\"\nsrc = \"manual\"\n");
-        write("nodes.yaml", NODES);
-        write("manual/SUMMARY.md", "- [Page](page.md)\n");
-        write("manual/page.md", page);
-        Editor::of(folder)
+        Editor::of(folder(page))
     }
 
     pub fn of(folder: tempfile::TempDir) -> Editor {
+        Editor::with(folder, Value::Null)
+    }
+
+    /// With these settings of the editor.
+    pub fn with(folder: tempfile::TempDir, settings: Value) -> Editor {
         let (server, client) = Connection::memory();
         let server = std::thread::spawn(move || {
             let _ = opsbook_lsp::serve(&server);
@@ -98,7 +108,8 @@ impl Editor {
             diagnostics: Vec::new(),
             hello: Value::Null,
         };
-        editor.hello = editor.ask("initialize", json!({"capabilities": {}}))["result"].take();
+        let hello = json!({"capabilities": {}, "initializationOptions": settings});
+        editor.hello = editor.ask("initialize", hello)["result"].take();
         editor.tell("initialized", json!({}));
         editor
     }
