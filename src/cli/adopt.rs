@@ -56,14 +56,15 @@ pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Resul
         Tags::Words
     };
     let mut left = 0;
-    let mut unsaid = 0;
+    let mut unsaid = Vec::new();
     let mut unsaved = Vec::new();
     let mut blocks = 0;
     let pages = pages(args, project.as_ref())?;
     let looked_at = pages.len();
     for page in pages {
         let adopted = opsbook_adopt::page(&page.name, &page.text, tags);
-        unsaid += adopted.unsaid;
+        let lines = adopted.unsaid.iter();
+        unsaid.extend(lines.map(|line| format!("{}:{line}", page.name)));
         blocks += adopted.blocks.len();
         if adopted.blocks.is_empty() {
             continue;
@@ -80,15 +81,16 @@ pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Resul
             unsaved.push(page.file.display().to_string());
         }
     }
-    if blocks + unsaid == 0 {
+    if blocks == 0 && unsaid.is_empty() {
         let pages = counted(looked_at, "page");
         writeln!(streams.talk, "{pages}: no untagged shell block")?;
     }
-    if unsaid > 0 {
+    if let Some(first) = unsaid.first() {
         writeln!(
             streams.talk,
-            "{} without a language: write `sh` after the fence of each block that a shell runs",
-            counted(unsaid, "block")
+            "{} without a language, from {first} on: write `sh` after the fence of each that a shell \
+             runs",
+            counted(unsaid.len(), "block")
         )?;
     }
     if !unsaved.is_empty() {

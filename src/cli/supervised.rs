@@ -114,7 +114,7 @@ impl SupervisedArgs {
         let about = file.metadata().map_err(|error| cannot(error.to_string()))?;
         let ours = about.uid() == rustix::process::geteuid().as_raw();
         if about.is_file() && (!ours || about.mode() & 0o077 != 0) {
-            let why = "another user owns it or can read it (chmod 600)";
+            let why = "it belongs to another user, or others can read it (`chmod 600`)";
             return Err(cannot(why.to_owned()));
         }
         let read: Result<BTreeMap<String, String>, _> = serde_json::from_reader(file.take(LARGEST));

@@ -194,11 +194,11 @@ fn session(script: &str) -> Suggestion {
         // The output of one run is not an expectation.
         Suggestion::Check => left(
             Likely::Check,
-            "a session that only looks: once its output is elided",
+            "a session that only reads: write `...` for the output that changes",
         ),
         Suggestion::Step => left(
             Likely::Step,
-            "a session that changes something: once its output is elided",
+            "a session that changes something: write `...` for the output that changes",
         ),
         other => other,
     }

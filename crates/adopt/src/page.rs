@@ -23,8 +23,8 @@ pub struct Adopted {
     pub text: String,
     /// Each shell block that had no kind.
     pub blocks: Vec<ExaminedBlock>,
-    /// The number of blocks without a language, which may not be for a shell.
-    pub unsaid: usize,
+    /// The lines, from 1, of blocks without a language, which may not be for a shell.
+    pub unsaid: Vec<usize>,
 }
 
 /// An examined block.
@@ -139,7 +139,7 @@ struct Read<'t> {
     headings: BTreeMap<usize, (usize, &'t str)>,
     /// Sections in which somebody has already written tags.
     tagged: BTreeSet<usize>,
-    unsaid: usize,
+    unsaid: Vec<usize>,
 }
 
 fn read<'t>(lines: &[&'t str]) -> Read<'t> {
@@ -147,7 +147,7 @@ fn read<'t>(lines: &[&'t str]) -> Read<'t> {
         blocks: Vec::new(),
         headings: BTreeMap::new(),
         tagged: BTreeSet::new(),
-        unsaid: 0,
+        unsaid: Vec::new(),
     };
     let mut section = 0;
     let mut at = 0;
@@ -171,7 +171,7 @@ fn read<'t>(lines: &[&'t str]) -> Read<'t> {
                     tag: None,
                 });
             } else if info.is_empty() {
-                read.unsaid += 1;
+                read.unsaid.push(at + 1);
             }
             at = close;
         } else if bare.starts_with('#') && bare.trim_start_matches('#').starts_with(' ') {

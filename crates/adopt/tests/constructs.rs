@@ -81,7 +81,7 @@ fn a_session_is_left() {
         "See:",
         "console",
         "$ uptime\n 10:00 up 3 days",
-        "a session that only looks",
+        "a session that only reads",
     );
     is_left(
         "Do:",

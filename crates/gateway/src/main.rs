@@ -78,7 +78,7 @@ enum What {
         #[arg(value_name = "RUNNER")]
         runner: String,
     },
-    /// Print a token that registers one runner in a segment
+    /// Print a token with which one runner enrolls in a segment
     Token {
         #[command(flatten)]
         at: At,
@@ -311,9 +311,9 @@ async fn runners(at: &At) -> Result<(), String> {
         let proof = match known.until {
             Some(until) => format!("a certificate until {}", written(until)),
             None if known.secret => "a secret".to_owned(),
-            None => "nothing, or the socket".to_owned(),
+            None => "none (it uses the socket, or was revoked)".to_owned(),
         };
-        say(&format!("{}: {seen}; known by {proof}", known.runner.id))?;
+        say(&format!("{}: {seen}; credential: {proof}", known.runner.id))?;
     }
     Ok(())
 }

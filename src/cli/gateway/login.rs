@@ -181,7 +181,7 @@ pub(crate) fn token(path: &Path) -> Result<Token, Failure> {
     let ours = about.uid() == rustix::process::geteuid().as_raw();
     if about.is_file() && (!ours || about.mode() & 0o077 != 0) {
         return Err(cannot(
-            "another user owns it or can read it (chmod 600)".to_owned(),
+            "it belongs to another user, or others can read it (`chmod 600`)".to_owned(),
         ));
     }
     let mut text = String::new();
