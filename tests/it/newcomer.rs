@@ -93,6 +93,12 @@ fn a_block_that_is_not_as_it_should_be() {
             "write keys and values, as in `id: NAME`",
         ),
         (
+            "id: hello\n",
+            "id: hello\nservice:\n  - nginx\n",
+            "manual/page.md:17:1: error: `service` has a list, not resources with their attributes",
+            "write each as a key: `service: {NAME: {…}}`",
+        ),
+        (
             "id: hello.greet\n",
             "id: hello.greet\nneeds: hello, other\n",
             "manual/page.md:7:8: error: unknown group of checks `hello, other`",

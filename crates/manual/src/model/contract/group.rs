@@ -108,6 +108,7 @@ fn typed(kind: &str, entry: Entry, checks: &mut Vec<TypedCheck>, problems: &mut 
         let message = format!("`{kind}` has {what}, not resources with their attributes");
         problems.push(
             Problem::error("bad-contract", key, message)
+                .hint(format!("write each as a key: `{kind}: {{NAME: {{…}}}}`"))
                 .did_you_mean(kind, ["id", "nodes", "when", "state"]),
         );
         return;
