@@ -5,11 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 /// The path of a module or of an item in it: `["node", "step"]`.
 type Name = Vec<String>;
+
+/// Made once: making them takes longer than reading a file.
+static USING: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)^ *(?:pub(?:\([^)]*\))? )?use ([^;]+);").unwrap());
+static CHILD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)^(?:pub(?:\([^)]*\))? )?mod (\w+);").unwrap());
+static PATH: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b(?:crate|super|self)(?:::\w+)+").unwrap());
+static TESTS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"#\[cfg\(test\)\]\s*mod \w+ \{").unwrap());
+static TESTS_FILE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)?(?:pub(?:\([^)]*\))? )?mod \w+;").unwrap()
+});
 
 #[derive(Default)]
 struct Module {
@@ -202,21 +216,18 @@ impl Crate {
 
 impl Module {
     fn read(text: &str) -> Module {
-        let using = Regex::new(r"(?m)^ *(?:pub(?:\([^)]*\))? )?use ([^;]+);").unwrap();
-        let child = Regex::new(r"(?m)^(?:pub(?:\([^)]*\))? )?mod (\w+);").unwrap();
-        let path = Regex::new(r"\b(?:crate|super|self)(?:::\w+)+").unwrap();
         let mut module = Module::default();
-        for found in child.captures_iter(text) {
+        for found in CHILD.captures_iter(text) {
             module.children.push(found[1].to_owned());
         }
-        for found in using.captures_iter(text) {
+        for found in USING.captures_iter(text) {
             for (name, path) in leaves(&[], &found[1]) {
                 module.paths.push(path.clone());
                 module.imports.insert(name, path);
             }
         }
-        let rest = using.replace_all(text, "");
-        for found in path.find_iter(&rest) {
+        let rest = USING.replace_all(text, "");
+        for found in PATH.find_iter(&rest) {
             module.paths.push(names(found.as_str()));
         }
         module
@@ -249,11 +260,8 @@ fn way_round<'a>(
 
 /// A file without comments and tests.
 fn code(text: &str) -> String {
-    let inline = Regex::new(r"#\[cfg\(test\)\]\s*mod \w+ \{").unwrap();
-    let file = Regex::new(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)?(?:pub(?:\([^)]*\))? )?mod \w+;")
-        .unwrap();
-    let end = inline.find(text).map_or(text.len(), |found| found.start());
-    let text = file.replace_all(&text[..end], "");
+    let end = TESTS.find(text).map_or(text.len(), |found| found.start());
+    let text = TESTS_FILE.replace_all(&text[..end], "");
     let comment = |line: &&str| !line.trim_start().starts_with("//");
     text.lines().filter(comment).collect::<Vec<_>>().join("\n")
 }
