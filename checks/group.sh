@@ -14,7 +14,14 @@ if [ -z "$ob_groups" ] && ! has getent; then
   cannot_look 'no readable `/etc/group` and no `getent`'
   return
 fi
-if ! entry "$ob_groups" "$arg_groupname" && has getent; then
+if entry "$ob_groups" "$arg_groupname"; then
+  :
+elif ! has getent; then
+  if others_know group; then
+    cannot_look 'no `getent`, and the system also looks for groups elsewhere than in `/etc/group`'
+    return
+  fi
+else
   ob_entry=$(getent group "$arg_groupname" 2>/dev/null)
   # 2 is a name that was not found; anything else is not knowing
   case $? in

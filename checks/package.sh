@@ -47,7 +47,11 @@ case $ob_manager in
     # 1 is a package that dpkg has never heard of
     case $?$ob_out in
       0?*) ;;
-      1*'no packages found matching'*) ob_out='' ;;
+      1*'no packages found matching'*)
+        ob_out=''
+        # To it, a database that was removed is one without packages.
+        if ! [ -s "$ob_root/var/lib/dpkg/status" ]; then ob_why='dpkg has no database of packages'; fi
+        ;;
       0) ob_why='dpkg-query says nothing about it' ;;
       *) ob_why=$ob_out ;;
     esac
@@ -60,7 +64,12 @@ case $ob_manager in
       0) ob_why='rpm says nothing about it' ;;
       *error:*) ob_why=$ob_out ;;
       0*) ;;
-      *' is not installed'*) ob_out='' ;;
+      *' is not installed'*)
+        ob_out='' ob_why='rpm has no database of packages'
+        for ob_l in "$ob_root"/var/lib/rpm/* "$ob_root"/usr/lib/sysimage/rpm/* "$ob_root"/usr/share/rpm/*; do
+          if [ -s "$ob_l" ]; then ob_why=''; fi
+        done
+        ;;
       *) ob_why=$ob_out ;;
     esac
     ;;

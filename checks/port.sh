@@ -85,6 +85,13 @@ elif has ss; then
   ob_table=$(LC_ALL=C ss "$ob_family" "-H${ob_flag#-}" 2>&1) && ob_kind=ss
 elif has netstat; then
   ob_table=$(LC_ALL=C netstat "$ob_flag" 2>&1) && ob_kind=netstat
+  # Linux's reads the tables that are not there, complains, and ends with 0 all the same.
+  case $ob_table in
+    *'/proc/net'* | *'no support for'*)
+      cannot_look 'no `/proc/net`, which `netstat` reads, and no `ss`'
+      return
+      ;;
+  esac
 else
   cannot_look 'no `/proc/net`, `ss` or `netstat`'
   return

@@ -65,7 +65,7 @@ if [ -d "$ob_root/run/systemd/system" ] && has systemctl; then
   none runlevels
   return
 fi
-ob_script=$ob_root/etc/init.d/$arg_name
+ob_script=$ob_root/etc/init.d/$arg_name ob_levels=''
 if has rc-service; then
   found_with 'rc-service {name} status'
   for ob_l in "$ob_root"/etc/runlevels/*/"$arg_name"; do
@@ -82,6 +82,16 @@ elif [ -d "$ob_root/etc/init.d" ] && ! has systemctl; then
       set -- "$@" "${ob_l##*rc}"
     fi
   done
+  # busybox's init, procd and others keep scripts there too, and start them in ways of their own.
+  for ob_l in "$ob_root"/etc/rc[0-9].d; do if [ -d "$ob_l" ]; then ob_levels=1; fi; done
+  if [ -z "$ob_levels" ]; then
+    if ! [ -e "$ob_script" ]; then
+      cannot_look 'no such script in `/etc/init.d`, and no runlevels: another init may know the service'
+      return
+    fi
+    if wants enabled runlevels; then cannot_look 'this system starts its scripts by no runlevels'; fi
+    ob_levels=unknown
+  fi
 elif has systemctl; then
   # systemd is installed, but is not what runs here: only its files can be asked
   found_with 'systemctl is-enabled {name}'
@@ -102,7 +112,9 @@ else
   cannot_look 'no systemd, OpenRC or init scripts'
   return
 fi
-if [ $# -gt 0 ]; then
+if [ "$ob_levels" = unknown ]; then
+  :
+elif [ $# -gt 0 ]; then
   fact enabled true
   for ob_l in "$@"; do fact runlevels "$ob_l"; done
 else

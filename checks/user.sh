@@ -31,6 +31,9 @@ if ! entry "$ob_passwd" "$arg_username"; then
         ;;
     esac
     case $ob_entry in "$arg_username":*) ;; *) ob_entry='' ;; esac
+  elif others_know passwd; then
+    cannot_look 'no `getent`, and the system also looks for users elsewhere than in `/etc/passwd`'
+    return
   fi
 fi
 if [ -z "$ob_entry" ]; then

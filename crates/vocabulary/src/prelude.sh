@@ -42,8 +42,12 @@ wants() {
   done
   return 1
 }
-# has TOOL: whether the node has this command
-has() { command -v "$1" >/dev/null 2>&1; }
+# has TOOL: whether the node has this command. A busybox may name applets of its own that stand
+# nowhere: it starts them by /proc.
+has() {
+  command -v "$1" >/dev/null 2>&1 || return 1
+  [ -e /proc/self/exe ] || case $(command -v "$1") in */*) ;; *) return 1 ;; esac
+}
 # first_line TEXT: sets ob_first to the first line that is not empty
 first_line() {
   ob_first=$1
@@ -218,6 +222,25 @@ unix_answers() {
 passwd() { [ -n "${ob_passwd-}" ] || ob_passwd=$(cat "$ob_root/etc/passwd" 2>/dev/null); }
 # groups_db: sets ob_groups to the local groups, read once
 groups_db() { [ -n "${ob_groups-}" ] || ob_groups=$(cat "$ob_root/etc/group" 2>/dev/null); }
+# others_know passwd|group: whether the system looks for such names elsewhere than in its files
+others_know() {
+  [ -r "$ob_root/etc/nsswitch.conf" ] || return 1
+  set -f
+  while read -r ob_name ob_rest; do
+    case $ob_name in "$1:") ;; *) continue ;; esac
+    for ob_w in ${ob_rest%%#*}; do
+      case $ob_w in
+        files | compat | db | systemd | '['*']') ;;
+        *)
+          set +f
+          return 0
+          ;;
+      esac
+    done
+  done <"$ob_root/etc/nsswitch.conf"
+  set +f
+  return 1
+}
 if ! read -r ob_nonce </proc/sys/kernel/random/uuid 2>/dev/null; then
   ob_nonce=$(od -An -N16 -tx1 </dev/urandom 2>/dev/null)
   ob_nonce=$PPID-$(echo "$ob_nonce" | tr -d ' ')-nonce

@@ -19,6 +19,7 @@ mod kernel;
 mod local;
 mod network;
 mod packages;
+mod poor;
 mod system;
 mod units;
 

@@ -5,9 +5,12 @@ use super::*;
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of facts")]
 fn package() {
-    let debian = plain().file("etc/debian_version", "12\n").stub(
-        "dpkg-query",
-        r#"for name; do :; done
+    let debian = plain()
+        .file("etc/debian_version", "12\n")
+        .file("var/lib/dpkg/status", "Package: nginx\n")
+        .stub(
+            "dpkg-query",
+            r#"for name; do :; done
 case $name in
 nginx) echo 'installed 1.24.0-2' ;;
 libc6) echo 'installed 2.36'; echo 'installed 2.35' ;;
@@ -20,7 +23,7 @@ killed) kill -9 $$ ;;
 broken) echo 'dpkg-query: error: cannot read' >&2; exit 2 ;;
 *) echo "dpkg-query: no packages found matching $name" >&2; exit 1 ;;
 esac"#,
-    );
+        );
     table(
         &debian,
         &[
@@ -64,16 +67,19 @@ esac"#,
             ),
         ],
     );
-    let redhat = plain().file("etc/redhat-release", "9\n").stub(
-        "rpm",
-        r#"for name; do :; done
+    let redhat = plain()
+        .file("etc/redhat-release", "9\n")
+        .file("var/lib/rpm/rpmdb.sqlite", "packages")
+        .stub(
+            "rpm",
+            r#"for name; do :; done
 case $name in
 nginx) echo '1:1.20.1-14.el9' ;;
 db) echo 'error: cannot open Packages database'; echo 'package db is not installed'; exit 1 ;;
 silent) ;;
 *) echo "package $name is not installed"; exit 1 ;;
 esac"#,
-    );
+        );
     table(
         &redhat,
         &[
