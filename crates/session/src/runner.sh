@@ -141,6 +141,13 @@ ob_safe() {
   case $1 in d????-??-* | d????????[tT]*) ;; *) return 1 ;; esac
 }
 
+# ob_cmd NAME: can it be started? A busybox may name applets of its own that stand nowhere: it starts
+# them by /proc.
+ob_cmd() {
+  command -v "$1" >/dev/null || return 1
+  [ -e /proc/self/exe ] || case $(command -v "$1") in */*) ;; *) return 1 ;; esac
+}
+
 # Below these a shell ends without a message, or waits for ever. Root may have more processes.
 ob_enough() { case $2 in *[!0-9]*|'') ;; *) [ "$2" -ge "$3" ] || { printf '\n%s L %s\n' "$ob_n" "$*"; exit 70; } ;; esac; }
 
@@ -171,7 +178,7 @@ ob_boot() {
       exec 3<>"$ob_d/t" 4<>"$ob_d/q" 5<>"$ob_d/m" 6<>"$ob_d/f"
       echo >&5
       trap ob_end EXIT; trap 'exit 129' HUP TERM INT; trap '' PIPE
-      if command -v setsid >/dev/null; then ob_ss=setsid ob_g=-; else ob_ss='' ob_g=''; fi
+      if ob_cmd setsid; then ob_ss=setsid ob_g=-; else ob_ss='' ob_g=''; fi
       (exec </dev/null 3>&- 4>&- 5>&- 6>&-; ob_tend) & ob_note t.p $!
       ob_hello; ob_sweep; return 0
     fi
@@ -201,9 +208,9 @@ ob_hello() {
   ob_k=${ob_nc:-2}; [ "$ob_k" -le 8 ] || ob_k=8
   ob_has=''
   for ob_x in setsid flock base64 sha256sum bash sudo tar; do
-    if command -v $ob_x; then ob_has="${ob_has}has=$ob_x
+    if ob_cmd $ob_x; then ob_has="${ob_has}has=$ob_x
 "; fi
-  done >/dev/null
+  done
   # In one piece, as in ob_ship.
   printf '\n%s H\nuser=%s\nuid=%s\nhome=%s\nhostname=%s\nkernel=%s\nshell=%s\nboot=%s\npid=%s\ncores=%s\ndir=%s\n%sworkers=%s\n%s.\n' \
     "$ob_n" "${ob_who:-$(id -un)}" "$ob_uid" "${HOME-}" "$ob_host" "$ob_os $ob_rel" "$ob_sh" "$ob_bid" $$ "$ob_nc" "$ob_d" \
