@@ -41,6 +41,8 @@ bsdutils /usr/bin/script
 autotools-dev /usr/share/misc/config.guess
 ksh /usr/bin/ksh
 zsh /usr/bin/zsh
+fish /usr/bin/fish
+tcsh /usr/bin/tcsh
 chromium /usr/bin/chromium
 npm /usr/bin/npm
 neovim /usr/bin/nvim

@@ -250,6 +250,7 @@ echo "$bundle"
     let expected = r#"
 # --- hand-off: p on here, run [..]
 if [ "${BASH_VERSION-}" ]; then set +H; bind [..]
+# for a POSIX shell: in fish, tcsh and the like, start one first: sh
 # halted: FAILED: step stop: exit status: expected 0, found 1
 
 # done:

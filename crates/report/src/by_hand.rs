@@ -21,7 +21,11 @@ use crate::value::origin;
 /// The units' name for the operator's machine, where `on=local` steps run.
 pub const LOCAL: &str = "local";
 
-/// Settings for any shell into which a person pastes; written before everything else.
+/// For who has another login shell. Without backquotes: tcsh takes a comment that is typed for a
+/// command. fish and tcsh run nothing of a sheet: they wait for the end of what they began to read.
+pub(super) const POSIX: &str = "for a POSIX shell: in fish, tcsh and the like, start one first: sh";
+
+/// Settings for any POSIX shell into which a person pastes; written before everything else.
 pub(super) const READY: &str = "if [ \"${BASH_VERSION-}\" ]; then set +H; bind 'set disable-completion on'; bind 'set convert-meta off'; bind 'set input-meta on'; elif [ \"${ZSH_VERSION-}\" ]; then emulate sh; setopt interactivecomments; unsetopt zle; fi 2>/dev/null";
 
 /// One step on one node, with the state of its run.

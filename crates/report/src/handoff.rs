@@ -101,6 +101,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     note(&head, out)?;
     if !left.is_empty() {
         writeln!(out, "{}", by_hand::READY)?;
+        note(by_hand::POSIX, out)?;
     }
     note(
         &match &sheet.cause {

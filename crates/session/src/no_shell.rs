@@ -4,8 +4,14 @@ use std::process::ExitStatus;
 
 use super::channel::is_runner;
 
-/// Of a login that ended, whose messages are `said`.
-pub(super) fn ended(noise: &[u8], said: &str, status: Option<ExitStatus>) -> Option<Box<str>> {
+/// Of a shell that ended, whose messages are `said`; with `asked`, of a login that was asked to
+/// `exec sh`.
+pub(super) fn ended(
+    noise: &[u8],
+    said: &str,
+    status: Option<ExitStatus>,
+    asked: bool,
+) -> Option<Box<str>> {
     if is_runner(noise) {
         return Some(REPEATS.into());
     }
@@ -14,9 +20,18 @@ pub(super) fn ended(noise: &[u8], said: &str, status: Option<ExitStatus>) -> Opt
         ("", 0) => " and printed nothing: a start file such as `.bashrc` may say `exit`",
         (_, 126) => ": it may not start `sh` (as with `noexec` of `sudo`)",
         ("", _) => " and printed nothing",
+        // `rbash` and `rksh`, `nologin`, menus, programs that are no shell.
+        _ if asked => " when asked to `exec sh`; name a `user` whose login can do that",
         _ => "",
     };
     Some(format!("it ended with exit status {code}{why}").into())
+}
+
+/// Of a login that printed without end: what it said first, not what was cut off last.
+pub(super) fn noise(noise: &str) -> (String, Box<str>) {
+    let first = noise.lines().map(str::trim).find(|line| !line.is_empty());
+    let first = first.unwrap_or_default().chars().take(400).collect();
+    (first, NOISE.into())
 }
 
 /// Of a login that is still there, silent or not.
@@ -29,7 +44,8 @@ pub(super) fn waits(noise: &[u8]) -> Box<str> {
     why.into()
 }
 
-const REPEATS: &str = "it repeats what it gets, as `cat` and terminals do";
+const REPEATS: &str = "it repeats what it gets, as `cat`, menus and terminals do";
+const NOISE: &str = "it printed more than 64 KiB without the expected answer, as menus do";
 
 #[cfg(test)]
 mod tests {
@@ -39,11 +55,12 @@ mod tests {
 
     #[test]
     fn a_login_is_described_by_how_it_ended() {
-        for (noise, said, status, expected) in [
+        for (noise, said, status, asked, expected) in [
             (
                 "",
                 "",
                 0,
+                true,
                 Some(
                     "it ended with exit status 0 and printed nothing: a start file such as `.bashrc` may say `exit`",
                 ),
@@ -52,23 +69,46 @@ mod tests {
                 "",
                 "",
                 1 << 8,
+                true,
                 Some("it ended with exit status 1 and printed nothing"),
             ),
             (
                 "",
                 "",
                 126 << 8,
+                true,
                 Some(
                     "it ended with exit status 126: it may not start `sh` (as with `noexec` of `sudo`)",
                 ),
             ),
-            ("no", "no", 3 << 8, Some("it ended with exit status 3")),
-            ("hi\nob_n=0123\n", "hi", 0, Some(REPEATS)),
-            ("", "", 9, None),
+            (
+                "no",
+                "no",
+                3 << 8,
+                false,
+                Some("it ended with exit status 3"),
+            ),
+            (
+                "",
+                "rbash: line 1: exec: restricted",
+                1 << 8,
+                true,
+                Some(
+                    "it ended with exit status 1 when asked to `exec sh`; name a `user` whose login can do that",
+                ),
+            ),
+            ("hi\nob_n=0123\n", "hi", 0, true, Some(REPEATS)),
+            ("", "", 9, true, None),
         ] {
             let status = Some(ExitStatus::from_raw(status));
-            let note = ended(noise.as_bytes(), said, status);
+            let note = ended(noise.as_bytes(), said, status, asked);
             assert_eq!(note.as_deref(), expected, "{noise} {said}");
         }
+    }
+
+    #[test]
+    fn of_endless_text_the_first_line_is_shown() {
+        let (said, _) = noise("\nWelcome to the menu\nchoice: unknown\nchoice: unkn");
+        assert_eq!(said, "Welcome to the menu");
     }
 }

@@ -211,7 +211,7 @@ async fn start(
                 hello, channel, end, transport, closed, false,
             )));
         }
-        Some(Err(no)) => failed(no, &noise, &end, &transport).await,
+        Some(Err(no)) => failed(no, &noise, &end, &transport, transport.is_login()).await,
         None => {
             let cause = transport.late();
             end.kill();
@@ -279,7 +279,7 @@ pub(super) async fn as_user(
             )))
         }
         Err(no) => {
-            let error = failed(no, &noise, &end, &transport).await;
+            let error = failed(no, &noise, &end, &transport, false).await;
             Err(SudoError::Other(error.sentence().into()))
         }
     }
@@ -316,18 +316,25 @@ fn last_lines(said: &str) -> String {
     lines[lines.len().saturating_sub(3)..].join("\n")
 }
 
-async fn failed(no: NoHello, noise: &[u8], end: &End, transport: &Transport) -> OpenError {
+/// With `asked`, of a login that was asked for a shell.
+async fn failed(
+    no: NoHello,
+    noise: &[u8],
+    end: &End,
+    transport: &Transport,
+    asked: bool,
+) -> OpenError {
     let (cause, said) = match no {
-        NoHello::Ended => return ended(noise, end, transport).await,
-        NoHello::Io(error) => return ended(error.to_string().as_bytes(), end, transport).await,
+        NoHello::Ended => return ended(noise, end, transport, asked).await,
+        NoHello::Io(error) => {
+            return ended(error.to_string().as_bytes(), end, transport, asked).await;
+        }
         NoHello::Noise => {
-            let first: String = text(noise).chars().take(400).collect();
-            let error = OpenError::new(Cause::NoShell, first);
-            let note = "it printed more than 64 KiB without the expected answer".into();
+            let (first, note) = no_shell::noise(&text(noise));
             end.kill();
             return OpenError {
                 note: Some(note),
-                ..error
+                ..OpenError::new(Cause::NoShell, first)
             };
         }
         NoHello::Odd(why) => (Cause::NoShell, why),
@@ -341,7 +348,7 @@ const NO_DIRECTORY: &str =
     "`mkdir` and `mkfifo` fail in XDG_RUNTIME_DIR, /dev/shm, TMPDIR, /tmp and the home directory";
 
 /// The error of a connection that ended before a shell answered.
-async fn ended(noise: &[u8], end: &End, transport: &Transport) -> OpenError {
+async fn ended(noise: &[u8], end: &End, transport: &Transport, asked: bool) -> OpenError {
     end.leave().await;
     let ended = end.ended().await;
     let mut said = both(noise, &ended.said);
@@ -350,7 +357,8 @@ async fn ended(noise: &[u8], end: &End, transport: &Transport) -> OpenError {
         said = classify::of_jump(&said);
     }
     transport.show_key(&mut cause).await;
-    let note = (cause == Cause::NoShell).then(|| no_shell::ended(noise, &said, ended.status));
+    let note =
+        (cause == Cause::NoShell).then(|| no_shell::ended(noise, &said, ended.status, asked));
     OpenError {
         note: note.flatten(),
         ..OpenError::new(cause, said)

@@ -402,8 +402,8 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F47",
         fault: "the operator continues by hand",
-        promise: "the sheet can be pasted into a shell unchanged: nothing runs before all of it is read, each step stops at its first error, nothing runs after a failed or interrupted step, and `resume --done` accepts a step if its checks hold",
-        tiers: "T0, T2: a real terminal, real ssh, dash, bash, busybox, and zsh without its line editor",
+        promise: "the sheet can be pasted into a shell unchanged: nothing runs before all of it is read, each step stops at its first error, nothing runs after a failed or interrupted step, and `resume --done` accepts a step if its checks hold; fish and tcsh run nothing of it",
+        tiers: "T0, T2: a real terminal, real ssh, dash, bash, busybox, zsh without its line editor, fish, tcsh",
         also: &[],
         open: "",
     },

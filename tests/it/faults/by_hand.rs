@@ -2,6 +2,7 @@
 //! what comes of it is compared with what opsbook does. F47.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use opsbook::event::Status;
 
@@ -132,6 +133,47 @@ fn f47_what_is_pasted_does_what_opsbook_does() {
         assert_eq!(came(project), expected);
         assert_eq!(project.status(), Some(Status::Ok));
     });
+}
+
+/// The operator's own shell may be another one: the sheet's head says so, and of what is pasted
+/// nevertheless nothing runs, on a terminal without bracketed paste.
+#[test]
+fn f47_a_shell_that_is_no_posix_shell_runs_nothing_of_the_sheet() {
+    let page = page(&step("sh step id=two", "echo two >>\"$HOME/ran\""));
+    for (shell, program) in [
+        ("fish --no-config", "/usr/bin/fish"),
+        ("tcsh -f", "/usr/bin/tcsh"),
+    ] {
+        let both = tier::program("/usr/bin/script").and_then(|()| tier::program(program));
+        if or_skip(shell, both).is_none() {
+            continue;
+        }
+        let project = Project::new(&page);
+        let sheet = halted(&project);
+        let head: Vec<&str> = sheet.lines().take(4).collect();
+        assert!(
+            head.contains(&"# for a POSIX shell: in fish, tcsh and the like, start one first: sh"),
+            "{sheet}"
+        );
+        let mut terminal = Terminal::of(&project, shell);
+        terminal.press("touch began\n");
+        terminal.until(|| project.path("began").exists());
+        terminal.press(&sheet);
+        terminal.press(": all is read\n");
+        terminal.until_shown("all is read");
+        // It waits for the end of what it began to read.
+        // An interrupt, and what is typed in that moment, may be lost.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !project.path("after").exists() {
+            assert!(Instant::now() < deadline, "{}", terminal.shown());
+            terminal.press(CTRL_C);
+            std::thread::park_timeout(Duration::from_millis(100));
+            terminal.press("touch after\n");
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        assert_eq!(came(&project), "", "{shell}");
+        terminal.press("exit\n");
+    }
 }
 
 /// What must not be followed by anything: a command, a check, an output that is wrong, and an

@@ -1,13 +1,16 @@
 //! Successful connections, and each reason for a failed one.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use opsbook::session::{Cause, Exec, OpenError, Session, Target};
+use opsbook::session::{Cause, Exec, OpenError, Session, Target, Utility};
 
 use super::{bounded, err, find, out, sh};
 use crate::sshd::{self, Special, Sshd, options, or_skip};
+use crate::tier;
 
 #[tokio::test]
 async fn ssh_runs_scripts_on_every_shell() {
@@ -204,11 +207,11 @@ async fn f19_a_login_that_gives_no_shell_is_described() {
         ),
         (
             "PATH=/nonexistent",
-            "no POSIX shell answered; it ended with exit status 127: ",
+            "no POSIX shell answered; it ended with exit status 127 when asked to `exec sh`; name a `user` whose login can do that: ",
         ),
         (
             "echo Hello; exec cat",
-            "no POSIX shell answered after 6 s; it repeats what it gets, as `cat` and terminals do: ",
+            "no POSIX shell answered after 6 s; it repeats what it gets, as `cat`, menus and terminals do: ",
         ),
         (
             "printf 'Which project? '; read -r x; read -r y; sleep 60",
@@ -216,7 +219,15 @@ async fn f19_a_login_that_gives_no_shell_is_described() {
         ),
         (
             "while :; do echo more; done",
-            "no POSIX shell answered; it printed more than 64 KiB without the expected answer: more",
+            "no POSIX shell answered; it printed more than 64 KiB without the expected answer, as menus do: more",
+        ),
+        (
+            "echo Welcome; while read -r x; do echo \"$x: unknown choice $(seq 4000)\"; done",
+            "no POSIX shell answered; it printed more than 64 KiB without the expected answer, as menus do: Welcome",
+        ),
+        (
+            "echo 'rbash: line 1: exec: restricted' >&2; exit 1",
+            "no POSIX shell answered; it ended with exit status 1 when asked to `exec sh`; name a `user` whose login can do that: rbash: line 1: exec: restricted",
         ),
         (
             "ulimit -n 20",
@@ -281,4 +292,41 @@ async fn a_ping_tells_who_answers() {
     assert_eq!(pong.hello.user, sshd::user());
     assert!(pong.round_trip < Duration::from_secs(5) && pong.hello.connect > Duration::ZERO);
     assert!(!Path::new(&pong.hello.dir).exists());
+}
+
+/// A busybox names applets that stand nowhere, and starts them by `/proc`, which is not mounted: a
+/// rescue system.
+#[tokio::test]
+async fn a_busybox_without_proc_has_only_what_stands_somewhere() {
+    let here = tier::t2().and_then(|()| tier::program("/bin/busybox"));
+    if or_skip("a busybox without /proc", here).is_none() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    for folder in ["bin", "dev", "tmp"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+    }
+    fs::set_permissions(root.path().join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+    fs::copy("/bin/busybox", root.path().join("bin/busybox")).unwrap();
+    for applet in [
+        "sh", "cat", "mkdir", "mkfifo", "rm", "id", "kill", "ls", "sleep",
+    ] {
+        std::os::unix::fs::symlink("busybox", root.path().join("bin").join(applet)).unwrap();
+    }
+    let null = root.path().join("dev/null");
+    let made = Command::new("mknod")
+        .args(["-m", "666"])
+        .arg(null)
+        .args(["c", "1", "3"])
+        .status();
+    assert!(made.unwrap().success());
+    let argv = ["chroot", root.path().to_str().unwrap(), "/bin/sh"];
+    let argv = argv.map(str::to_owned).to_vec();
+    let session = Session::open(&Target::Exec(Exec::of(argv)), &options())
+        .await
+        .unwrap();
+    assert!(!session.hello().has(Utility::Setsid));
+    let done = bounded(sh(&session, "echo here")).await;
+    assert_eq!(out(&done), "here\n");
+    bounded(session.close()).await;
 }
