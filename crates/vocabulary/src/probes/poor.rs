@@ -115,3 +115,33 @@ fn a_package_manager_without_its_database_knows_no_package() {
         table(&node, &[("package: {nginx: {installed: false}}", &why)]);
     }
 }
+
+/// Without `/proc`, the word that frames the facts is still one that nobody can guess.
+#[test]
+fn the_word_around_facts_is_random_or_nothing_is_known() {
+    let mut batch = one("file: {/: {exists: true}}").script();
+    let text = batch.text.replace("/proc/sys/", "/nowhere/");
+    assert_ne!(text, *batch.text);
+    batch.text = text.into();
+    let word = |node: &Node, shell: &[&str]| {
+        let (status, out, err) = run(node, shell, &batch);
+        let said = String::from_utf8([out, err].concat()).unwrap();
+        let word = said.strip_prefix("\nopsbook-facts ");
+        let word = word.and_then(|rest| rest.lines().next()).map(str::to_owned);
+        (status, word, said)
+    };
+    for tools in [&["od", "tr", "stat", "ls"][..], &["mktemp", "stat", "ls"]] {
+        let node = Node::new().tools(tools);
+        for shell in shells() {
+            let (first, second) = (word(&node, &shell).1, word(&node, &shell).1);
+            let (first, second) = (first.unwrap(), second.unwrap());
+            assert!(first.len() >= 16 && !first.contains(' '), "{first}");
+            assert_ne!(first, second, "{shell:?}");
+        }
+    }
+    let node = Node::new().tools(&["stat", "ls"]);
+    for shell in shells().iter().filter(|shell| shell[0] != "busybox") {
+        let (status, _, said) = word(&node, shell);
+        assert!(status != 0 && said.contains("no random number"), "{said}");
+    }
+}
