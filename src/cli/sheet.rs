@@ -85,7 +85,7 @@ pub(crate) fn whole(
     record: &Record,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let Some(whole) = Whole::of(plan, record) else {
+    let Some(whole) = Whole::of(plan, record, &project.program) else {
         return Ok(());
     };
     writeln!(out)?;
@@ -185,7 +185,11 @@ fn way(sheet: &Sheet<'_>) -> String {
         Some(_) => format!("{} --run {}", told(sheet.node), sheet.known.run),
         None => node.name.clone(),
     };
-    format!("{}   (or: opsbook shell {shell})", words.join(" "))
+    format!(
+        "{}   (or: {} shell {shell})",
+        words.join(" "),
+        sheet.program
+    )
 }
 
 /// How it ended on a node, and why.

@@ -208,6 +208,20 @@ fn a_halted_turn_is_one_sheet() {
     let one = project.opsbook(&["handoff", &run, "lb2"]).ends(0).out;
     assert!(one.contains("on lb2 (lb) for web2, run"), "{one}");
     assert!(!one.contains("on lb1 (lb) for web2, run"), "{one}");
+    // Each command for opsbook names the same files as this one.
+    let with = ["handoff", &run, "--nodes-file", "nodes.yaml"];
+    let named = project.opsbook(&with).ends(0).out;
+    let commands = ["resume", "shell", "lock release"];
+    for command in commands {
+        assert!(sheet.contains(&format!("opsbook {command} ")), "{sheet}");
+        assert!(!named.contains(&format!("opsbook {command} ")), "{named}");
+        let count = |text: &str, word: &str| text.matches(&format!("{word} ")).count();
+        let whole = format!("/nodes.yaml {command}");
+        assert_eq!(
+            count(&named, &whole),
+            count(&sheet, &format!("opsbook {command}"))
+        );
+    }
 }
 
 /// The part of a sheet for one node.

@@ -43,6 +43,8 @@ pub struct Unit<'a> {
     pub prefix: &'a str,
     /// Labels of the steps that must be done before it.
     pub before: &'a [&'a str],
+    /// `opsbook`, with the options that make its commands work from any folder.
+    pub program: &'a str,
 }
 
 /// The place where a person executes it.
@@ -175,9 +177,12 @@ pub fn step(unit: &Unit<'_>, out: &mut dyn Write) -> io::Result<()> {
     if unit.known.bundle().is_none() {
         return Ok(());
     }
-    let (run, prefix) = (&unit.known.run, unit.prefix);
+    let Unit {
+        program, prefix, ..
+    } = *unit;
+    let run = &unit.known.run;
     let told = shell_word(&format!("{prefix}{label}"));
-    note(&format!("then: opsbook resume {run} --done {told}"), out)
+    note(&format!("then: {program} resume {run} --done {told}"), out)
 }
 
 impl<'a> Unit<'a> {
@@ -288,7 +293,10 @@ impl<'a> Unit<'a> {
             text += "opsbook brings this";
             return self.person(&text, "", out);
         }
-        text += &format!("opsbook brings this: opsbook resume {}", self.known.run);
+        text += &format!(
+            "opsbook brings this: {} resume {}",
+            self.program, self.known.run
+        );
         for label in self.before {
             text += &format!(" --done {}{label}", self.prefix);
         }

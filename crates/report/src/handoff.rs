@@ -198,6 +198,7 @@ fn steps(sheet: &Sheet<'_>, left: &[&PlannedStep], out: &mut dyn Write) -> io::R
             doubtful: doubtful || open,
             prefix: &sheet.prefix,
             before: &before,
+            program: sheet.program,
         };
         by_hand::step(&unit, out)?;
         before.push(step.label());

@@ -19,6 +19,8 @@ pub struct Whole<'a> {
     plan: &'a Plan,
     binding: &'a Binding,
     record: &'a Record,
+    /// `opsbook`, with the options that make its commands work from any folder.
+    program: &'a str,
 }
 
 /// A node, in the main line or in a turn, with unfinished steps.
@@ -48,12 +50,13 @@ enum Due<'a> {
 impl<'a> Whole<'a> {
     /// `None` if the procedure has no roles.
     #[must_use]
-    pub fn of(plan: &'a Plan, record: &'a Record) -> Option<Whole<'a>> {
+    pub fn of(plan: &'a Plan, record: &'a Record, program: &'a str) -> Option<Whole<'a>> {
         let binding = plan.binding.as_ref()?;
         Some(Whole {
             plan,
             binding,
             record,
+            program,
         })
     }
 
@@ -471,20 +474,25 @@ impl<'a> Whole<'a> {
         if !said.is_empty() {
             line += &format!("  {}", said.join(", "));
         }
-        let shell = format!("opsbook shell {} --run {}", told(first.node), self.run());
+        let shell = format!(
+            "{} shell {} --run {}",
+            self.program,
+            told(first.node),
+            self.run()
+        );
         format!("{line:<COMMANDS$}  {shell}")
     }
 
     fn go_on(&self, out: &mut dyn Write) -> io::Result<()> {
-        let run = self.run();
-        note(&format!("\n{TO_CONTINUE}opsbook resume {run}"), out)?;
+        let (program, run) = (self.program, self.run());
+        note(&format!("\n{TO_CONTINUE}{program} resume {run}"), out)?;
         let held = self.held();
         if held.is_empty() {
             return Ok(());
         }
         let held = held.join(", ");
         note(
-            &format!("{TO_GIVE_UP}opsbook lock release --run {run}   ({held})"),
+            &format!("{TO_GIVE_UP}{program} lock release --run {run}   ({held})"),
             out,
         )
     }
