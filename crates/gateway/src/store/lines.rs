@@ -67,18 +67,7 @@ impl Store {
                 return Ok(false);
             }
         }
-        let mut taking = Taking {
-            store: self,
-            blobs,
-            tx: &mut tx,
-            key: key.clone(),
-            threads: BTreeMap::new(),
-            n: 0,
-            bytes: 0,
-            output: Vec::new(),
-            full: false,
-            new: false,
-        };
+        let mut taking = Taking::new(self, blobs, &mut tx, key.clone());
         match taking.all(lines).await? {
             Ok(()) => {}
             Err(why) => {
@@ -105,23 +94,12 @@ impl Store {
         (run, node): (&str, &str),
         lines: Vec<Incoming<'_>>,
     ) -> Result<Result<(), String>, StoreError> {
-        let mut taking = Taking {
-            store: self,
-            blobs,
-            tx,
-            key: PartKey {
-                run: run.to_owned(),
-                node: node.to_owned(),
-                epoch: 1,
-            },
-            threads: BTreeMap::new(),
-            n: 0,
-            bytes: 0,
-            output: Vec::new(),
-            full: false,
-            new: false,
+        let key = PartKey {
+            run: run.to_owned(),
+            node: node.to_owned(),
+            epoch: 1,
         };
-        taking.all(lines).await
+        Taking::new(self, blobs, tx, key).all(lines).await
     }
 
     /// Whether the lease under which lines are sent belongs to this runner. Its holder also sends
@@ -195,7 +173,22 @@ struct Taking<'a> {
     new: bool,
 }
 
-impl Taking<'_> {
+impl<'a> Taking<'a> {
+    fn new(store: &'a Store, blobs: &'a Blobs, tx: &'a mut Tx, key: PartKey) -> Taking<'a> {
+        Taking {
+            store,
+            blobs,
+            tx,
+            key,
+            threads: BTreeMap::new(),
+            n: 0,
+            bytes: 0,
+            output: Vec::new(),
+            full: false,
+            new: false,
+        }
+    }
+
     async fn all(&mut self, lines: Vec<Incoming<'_>>) -> Result<Result<(), String>, StoreError> {
         let row = sqlx::query("select events, bytes from run where id = $1")
             .bind(&self.key.run)
