@@ -106,6 +106,25 @@ fn failed(evidence: &str) -> Value {
     json!([{"check": "machine::disk", "outcome": "failed", "evidence": evidence, "place": "machine.md:7"}])
 }
 
+/// More than go into one statement, all of them new, and then none.
+async fn thousands_of_new_checks_are_stored_once(on: On) {
+    let config = "[schedules.drift]\nchecks = \"machine::*\"\nnodes = \"web*\"\nevery = \"1s\"\n";
+    let served = Served::with(on, config).await;
+    let names: Vec<String> = (0..2_500).map(|n| format!("machine::check{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let spans = async || {
+        let count =
+            sqlx::query_scalar::<_, i64>("select count(*) from span where outcome = 'held'");
+        let pool = served.running.gateway.store.pool();
+        count.fetch_one(pool).await.unwrap()
+    };
+    for _ in 0..2 {
+        let next = round(&served).await;
+        assert!(says(&served, &next, &names, json!([])).await);
+        assert_eq!(spans().await, 2_500);
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "one story")]
 async fn a_check_is_known_since_when_and_told_to_whoever_wants_to_know(on: On) {
     let listener = Listener::new().await;
@@ -303,6 +322,7 @@ async fn a_schedule_runs_a_procedure_when_the_rules_let_it(on: On) {
 }
 
 crate::on_both!(
+    thousands_of_new_checks_are_stored_once,
     a_check_is_known_since_when_and_told_to_whoever_wants_to_know,
     a_schedule_runs_a_procedure_when_the_rules_let_it,
 );
