@@ -9,9 +9,10 @@ use crate::cli::complete;
 use crate::cli::error::Failure;
 use crate::cli::form::Form;
 use crate::cli::{Streams, block_on, locks, release, release_run};
-use crate::engine::{Bundle, Operator, Owner, Passwords, Reach, bundle_dir, random_mark};
+use crate::engine::{Bundle, Operator, Owner, Passwords, Reach, bundle_dir};
 use crate::project::Project;
 use crate::project::{controller_name, operator_name};
+use crate::random;
 use crate::session::OpenOptions;
 
 /// Show, acquire or release the lock of a node
@@ -110,7 +111,7 @@ async fn acquire(
     message: &str,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let run = format!("lock-{}", &random_mark()[..8]);
+    let run = format!("lock-{}", random::hex::<4>());
     let owner = Owner {
         run: run.clone().into(),
         operator: operator_name().into(),
@@ -124,7 +125,7 @@ async fn acquire(
         message: Some(message.into()),
         ..Owner::default()
     };
-    Bundle::open(reach.session(), dir, &owner, &random_mark(), None, &[]).await?;
+    Bundle::open(reach.session(), dir, &owner, &random::hex::<8>(), None, &[]).await?;
     let name = &reach.node.name;
     writeln!(
         streams.people(),

@@ -15,6 +15,7 @@ use crate::journal::{self, Journal, JournalError, State};
 use crate::plan::{Part, Plan, Request};
 use crate::project::Project;
 use crate::project::Who;
+use crate::random;
 use crate::source::Problem;
 use crate::suite::{Access, Rehearse, Test, Work};
 
@@ -155,7 +156,7 @@ async fn run(
     if let Some(first) = missing.first() {
         return Ok(Outcome::Unknown(first.sentence().into()));
     }
-    let chance = u16::from_str_radix(&engine::random_mark()[..4], 16).unwrap_or(0);
+    let chance = u16::from_ne_bytes(random::bytes());
     let run = journal::new_run(Timestamp::now(), chance);
     let mut journal = Journal::create(state, &run)?;
     journal.record(

@@ -119,7 +119,7 @@ pub async fn printed(
     let values = scope.values(&reach.node.name, script.bindings(), secrets);
     let values = values.await.map_err(|error| error.to_string())?;
     let commands = script.commands();
-    let mark = crate::random_mark();
+    let mark = crate::random::hex::<8>();
     let marked = (!commands.is_empty()).then(|| transcript(script, &mark));
     let asked = target::script(marked.as_ref().unwrap_or(script));
     let done = session.run(&asked, &values, limits).await;
@@ -214,7 +214,7 @@ async fn ask(
                 let expect = expect.as_ref();
                 Ok(of_script(&done, case.timeout, exit, expect, &text, &filled))
             } else {
-                let mark = crate::random_mark();
+                let mark = crate::random::hex::<8>();
                 let done = run(&transcript(script, &mark), &values).await?;
                 if let Some(why) = lacks(&done, script.interpreter()) {
                     return Ok(why);

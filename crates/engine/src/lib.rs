@@ -11,7 +11,7 @@ use opsbook_plan as plan;
 use opsbook_session as session;
 use opsbook_template as template;
 use opsbook_text::disk::remedy;
-use opsbook_text::{files, interpolation, outside, source};
+use opsbook_text::{files, interpolation, outside, random, source};
 use opsbook_vocabulary as vocabulary;
 
 mod bundle;
@@ -190,15 +190,6 @@ pub fn plan_record(root: &Path, node: &NodePlan) -> PlanRecord {
         sha256: node.sha256.clone(),
         steps: steps.collect(),
     }
-}
-
-/// 16 random hexadecimal digits, which no output contains by chance.
-#[must_use]
-pub fn random_mark() -> String {
-    let mut bytes = [0_u8; 8];
-    // The kernel's random source never fails after boot.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    format!("{:016x}", u64::from_ne_bytes(bytes))
 }
 
 /// A duration as people write it: `90s`, `10m`, `1h30m`.

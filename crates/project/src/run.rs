@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use opsbook_text::random;
 use tokio::sync::watch;
 
 use crate::Project;
@@ -122,9 +123,7 @@ impl Start {
     /// A new run with a unique name.
     #[must_use]
     pub fn new_run() -> Start {
-        let mut chance = [0; 2];
-        let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
-        let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
+        let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(random::bytes()));
         Start::New(Allotted { run, epoch: None })
     }
 

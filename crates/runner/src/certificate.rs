@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use opsbook_client::{Client, ClientError};
+use opsbook_text::random;
 use opsbook_wire::{CertificateIn, CertificateOut, Held, endpoint};
 use tokio::process::Command;
 use tokio::task::AbortHandle;
@@ -56,7 +57,7 @@ impl Certified {
     /// # Errors
     /// The reason why there is none, in a sentence.
     pub async fn new(client: Client, below: &Path, held: Held) -> Result<Certified, String> {
-        let folder = below.join(name());
+        let folder = below.join(random::hex::<16>());
         let made = DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -105,14 +106,6 @@ impl Certified {
     fn write(&self, name: &str, text: &str) -> Result<(), String> {
         written(&self.folder.join(name), text)
     }
-}
-
-/// A random name.
-fn name() -> String {
-    let mut bytes = [0_u8; 16];
-    // The kernel's random source never fails after boot.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Asks until it gets a certificate, and stores it; returns how many seconds it is valid.

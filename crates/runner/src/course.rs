@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opsbook_client::{Client, ClientError};
+use opsbook_text::random;
 use opsbook_wire::check::Round;
 use opsbook_wire::runner::EndState;
 use opsbook_wire::{
@@ -19,7 +20,7 @@ use crate::certificate::{Certified, Task};
 use crate::checks::Asking;
 use crate::child::{Before, Child};
 use crate::crashes::{Crashes, MOST, WITHIN};
-use crate::folder::{Folder, PartFolder, RunnerError, random};
+use crate::folder::{Folder, PartFolder, RunnerError};
 use crate::happened::{Exit, Happened, Tell};
 use crate::manual::bring;
 use crate::outcome::{Outcome, end, is_on_node_already, outcome};
@@ -142,7 +143,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
     let noted = Arc::clone(&note);
     tokio::spawn(uploads.clone().go(client.clone(), move |text| noted(text)));
     let mut course = Course {
-        boot: random(),
+        boot: random::hex::<16>(),
         client,
         settings,
         parts: BTreeMap::new(),

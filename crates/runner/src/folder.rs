@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use opsbook_client::{ClientError, FingerprintError, Identity, Tls, Token, Trust};
 use opsbook_journal::{JournalError, read_in};
+use opsbook_text::random;
 use opsbook_wire::{Enrolled, PartEnd, Work};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -187,14 +188,6 @@ fn now() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-/// 32 random hexadecimal digits.
-pub(crate) fn random() -> String {
-    let mut bytes = [0_u8; 16];
-    // The kernel's random source never fails after boot.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A part on the disk, for who only looks.
 #[derive(Clone, Debug)]
 pub struct Held {
@@ -252,7 +245,7 @@ impl Folder {
         if let Some(name) = read(&path)? {
             return Ok(name);
         }
-        let name = random();
+        let name = random::hex::<16>();
         write(&path, &name)?;
         Ok(name)
     }

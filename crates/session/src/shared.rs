@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use opsbook_text::random;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
@@ -113,11 +114,10 @@ fn base() -> io::Result<PathBuf> {
 /// A random number in the folder that makes socket names unpredictable for others.
 fn secret(base: &Path) -> io::Result<[u8; 32]> {
     let path = base.join("kept.key");
-    let mut secret = [0; 32];
     if let Ok(found) = read_secret(&path) {
         return Ok(found);
     }
-    rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())?;
+    let secret = random::bytes();
     let mut aside = tempfile::NamedTempFile::new_in(base)?;
     aside.write_all(&secret)?;
     match aside.persist_noclobber(&path) {

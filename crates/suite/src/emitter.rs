@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use opsbook_text::random;
 use tokio::sync::watch;
 
 use crate::Sink;
@@ -33,7 +34,7 @@ struct Inner {
 impl Emitter {
     pub fn new(cases: Vec<CaseRecord>, sink: Sink) -> Emitter {
         let inner = Inner {
-            run: journal::new_run(Timestamp::now(), chance()),
+            run: journal::new_run(Timestamp::now(), u16::from_ne_bytes(random::bytes())),
             seq: 0,
             left: (0..cases.len()).collect(),
             counts: Counts::default(),
@@ -133,10 +134,6 @@ impl Inner {
             sum: None,
         });
     }
-}
-
-fn chance() -> u16 {
-    u16::from_str_radix(&crate::engine::random_mark()[..4], 16).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod disk;
 pub mod files;
 pub mod interpolation;
 pub mod outside;
+pub mod random;
 pub mod source;
 pub mod wildcard;
 pub mod yaml;

@@ -5,22 +5,23 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opsbook_text::random;
+
 use crate::assertion::Assertion;
 use crate::facts::{CannotLook, Facts};
 use crate::header::{ArgumentKind, Kind};
 use crate::interpolation::{Interpolated, Part};
 
 const PRELUDE: &str = include_str!("prelude.sh");
-/// Precedes the nonce that frames the following output.
-const GREETING: &[u8] = b"opsbook-facts ";
-
-/// One script that examines several resources, one after the other, in one shell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One script that examines several resources, one after the other, in one shell. It is for one
+/// execution: the output is framed by a nonce, which no file that a probe reads can contain.
+#[derive(Debug)]
 pub struct Batch {
     /// A POSIX `sh` script.
     pub text: Arc<str>,
     /// The shell variables of the script.
     pub variables: Vec<(String, String)>,
+    nonce: String,
     count: usize,
 }
 
@@ -29,7 +30,8 @@ impl Batch {
     #[must_use]
     pub fn new(assertions: &[&Assertion]) -> Batch {
         let mut text = prelude();
-        let mut variables = Vec::new();
+        let nonce = random::hex::<16>();
+        let mut variables = vec![("ob_nonce".to_owned(), nonce.clone())];
         let mut defined: Vec<&str> = Vec::new();
         for assertion in assertions {
             let kind = assertion.probe();
@@ -45,6 +47,7 @@ impl Batch {
         Batch {
             text: text.into(),
             variables,
+            nonce,
             count: assertions.len(),
         }
     }
@@ -52,18 +55,16 @@ impl Batch {
     /// The facts of each assertion, in order, from the output.
     #[must_use]
     pub fn split(&self, status: i32, out: &[u8], err: &[u8]) -> Vec<Result<Facts, CannotLook>> {
-        let Some((nonce, rest)) = greeting(out) else {
-            let reason = stopped(status, err);
-            return vec![Err(CannotLook::because(reason)); self.count];
-        };
+        let nonce = self.nonce.as_bytes();
+        // Before the first mark, only the shell itself can have complained.
+        let begun = memchr::memmem::find(out, &mark(nonce, "B", 0)).is_some();
+        let reason = stopped(status, if begun { b"" } else { err });
         (0..self.count)
-            .map(|index| match segment(nonce, index, rest) {
-                Some(out) => {
-                    let err = segment(nonce, index, err).unwrap_or_default();
-                    let facts = Facts::read(nonce, out, err);
-                    Ok(facts)
-                }
-                None => Err(CannotLook::because(stopped(status, b""))),
+            .map(|index| {
+                let out = segment(nonce, index, out);
+                let out = out.ok_or_else(|| CannotLook::because(reason.clone()))?;
+                let err = segment(nonce, index, err).unwrap_or_default();
+                Ok(Facts::read(nonce, out, err))
             })
             .collect()
     }
@@ -72,12 +73,10 @@ impl Batch {
     /// lie here: use it only in reports.
     #[must_use]
     pub fn times(&self, out: &[u8]) -> Vec<Option<Duration>> {
-        let Some((nonce, rest)) = greeting(out) else {
-            return vec![None; self.count];
-        };
-        let mut before = tick(nonce, "-", rest);
+        let nonce = self.nonce.as_bytes();
+        let mut before = tick(nonce, "-", out);
         let took = |index: usize| {
-            let now = tick(nonce, &index.to_string(), rest);
+            let now = tick(nonce, &index.to_string(), out);
             let earlier = std::mem::replace(&mut before, now);
             now?.checked_sub(earlier?)
         };
@@ -90,14 +89,6 @@ impl Assertion {
     #[must_use]
     pub fn script(&self) -> Batch {
         Batch::new(&[self])
-    }
-
-    /// Parses the output of [`Assertion::script`].
-    pub fn facts(&self, status: i32, out: &[u8], err: &[u8]) -> Result<Facts, CannotLook> {
-        Batch::new(&[self])
-            .split(status, out, err)
-            .pop()
-            .unwrap_or_else(|| Err(CannotLook::because("the probe printed nothing")))
     }
 }
 
@@ -231,27 +222,16 @@ fn function(kind: &Kind) -> String {
     format!("probe_{}", kind.name.replace('-', "_"))
 }
 
-/// The nonce, and the text after its line. Only the first greeting counts: the input of a probe
-/// cannot contain a nonce that was not yet chosen.
-fn greeting(out: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memmem::find(out, GREETING)?;
-    let rest = &out[at + GREETING.len()..];
-    let end = memchr::memchr(b'\n', rest)?;
-    (end >= 8).then(|| (&rest[..end], &rest[end + 1..]))
-}
-
 /// The text between the marks of one assertion.
 fn segment<'a>(nonce: &[u8], index: usize, text: &'a [u8]) -> Option<&'a [u8]> {
-    let mark = |letter: &str| {
-        let mut mark = vec![b'\n'];
-        mark.extend_from_slice(nonce);
-        mark.extend_from_slice(format!(" {letter} {index}\n").as_bytes());
-        mark
-    };
-    let begin = mark("B");
+    let begin = mark(nonce, "B", index);
     let start = memchr::memmem::find(text, &begin)? + begin.len();
-    let length = memchr::memmem::find(&text[start..], &mark("E"))?;
+    let length = memchr::memmem::find(&text[start..], &mark(nonce, "E", index))?;
     Some(&text[start..start + length])
+}
+
+fn mark(nonce: &[u8], letter: &str, index: usize) -> Vec<u8> {
+    [b"\n", nonce, format!(" {letter} {index}\n").as_bytes()].concat()
 }
 
 /// The node's clock at the tick with this name: seconds with two decimals.
@@ -279,10 +259,10 @@ mod tests {
     use super::*;
 
     fn times(count: usize, out: &str) -> Vec<Option<u128>> {
-        let (text, variables) = ("".into(), Vec::new());
         let batch = Batch {
-            text,
-            variables,
+            text: "".into(),
+            variables: Vec::new(),
+            nonce: "nonce-of-it".to_owned(),
             count,
         };
         let times = batch.times(out.as_bytes());
@@ -294,7 +274,7 @@ mod tests {
 
     #[test]
     fn each_has_its_own_time_where_the_node_tells() {
-        let out = "\nopsbook-facts nonce-of-it\n\nnonce-of-it T - 100.25\n\nnonce-of-it B 0\n\nnonce-of-it E 0\n\nnonce-of-it T 0 100.27\n\nnonce-of-it T 1 102.00\n";
+        let out = "\nnonce-of-it T - 100.25\n\nnonce-of-it B 0\n\nnonce-of-it E 0\n\nnonce-of-it T 0 100.27\n\nnonce-of-it T 1 102.00\n";
         assert_eq!(times(2, out), [Some(20), Some(1730)]);
         // A missing tick makes two durations unknown: its own and the next.
         assert_eq!(times(3, out), [Some(20), Some(1730), None]);
@@ -305,10 +285,7 @@ mod tests {
     fn nonsense_is_no_time() {
         let with = |first: &str, second: &str| {
             let n = "nonce-of-it";
-            times(
-                1,
-                &format!("\nopsbook-facts {n}\n\n{n} T - {first}\n\n{n} T 0 {second}\n"),
-            )
+            times(1, &format!("\n{n} T - {first}\n\n{n} T 0 {second}\n"))
         };
         assert_eq!(with("1.00", "1.50"), [Some(500)]);
         for (first, second) in [
@@ -321,6 +298,6 @@ mod tests {
         ] {
             assert_eq!(with(first, second), [None], "{first} {second}");
         }
-        assert_eq!(times(1, "no greeting"), [None]);
+        assert_eq!(times(1, "no mark"), [None]);
     }
 }

@@ -241,16 +241,6 @@ others_know() {
   set +f
   return 1
 }
-if ! read -r ob_nonce </proc/sys/kernel/random/uuid 2>/dev/null; then
-  ob_nonce=$(od -An -N16 -tx1 2>/dev/null </dev/urandom | tr -d ' ')
-  [ -n "$ob_nonce" ] || ob_nonce=$(mktemp -u XXXXXXXXXXXXXXXX 2>/dev/null)
-  # Whoever can guess the word can write facts into a file that a probe reads.
-  if [ -z "$ob_nonce" ]; then
-    echo 'no random number: no `/proc`, no `od` with `/dev/urandom`, no `mktemp`' >&2
-    exit 1
-  fi
-fi
-printf '\nopsbook-facts %s\n' "$ob_nonce"
 # ob_tick NAME: how late it is by the node's clock of seconds, where the kernel tells that
 # without a process
 ob_tick() {

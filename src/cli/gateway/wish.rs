@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, ClientError};
-use crate::engine::random_mark;
+use crate::random;
 use crate::wire::{Ask, Asked, endpoint};
 
 /// How long to retry an unreachable gateway: it may be starting.
@@ -20,7 +20,7 @@ pub(crate) struct Wish {
 impl Wish {
     /// An order with a new key.
     pub fn new(ask: Ask) -> Wish {
-        let key = format!("{}{}", random_mark(), random_mark());
+        let key = random::hex::<16>();
         Wish { ask, key }
     }
 

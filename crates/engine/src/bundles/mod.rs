@@ -109,7 +109,7 @@ impl<'a> Bundles<'a> {
         let mut bundles = Bundles {
             given,
             reach,
-            token: crate::random_mark(),
+            token: crate::random::hex::<8>(),
             own: None,
             own_origin: Origin::New,
             local: None,

@@ -6,7 +6,7 @@ use crate::bundle::BundleError;
 use crate::event::What;
 use crate::halt::Halt;
 use crate::node::NodeRun;
-use crate::random_mark;
+use crate::random;
 use crate::reach::Reach;
 use crate::session::OpenOptions;
 use crate::session::fair::FairTime;
@@ -40,7 +40,7 @@ impl NodeRun<'_> {
                         "it has not restarted yet".clone_into(&mut last);
                         reach.close().await;
                     } else {
-                        let token = random_mark();
+                        let token = random::hex::<8>();
                         match self.bundles.find_again(&reach, &token).await {
                             Ok(own) => {
                                 self.bundles.found_again(reach, own, token);

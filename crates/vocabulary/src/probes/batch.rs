@@ -93,9 +93,8 @@ fn what_was_stopped_is_not_known() {
         assert!(facts[0].is_ok());
         assert!(facts[1].is_err() && facts[2].is_err());
     }
-    let nothing = checks[0]
-        .facts(127, b"motd\n", b"sh: not found\n")
-        .unwrap_err();
+    let mut nothing = batch.split(127, b"motd\n", b"sh: not found\n");
+    let nothing = nothing.pop().unwrap().unwrap_err();
     assert_eq!(
         nothing.to_string(),
         "cannot look: the probe ended with status 127: sh: not found"

@@ -200,8 +200,9 @@ fn wait(child: &mut std::process::Child) -> i32 {
 
 /// The result of a check on a node, in one line.
 fn say(node: &Node, shell: &[&str], assertion: &Assertion) -> String {
-    let (status, out, err) = run(node, shell, &assertion.script());
-    let decision = match assertion.facts(status, &out, &err) {
+    let batch = assertion.script();
+    let (status, out, err) = run(node, shell, &batch);
+    let decision = match batch.split(status, &out, &err).remove(0) {
         Err(error) => return error.to_string(),
         Ok(facts) => assertion.decide(&facts),
     };
