@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use indexmap::IndexMap;
 
 use crate::known::is_reserved;
+use crate::known::secret::is_name_of_secret;
 use crate::yaml::{Value, Yaml};
 use crate::{Imported, Left};
 
@@ -114,28 +115,13 @@ pub(super) fn value(name: &str, value: &Yaml) -> Result<(String, String), String
     if is_reserved(&own) {
         return Err(format!("`{name}` means something else to opsbook"));
     }
-    if is_secret(&own) && !matches!(value.value, Value::Map(_) | Value::Seq(_) | Value::Null) {
+    if is_name_of_secret(&own)
+        && !matches!(value.value, Value::Map(_) | Value::Seq(_) | Value::Null)
+    {
         let secret = format!("{{secret: {{prompt: {}}}}}", scalar(&own));
         return Ok((own, secret));
     }
     Ok((own, in_flow(value, 0)?))
-}
-
-/// Whether a name suggests a secret, whose value must not be in a file.
-pub(super) fn is_secret(name: &str) -> bool {
-    const ENDS: [&str; 9] = [
-        "password",
-        "passwd",
-        "passphrase",
-        "secret",
-        "token",
-        "api_key",
-        "private_key",
-        "pass",
-        "secret_key",
-    ];
-    let is = |end: &str| name == end || name.ends_with(&format!("_{end}"));
-    ENDS.iter().any(|end| is(end))
 }
 
 /// `App-Port` and `maxConn` become `app_port` and `max_conn`.

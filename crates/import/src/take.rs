@@ -1,9 +1,8 @@
 //! Adds the contents of a node list to the inventory: groups, nodes, and Ansible's variables under
 //! opsbook's names.
 
-use crate::inventory::{
-    Group, Inventory, Node, Values, is_name, is_secret, scalar, value, without_jinja,
-};
+use crate::inventory::{Group, Inventory, Node, Values, is_name, scalar, value, without_jinja};
+use crate::known::secret::is_name_of_secret;
 use crate::source::Span;
 use crate::yaml::Yaml;
 use crate::{MOST_NODES, NotUnderstood};
@@ -138,7 +137,7 @@ fn taken(name: &str, value: &Yaml) -> Result<Taken, String> {
         }
         "ansible_group_priority" => Err("groups count by their order here".to_owned()),
         name if name.starts_with("ansible_") => {
-            let what = if is_secret(name) {
+            let what = if is_name_of_secret(name) {
                 "a password is asked for, or kept as a secret"
             } else {
                 "opsbook has no such setting"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Definition, MAX_HINTS, Nodes, rehearsals, reserved};
+use super::{Definition, MAX_HINTS, Nodes, rehearsals, reserved, secret};
 use crate::interpolation::is_variable_name;
 use crate::source::{Concern, Passage, Problem, Source, Span, nearest};
 use crate::yaml::{self, Entry, Map, Value, Yaml};
@@ -207,6 +207,9 @@ impl NodesParser {
             }
             sound
         });
+        for problem in secret::written_out(&values) {
+            self.wrong(definition, problem, Concern::Node);
+        }
         definition.parts.push(values);
     }
 

@@ -7,9 +7,11 @@ use zeroize::Zeroizing;
 
 use super::SecretRef;
 use crate::source::Problem;
-use crate::yaml::{Value, Yaml, unknown_keys};
+use crate::yaml::{Map, Value, Yaml, unknown_keys};
 
 const SOURCES: [&str; 4] = ["env", "file", "command", "prompt"];
+const PLACES: &str =
+    "write `{secret: {command: [pass, show, NAME]}}`, or `env`, `file` or `prompt`";
 
 /// A secret's text. Deliberately neither printable nor comparable; zeroed when dropped.
 #[derive(Clone)]
@@ -45,14 +47,57 @@ pub fn reference(value: &Yaml) -> Option<Result<SecretRef, Box<Problem>>> {
     Some(source(secret).map_err(Box::new))
 }
 
-/// Does not show the line: it may contain the secret itself.
 fn plain(secret: &Yaml) -> Problem {
-    let message = format!(
-        "{}: name the place of a secret, never write its value",
-        secret.span.place()
-    );
-    Problem::bare("plain-secret", message)
-        .hint("write `{secret: {command: [pass, show, NAME]}}`, or `env`, `file` or `prompt`")
+    let message = "name the place of a secret, never write its value";
+    Problem::error("plain-secret", secret.span.clone(), message).hint(PLACES)
+}
+
+/// Warnings for values that are written out under the name of a secret, at any depth.
+pub(super) fn written_out(values: &Map) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, entry) in values {
+        match &entry.value.value {
+            Value::Map(nested) if reference(&entry.value).is_none() => {
+                problems.extend(written_out(nested));
+            }
+            Value::Bool(_) | Value::Map(_) => {}
+            _ if is_name_of_secret(name) && entry.value.text().is_some_and(is_literal) => {
+                let message = format!("`{name}` may be a secret that is written out");
+                let problem = Problem::warning("written-secret", entry.key.clone(), message);
+                problems.push(problem.hint(PLACES));
+            }
+            _ => {}
+        }
+    }
+    problems
+}
+
+/// Not empty, and no mention of another value or path of a file that holds the secret.
+fn is_literal(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains("${")
+        && !["/", "~/", "./"].iter().any(|is| text.starts_with(is))
+}
+
+/// Whether a name suggests a secret, whose value must not be in a file.
+#[must_use]
+pub fn is_name_of_secret(name: &str) -> bool {
+    const ENDS: [&str; 9] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "api_key",
+        "private_key",
+        "pass",
+        "secret_key",
+    ];
+    let is = |end: &str| {
+        let before = name.strip_suffix(end);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('_'))
+    };
+    ENDS.iter().any(|end| is(end))
 }
 
 fn source(secret: &Yaml) -> Result<SecretRef, Problem> {

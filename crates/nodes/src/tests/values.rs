@@ -143,9 +143,38 @@ fn a_secret_that_is_written_down_is_refused_and_not_shown() {
 }
 
 #[test]
+fn a_value_that_may_be_a_secret_is_warned_of_and_not_shown() {
+    let told = |values: &str| nodes(&[&format!("opsbook: 1\ndefaults: {{{values}}}\n")]).1;
+    for text in [
+        "db_password: hunter2",
+        "db: {password: hunter2}",
+        "api_token: 'hunter2 1'",
+        "token: 'a${node}hunter2'",
+    ] {
+        let told = told(text);
+        let warned = told.contains("0.yaml:2:") && told.contains("may be a secret");
+        assert_eq!(warned, !text.contains("${node}"), "{text}: {told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    for text in [
+        "password: {secret: {env: X}}",
+        "password: '${other}', other: x",
+        "password_file: x",
+        "password: ''",
+        "use_password: true",
+        "compass: north",
+        "bypass: north",
+        "secret: {env: X}",
+        "tls: {private_key: /etc/ssl/private/a.key}",
+    ] {
+        assert_eq!(told(text), "", "{text}");
+    }
+}
+
+#[test]
 fn secrets_stay_references() {
     let node = evaluated(
-        "a: {secret: {env: X}}, m: {b: {secret: {file: 'keys/${node}'}}}, c: {secret: {command: [pass, '${node}']}}, d: {secret: {prompt: pin}}, secret: x, e: {secret: y, f: z}",
+        "a: {secret: {env: X}}, m: {b: {secret: {file: 'keys/${node}'}}}, c: {secret: {command: [pass, '${node}']}}, d: {secret: {prompt: pin}}, secret: true, e: {secret: false, f: z}",
         &[],
     );
     assert_eq!(
@@ -156,8 +185,8 @@ fn secrets_stay_references() {
             ("m_b", "secret file keys/n"),
             ("c", "secret command pass n"),
             ("d", "secret asked for"),
-            ("secret", "x"),
-            ("e_secret", "y"),
+            ("secret", "true"),
+            ("e_secret", "false"),
             ("e_f", "z"),
         ])
     );

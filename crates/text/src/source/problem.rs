@@ -75,6 +75,9 @@ pub const SETTLED_BY_A_WORD: [&str; 9] = [
     "undefined-variable",
 ];
 
+/// Problems of a line that may hold a secret: their place is shown, and never the line.
+const WITHOUT_EXCERPT: [&str; 2] = ["plain-secret", "written-secret"];
+
 /// An error or warning in a text, with its place. Its `Display` shows place, message, excerpt and
 /// at most one hint; all excerpts in opsbook are drawn here.
 #[derive(Clone, Debug)]
@@ -275,7 +278,9 @@ impl fmt::Display for Problem {
                     "{}:{line}:{column}: {severity}: {message}",
                     span.shown().display()
                 )?;
-                excerpt(f, span)?;
+                if !WITHOUT_EXCERPT.contains(&self.code) {
+                    excerpt(f, span)?;
+                }
             }
         }
         for (span, text) in &self.notes {
