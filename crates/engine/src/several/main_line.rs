@@ -42,7 +42,9 @@ impl<'a> MainLine<'a> {
                     line,
                     there: There::default(),
                 };
-                let result = main.go(resume).await;
+                // Each box ends a type: without them, its depth is more than an optimising
+                // compiler takes.
+                let result = Box::pin(main.go(resume)).await;
                 let result = main.end(result).await?;
                 main.line.leave().await;
                 result
@@ -102,7 +104,8 @@ impl<'a> MainLine<'a> {
                 Stretch::Section(section) => {
                     self.line.use_bundles();
                     let seed = self.line.seed();
-                    section::run(self.ground, section, &mut self.there, &seed, resume).await?;
+                    let there = &mut self.there;
+                    Box::pin(section::run(self.ground, section, there, &seed, resume)).await?;
                 }
             }
         }
