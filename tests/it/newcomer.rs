@@ -118,6 +118,25 @@ fn a_block_that_is_not_as_it_should_be() {
 }
 
 #[test]
+fn a_name_in_braces_is_a_value_only_in_templates() {
+    let nodes = "opsbook: 1\nnodes:\n  here: {transport: local, app_port: 80}\n";
+    let warned = |command: &str| {
+        let project = Project::new(&PAGE.replace("echo hello", command));
+        project.write("nodes.yaml", nodes);
+        project.opsbook(&["lint"]).said()
+    };
+    warned("curl localhost:{{ app_port }}/x")
+        .has("manual/page.md:10:16: warning: a script does not replace `{{ app_port }}`")
+        .has("\nhint: write `$app_port`; only templates of files have braces\n");
+    for command in [
+        "docker inspect --format '{{.State}} {{ other }}' x",
+        "echo '${{ app_port }}' {{ app_port",
+    ] {
+        warned(command).lacks("does not replace");
+    }
+}
+
+#[test]
 fn nodes_that_are_not_a_map() {
     let project = Project::new(PAGE);
     for (nodes, error, hint) in [

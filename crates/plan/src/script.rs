@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::interpolation::{Interpolated, Piece, pieces, wrong_references};
+use crate::interpolation::{Interpolated, Piece, is_variable_name, pieces, wrong_references};
 use crate::manual::{self, On, Variables, is_shell, variables};
 use crate::nodes::{Node, Text};
 use crate::source::{Passage, Problem, Span};
@@ -132,6 +132,9 @@ impl<'a> Scope<'a> {
                 Known::Wrong(problem) => problems.push(used_at(*problem, place())),
             }
         }
+        if is_shell(&script.interpreter) {
+            self.in_braces(&script.text, problems);
+        }
         let commands = script.commands.iter().map(|command| PlannedCommand {
             title: command.title.clone(),
             text: Arc::from(&*command.text.text),
@@ -147,6 +150,25 @@ impl<'a> Scope<'a> {
             inherits,
         };
         (planned, used)
+    }
+
+    /// Warns of `{{ name }}` where `name` is a value: only templates read it.
+    fn in_braces(&self, text: &Passage, problems: &mut Vec<Problem>) {
+        for (at, _) in text.text.match_indices("{{") {
+            let Some((within, _)) = text.text[at + 2..].split_once("}}") else {
+                break;
+            };
+            let name = within.trim();
+            let is_value = is_variable_name(name) && matches!(self.look_up(name), Known::Bound(_));
+            if is_value && !text.text[..at].ends_with('$') {
+                let span = text.span(at..at + within.len() + 4);
+                let message = format!("a script does not replace `{{{{{within}}}}}`");
+                let problem = Problem::warning("undeclared-placeholder", span, message);
+                problems.push(problem.hint(format!(
+                    "write `${name}`; only templates of files have braces"
+                )));
+            }
+        }
     }
 
     /// The values that a command in a contract mentions.
