@@ -313,11 +313,7 @@ fn the_book_needs_no_network_and_no_javascript() {
         ("src/page.md", "# P\n\n```rust\nfn main() {}\n```\n"),
     ]);
     let built = project.build();
-    assert!(
-        drawn(&built).starts_with("book.toml:2:1: warning: `mathjax-support` is ignored"),
-        "{}",
-        drawn(&built)
-    );
+    assert_eq!(drawn(&built), "");
     let page = project.page("page.html");
     for loaded in page.split(['<']).filter(|tag| {
         ["script ", "link ", "img ", "iframe "]
@@ -328,6 +324,53 @@ fn the_book_needs_no_network_and_no_javascript() {
     }
     assert!(!page.contains("class=\"playground\""), "{page}");
     assert!(project.has("opsbook/opsbook.css"));
+}
+
+#[test]
+fn formulas_are_mathml_where_the_author_asks_for_them() {
+    let page = "# P\n\n## Lag of $x$\n\n$PATH and $\\frac{a}{b_1}$, `$x$`.\n\n!!! note\n\n    $$\n    \\sqrt{c}\n    $$\n\n\
+                ```math\nd^2\n```\n\n$\\foo *e*$ \u{fdd1}\n\n```sh\necho $x$ $$\n```\n";
+    let project = Project::new(&[
+        (
+            "mkdocs.yml",
+            "nav:\n  - p.md\nmarkdown_extensions:\n  - pymdownx.arithmatex\n",
+        ),
+        ("docs/p.md", page),
+    ]);
+    let said = drawn(&project.build());
+    assert!(
+        said.starts_with(
+            "docs/p.md:17:1: warning: this formula cannot be read: unknown command `\\foo`"
+        ),
+        "{said}"
+    );
+    let html = main_part(&project.page("docs/p.html")).to_owned();
+    for part in [
+        "Lag of $x$</a></h2>",
+        "<p>$PATH and <math><semantics><mfrac><mi>a</mi><msub><mi>b</mi><mn>1</mn></msub></mfrac>",
+        "<annotation encoding=\"application/x-tex\">\\frac{a}{b_1}</annotation></semantics></math>, <code>$x$</code>.</p>",
+        "<span class=\"ops-formula\"><math display=\"block\"><semantics><msqrt><mi>c</mi></msqrt>",
+        "<span class=\"ops-formula\"><math display=\"block\"><semantics><msup><mi>d</mi><mn>2</mn></msup>",
+        "<p><code>$\\foo *e*$</code> \u{fdd1}</p>",
+        "echo $x$ $$\n",
+    ] {
+        assert!(html.contains(part), "{part}\n{html}");
+    }
+    let texts = project.page("opsbook/search/d0.js");
+    assert!(
+        texts.contains("$PATH and \\\\frac{a}{b_1} , $x$"),
+        "{texts}"
+    );
+
+    // Our own mark within a page shows no formula, and breaks nothing.
+    let forged = "# P\n\n<b title=\"\u{fdd0}0\u{fdd1}\">x</b> $y$\n";
+    let project = Project::new(&[("p.md", &format!("---\nmath: true\n---\n{forged}"))]);
+    project.build();
+    let html = project.page("p.html");
+    assert!(
+        html.contains("x</b> $y$") && !html.contains("<math"),
+        "{html}"
+    );
 }
 
 #[test]

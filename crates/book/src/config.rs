@@ -216,19 +216,10 @@ fn confine(
     source: &std::sync::Arc<Source>,
     problems: &mut Vec<Problem>,
 ) -> anyhow::Result<()> {
-    let html: HtmlConfig = config.get("output.html")?.unwrap_or_default();
     config.build.create_missing = false;
     config.set("output.html.playground.runnable", false)?;
-    if html.mathjax_support {
-        config.set("output.html.mathjax-support", false)?;
-        let problem = Problem::warning(
-            "book-needs-network",
-            find(source, "mathjax-support"),
-            "`mathjax-support` is ignored: it loads a script from the network",
-        );
-        let hint = "formulas stay as text; use a picture (`.svg`) instead";
-        problems.push(problem.hint(hint));
-    }
+    // Its script comes from the network; formulas are MathML.
+    config.set("output.html.mathjax-support", false)?;
     let outputs: std::collections::BTreeMap<String, toml::Value> = config.outputs()?;
     for name in outputs.keys().filter(|name| name.as_str() != "html") {
         problems.push(Problem::warning(

@@ -66,6 +66,8 @@ struct Reader<'a> {
     /// The number of open elements within the block.
     depth: usize,
     in_heading: bool,
+    /// Within a formula, of which only the source is searched.
+    in_formula: bool,
 }
 
 fn units(main: &str, path: &Path, page: &str) -> Vec<Unit> {
@@ -78,6 +80,7 @@ fn units(main: &str, path: &Path, page: &str) -> Vec<Unit> {
         last_block: None,
         depth: 0,
         in_heading: false,
+        in_formula: false,
     };
     let mut at = 0;
     for tag in tags(main) {
@@ -97,6 +100,8 @@ fn units(main: &str, path: &Path, page: &str) -> Vec<Unit> {
                     reader.in_heading = true;
                 }
             }
+            "math" => reader.in_formula = true,
+            "annotation" => reader.in_formula = false,
             "div" if reader.depth > 0 => reader.depth += 1,
             "div" => {
                 let class = attribute("class").unwrap_or_default();
@@ -175,12 +180,14 @@ impl Reader<'_> {
                 }
             }
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.in_heading = false,
+            "annotation" => self.in_formula = true,
+            "math" => self.in_formula = false,
             _ => {}
         }
     }
 
     fn text(&mut self, html: &str) {
-        if html.is_empty() {
+        if html.is_empty() || self.in_formula {
             return;
         }
         let text = unescaped(html);

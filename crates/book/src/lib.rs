@@ -54,6 +54,7 @@ mod copy;
 mod destination;
 mod finder;
 mod foreign;
+mod formulas;
 mod frames;
 pub mod fuzz;
 mod generated;

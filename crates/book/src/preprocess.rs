@@ -18,6 +18,7 @@ use crate::source::Problem;
 use super::blocks::Blocks;
 use super::chapters;
 use super::foreign::{Foreign, Wiki};
+use super::formulas::Formulas;
 use super::recorded::Recorded;
 use super::refer;
 use super::refer::generated;
@@ -211,6 +212,7 @@ impl<'a> Work<'a> {
     fn chapter(&self, chapter: &mut Chapter) {
         let (opsbook, options) = (self.opsbook, &self.options);
         let page = self.page_of(chapter);
+        let mut formulas = Formulas::default();
         if let Some((_, page)) = page {
             if page.plain {
                 chapter.content = sanitise::as_plain_text(&page.text.text);
@@ -228,6 +230,7 @@ impl<'a> Work<'a> {
                     *self.said().unknown.entry(word).or_default() += count;
                 }
             }
+            formulas = Formulas::take(&mut chapter.content, page.formulas, options);
             if let Some(foreign) = &opsbook.foreign {
                 chapter.content = foreign.page(&chapter.content, &page.path, options);
             }
@@ -235,9 +238,10 @@ impl<'a> Work<'a> {
         if !opsbook.manual.settings.allow_html {
             self.sanitise(chapter, page);
         }
+        formulas.put(&mut chapter.content);
     }
 
-    /// The last step for a chapter: all its HTML passes through here.
+    /// All HTML of a chapter passes through here, except that of formulas.
     fn sanitise(&self, chapter: &mut Chapter, page: Option<(usize, &Page)>) {
         let content = std::mem::take(&mut chapter.content);
         let (content, removed) = sanitise::sanitised(content, &self.options);

@@ -21,6 +21,7 @@ use opsbook_package::manifest::From;
 use opsbook_package::resolve::Part;
 
 use super::foreign::Wiki;
+use super::formulas::Formulas;
 use super::html::text;
 use super::links::html_path;
 use super::recorded::Recorded;
@@ -331,9 +332,11 @@ impl LastBuild {
             let links = |name: &str| wiki.link(&page.path, name);
             content = words::page(&content, &links, &mut words::Unknown::new());
         }
+        let formulas = Formulas::take(&mut content, page.formulas, &options);
         if !self.manual.settings.allow_html {
             content = sanitise::sanitised(content, &options).0;
         }
+        formulas.put(&mut content);
         (content, top)
     }
 

@@ -16,7 +16,7 @@ mod tokens;
 /// A page that still changes after this many passes is shown as plain text.
 const READINGS: usize = 4;
 /// An invisible block that ends on its own line.
-const BLOCK: &str = "<!-- -->";
+pub(super) const BLOCK: &str = "<!-- -->";
 /// Unlike a comment it never begins a block.
 const INLINE: &str = "<span></span>";
 
@@ -341,7 +341,7 @@ pub(super) fn may_lead(url: &str) -> bool {
 }
 
 /// Escapes text for Markdown and HTML.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             c if c.is_ascii_punctuation() => format!("&#{};", c as u32),

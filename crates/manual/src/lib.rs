@@ -28,6 +28,7 @@ use opsbook_text::{files, interpolation, outside, source, wildcard, yaml};
 
 mod duration;
 pub mod expect;
+pub mod formula;
 pub mod fuzz;
 mod load;
 mod markdown;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use mdbook_markdown::MarkdownOptions;
 
 pub use duration::duration;
 pub use load::{load, load_settings, page_again};
@@ -144,6 +146,8 @@ pub struct Settings {
     pub source_at: Option<Span>,
     /// How the book reads Markdown.
     pub markdown: MarkdownSettings,
+    /// Where pages have formulas.
+    pub formulas: formula::Syntax,
 }
 
 /// An application: deployed and maintained by some procedures, on some nodes.
@@ -176,6 +180,17 @@ pub struct MarkdownSettings {
     pub definition_lists: bool,
     /// A quotation that begins with `[!NOTE]` becomes a box.
     pub admonitions: bool,
+}
+
+impl MarkdownSettings {
+    /// For the parser.
+    pub(crate) fn options(self) -> MarkdownOptions {
+        let mut options = MarkdownOptions::default();
+        options.smart_punctuation = self.smart_punctuation;
+        options.definition_lists = self.definition_lists;
+        options.admonitions = self.admonitions;
+        options
+    }
 }
 
 impl Default for MarkdownSettings {
@@ -222,6 +237,8 @@ pub struct Page {
     pub withheld: bool,
     /// Problems that the author silenced, each with its place.
     pub silences: Vec<Silence>,
+    /// Where the page has formulas.
+    pub formulas: formula::Syntax,
 }
 
 /// `<!-- opsbook: silence NAME -->`: problems with these names are ignored in the text after it.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::files::{Files, Refused, normal};
+use crate::formula::Syntax;
 use crate::markdown::summary::{self, Entry};
 use crate::model::order;
 use crate::navigation::{self, Navigation, Pages};
@@ -25,10 +26,13 @@ pub fn load(files: &Files) -> (Manual, Vec<Problem>) {
     let root = files.root();
     let mut problems = Vec::new();
     let book = read(files, Path::new("book.toml"));
-    let settings = match &book {
+    let mut settings = match &book {
         Ok(source) => settings::read(source, &mut problems),
         Err(_) => Settings::default(),
     };
+    if settings.formulas == Syntax::Fences && navigation::has_formulas(files) {
+        settings.formulas = Syntax::Tex;
+    }
     let folder = source_folder(root, &settings, book.is_ok());
     let most = if book.is_ok() { usize::MAX } else { MAX_FILES };
     let Some(below) = files_below(&root.join(&folder), most) else {

@@ -112,6 +112,15 @@ fn each_page_once(items: Vec<Item>, seen: &mut HashSet<PathBuf>, depth: usize) -
     kept.collect()
 }
 
+/// Whether MkDocs reads formulas, with its extension `arithmatex`.
+pub(crate) fn has_formulas(files: &Files) -> bool {
+    let mut texts = FILES[..2].iter();
+    texts.any(|name| {
+        let text = files.public_text(Path::new(name));
+        text.is_ok_and(|text| mkdocs::has_formulas(&text))
+    })
+}
+
 /// Sidebars and footers of a wiki are not pages.
 pub(crate) fn is_frame(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();

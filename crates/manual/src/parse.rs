@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::formula;
 use crate::markdown::front;
 use crate::markdown::include::{self, Included, Includes};
 use crate::markdown::page::{self, Mark, Walked};
@@ -108,6 +109,7 @@ fn parse_page(
     includes: Includes<'_>,
 ) -> Parsed {
     let mut problems = Vec::new();
+    let options = settings.markdown.options();
     let front = front::read(&source, &mut problems);
     let Included {
         text,
@@ -122,7 +124,14 @@ fn parse_page(
         anchors,
         exceeded,
         silences,
-    } = page::walk(&text, settings.markdown, &mut problems);
+    } = page::walk(&text, &options, &mut problems);
+    let formulas = match settings.formulas {
+        formula::Syntax::Fences if front::has_formulas(&source.text) => formula::Syntax::Tex,
+        own => own,
+    };
+    if !exceeded {
+        formula::check(&text, formulas, &options, &mut problems);
+    }
     let is_top = |mark: &Mark<'_>| matches!(mark, Mark::Heading { level: 1, .. });
     let heading = front.title.clone();
     let heading = heading.filter(|title| !title.is_empty() && !marks.iter().any(is_top));
@@ -149,6 +158,7 @@ fn parse_page(
         plain: exceeded,
         silences,
         withheld,
+        formulas,
     };
     Parsed {
         page,

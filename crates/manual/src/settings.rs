@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::files::normal;
+use crate::formula::Syntax;
 use crate::source::{Problem, Source, Span, nearest};
 use crate::{self as manual, Application, MarkdownSettings, Settings, Wanted};
 
@@ -215,6 +216,10 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
             smart_punctuation: switch(&mut reader, "smart-punctuation"),
             definition_lists: switch(&mut reader, "definition-lists"),
             admonitions: switch(&mut reader, "admonitions"),
+        },
+        formulas: match html.and_then(|html| reader.boolean(html, "mathjax-support")) {
+            Some(true) => Syntax::Mathjax,
+            _ => Syntax::Fences,
         },
     }
 }
@@ -444,7 +449,7 @@ mod tests {
     #[test]
     fn settings_are_read_and_the_rest_is_the_books() {
         let (mut settings, problems) = settings(
-            "[book]\ntitle = \"x\"\nsrc = \"manual\"\n[output.html]\nsmart-punctuation = false\n[output.linkcheck]\nany = 1\n[preprocessor.opsbook]\nstrict = true\nnodes = \"infra\"\ntest-nodes = '@staging'\ncommand = \"opsbook preprocess\"\n",
+            "[book]\ntitle = \"x\"\nsrc = \"manual\"\n[output.html]\nsmart-punctuation = false\nmathjax-support = true\n[output.linkcheck]\nany = 1\n[preprocessor.opsbook]\nstrict = true\nnodes = \"infra\"\ntest-nodes = '@staging'\ncommand = \"opsbook preprocess\"\n",
         );
         assert_eq!(problems, "");
         let nodes = settings.nodes.take().unwrap();
@@ -473,6 +478,7 @@ mod tests {
                     smart_punctuation: false,
                     ..MarkdownSettings::default()
                 },
+                formulas: Syntax::Mathjax,
             }
         );
     }

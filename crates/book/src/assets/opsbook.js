@@ -51,7 +51,7 @@ document.querySelectorAll(".ops-step, .ops-deliver, .ops-manual").forEach((step)
 // For everybody: what scrolls can be reached by keyboard, the bar is a landmark, and what opens
 // the contents is a button.
 (() => {
-    const reachable = () => document.querySelectorAll("main pre > code, main pre, .table-wrapper, .ops-wide").forEach((part) => {
+    const reachable = () => document.querySelectorAll("main pre > code, main pre, .table-wrapper, .ops-wide, .ops-formula").forEach((part) => {
         if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
     });
     reachable();

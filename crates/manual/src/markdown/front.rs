@@ -58,6 +58,20 @@ pub(crate) fn weight(text: &str) -> Option<f64> {
     })
 }
 
+/// Whether the page asks its generator for formulas: `math: true`, at any depth.
+pub(crate) fn has_formulas(text: &str) -> bool {
+    let asks = |line: &str| {
+        let (key, value) = line.split_once([':', '='])?;
+        let value = value.split('#').next()?.trim();
+        Some(["math", "katex", "mathjax"].contains(&key.trim()) && value == "true")
+    };
+    find(text).is_some_and(|found| {
+        text[found.inner]
+            .lines()
+            .any(|line| asks(line) == Some(true))
+    })
+}
+
 enum Kind {
     Yaml,
     Toml,
@@ -215,6 +229,20 @@ mod tests {
             "--- a\ntitle: x\n---\n",
         ] {
             assert_eq!(top(text), (None, text.to_owned(), 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_asks_for_formulas_in_its_front_matter() {
+        for (text, expected) in [
+            ("---\nmath: true\n---\n", true),
+            ("---\nparams:\n  math: true # KaTeX\n---\n", true),
+            ("+++\n[extra]\nkatex = true\n+++\n", true),
+            ("---\nmath: false\nmathematics: true\n---\n", false),
+            ("---\ntitle: x\n---\nmath: true\n", false),
+            ("math: true\n", false),
+        ] {
+            assert_eq!(has_formulas(text), expected, "{text}");
         }
     }
 

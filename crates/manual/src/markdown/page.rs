@@ -13,7 +13,7 @@ use regex::Regex;
 use crate::markdown::anchors::Anchors;
 use crate::markdown::fence::{self, Info, Meaning, Tag};
 use crate::source::{Passage, Problem, nearest};
-use crate::{Block, Kind, Link, MarkdownSettings, Silence, Spanned};
+use crate::{Block, Kind, Link, Silence, Spanned};
 
 /// The result of the walk over a page.
 #[derive(Default)]
@@ -54,13 +54,9 @@ fn is_silence(words: &str) -> bool {
 /// Walks over the text of a page.
 pub(crate) fn walk<'t>(
     page: &'t Passage,
-    settings: MarkdownSettings,
+    options: &MarkdownOptions,
     problems: &mut Vec<Problem>,
 ) -> Walked<'t> {
-    let mut options = MarkdownOptions::default();
-    options.smart_punctuation = settings.smart_punctuation;
-    options.definition_lists = settings.definition_lists;
-    options.admonitions = settings.admonitions;
     let mut walk = Walk {
         page,
         problems,
@@ -78,7 +74,7 @@ pub(crate) fn walk<'t>(
         paragraph: None,
         silences: 0,
     };
-    for (event, range) in new_cmark_parser(&page.text, &options).into_offset_iter() {
+    for (event, range) in new_cmark_parser(&page.text, options).into_offset_iter() {
         walk.event(event, range);
     }
     walk.drop_comment();

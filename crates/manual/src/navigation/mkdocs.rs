@@ -42,6 +42,16 @@ pub(super) fn items(
     list.items(&nav, MAX_DEPTH)
 }
 
+/// Whether `markdown_extensions` names `pymdownx.arithmatex`.
+pub(super) fn has_formulas(text: &str) -> bool {
+    let part = part(text, "markdown_extensions");
+    part.is_some_and(|part| {
+        let lines = text[part].lines();
+        let mut lines = lines.filter_map(|line| line.split('#').next());
+        lines.any(|line| line.contains("pymdownx.arithmatex"))
+    })
+}
+
 /// The lines of a top-level key and its value.
 fn part(text: &str, key: &str) -> Option<Range<usize>> {
     let mut start = None;

@@ -6,7 +6,7 @@ fn blocks(text: &str) -> (Vec<String>, Vec<String>) {
     let source = Source::new("a.md", text);
     let mut problems = Vec::new();
     let page = Passage::whole(&source);
-    let walked = walk(&page, MarkdownSettings::default(), &mut problems);
+    let walked = walk(&page, &MarkdownOptions::default(), &mut problems);
     let blocks = walked
         .blocks
         .iter()
@@ -162,7 +162,7 @@ fn links_are_found_in_markdown_and_html() {
         "[a](b.md) ![c](d.png) <x@y.z> <https://e> [f]\n\n<a href=\"g.md\">g</a> <img src='h.png'>\n\n[f]: i.md\n",
     );
     let page = Passage::whole(&source);
-    let walked = walk(&page, MarkdownSettings::default(), &mut Vec::new());
+    let walked = walk(&page, &MarkdownOptions::default(), &mut Vec::new());
     let targets: Vec<&str> = walked
         .links
         .iter()
@@ -231,7 +231,7 @@ fn more_than_a_thousand_headings_of_the_same_words_are_refused_once() {
         let source = Source::new("a.md", "# A\n\n".repeat(count));
         let mut problems = Vec::new();
         let page = Passage::whole(&source);
-        let exceeded = walk(&page, MarkdownSettings::default(), &mut problems).exceeded;
+        let exceeded = walk(&page, &MarkdownOptions::default(), &mut problems).exceeded;
         let at = problems
             .iter()
             .map(|p| format!("{} {}", p.code, p.span.as_ref().unwrap().line()));
