@@ -24,10 +24,19 @@ if [ -z "$binary" ]; then
   unit=$(printf '\037')
   flags="-Ctarget-feature=+crt-static${unit}--remap-path-prefix=$cargo_home=/cargo"
   flags="$flags${unit}--remap-path-prefix=$here=/opsbook"
+  # The build script of one crate writes its icons in a random order, and the order gets into the
+  # binary. A copy in which they are sorted takes its place; version and lock stay as they are.
+  icons=$(cargo metadata --locked --format-version 1 |
+    grep -o '"manifest_path":"[^"]*/font-awesome-as-a-crate[^"/]*/Cargo.toml"' | cut -d '"' -f 4)
+  rm -rf target/icons
+  mkdir -p target
+  cp -R "${icons%/Cargo.toml}" target/icons
+  patch -s -d target/icons -p1 < packaging/icons.patch
   CC_SHELL_ESCAPED_FLAGS=1 \
   CFLAGS="${CFLAGS-} '-ffile-prefix-map=$cargo_home=/cargo' '-ffile-prefix-map=$here=/opsbook'" \
   CARGO_ENCODED_RUSTFLAGS=$flags \
-    cargo build --release --locked --target "$target" -p opsbook -p opsbook-gateway
+    cargo build --release --locked --config 'paths=["target/icons"]' \
+    --target "$target" -p opsbook -p opsbook-gateway
   binary=${CARGO_TARGET_DIR-target}/$target/release/opsbook
 fi
 
