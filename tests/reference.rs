@@ -86,7 +86,8 @@ fn name(arg: &clap::Arg) -> String {
 
 fn described(arg: &clap::Arg) -> String {
     let help = arg.get_long_help().or_else(|| arg.get_help());
-    let help = help.map(ToString::to_string).unwrap_or_default();
+    let help = help.unwrap_or_else(|| panic!("no description of {}", name(arg)));
+    let help = help.to_string();
     let mut text = cell(help.trim_end_matches('.'));
     if !text.ends_with(['.', ':', '?']) {
         text.push('.');

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::complete;
-use crate::cli::error::{Failure, exit};
+use crate::cli::error::Failure;
 use crate::cli::{Streams, block_on};
 use crate::engine::{Operator, Passwords, Reach, bundle_dir, target};
-use crate::event::{Site, Status};
+use crate::event::Site;
 use crate::journal;
 use crate::manual::shell_quoted;
 use crate::nodes::Node;
@@ -126,8 +126,7 @@ pub(crate) fn mount(args: &Mount, project: &Project, streams: &mut Streams) -> R
     let dir = bundle_of(&node)?;
     let onto = onto(project, args.dir.as_ref(), &node);
     let Some(mut command) = sshfs(&target(&node), &dir, &onto) else {
-        let message = format!("`{}` is not reached by ssh: its bundle is {dir}", node.name);
-        return Err(Failure::from(Problem::bare("mount-transport", message)));
+        return Err(no_sshfs(&node, &dir));
     };
     std::fs::create_dir_all(&onto)?;
     match command.status() {
@@ -145,15 +144,28 @@ pub(crate) fn mount(args: &Mount, project: &Project, streams: &mut Streams) -> R
 
 pub(crate) fn umount(args: &Umount, project: &Project) -> Result<u8, Failure> {
     let node = one(project, &args.node)?;
+    let dir = bundle_of(&node)?;
     let onto = onto(project, args.dir.as_ref(), &node);
+    if sshfs(&target(&node), &dir, &onto).is_none() {
+        return Err(no_sshfs(&node, &dir));
+    }
     let tried = Command::new("fusermount").arg("-u").arg(&onto).status();
     let tried = tried.or_else(|_| Command::new("umount").arg(&onto).status());
     let status = tried.map_err(|error| cannot("`fusermount`", &error))?;
-    Ok(if status.success() {
-        0
-    } else {
-        exit(Status::Error)
-    })
+    if status.success() {
+        return Ok(0);
+    }
+    Err(Failure::Error(format!(
+        "the bundle of `{}` was not unmounted from `{}`: the lines above say why",
+        node.name,
+        onto.display()
+    )))
+}
+
+fn no_sshfs(node: &Node, dir: &str) -> Failure {
+    let message = format!("`{}` is not reached by ssh", node.name);
+    let problem = Problem::bare("mount-transport", message);
+    Failure::from(problem.hint(format!("its bundle is `{dir}`; nothing is mounted")))
 }
 
 pub(crate) fn one(project: &Project, selector: &str) -> Result<Arc<Node>, Failure> {

@@ -1,6 +1,6 @@
 //! Finds the manual, and opens it for a command.
 
-use std::io::{self, Read as _, Write};
+use std::io::{self, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,22 +98,32 @@ pub(crate) fn replaced(from: &Chosen) -> Vec<String> {
 
 /// Uses this ssh configuration to reach nodes.
 pub(crate) fn reach_with(file: &Path) -> Result<(), Failure> {
-    if !file.is_file() {
-        let message = format!("`--ssh-config`: `{}` is not a regular file", file.display());
+    if let Some(why) = no_file(file) {
+        let message = format!("`--ssh-config`: `{}`: {why}", file.display());
         return Err(Failure::from(Problem::bare("ssh-config", message)));
     }
     session::reach_with(std::path::absolute(file)?);
     Ok(())
 }
 
+/// Why this is not a file, if it is none.
+fn no_file(path: &Path) -> Option<&'static str> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => None,
+        Ok(_) => Some("it is not a regular file"),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some("there is no such file"),
+        Err(_) => Some("it cannot be looked at"),
+    }
+}
+
 /// The nodes file of the person who runs the command.
 fn nodes_file(path: &Path) -> Result<Arc<Source>, Failure> {
     let failed = |why: String| {
-        let message = format!("cannot read `{}`: {why}", path.display());
+        let message = format!("`--nodes-file`: `{}`: {why}", path.display());
         Failure::from(Problem::bare("nodes-unreadable", message))
     };
-    if !path.is_file() {
-        return Err(failed("it is not a regular file".to_owned()));
+    if let Some(why) = no_file(path) {
+        return Err(failed(why.to_owned()));
     }
     let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
     let mut text = String::new();

@@ -33,6 +33,7 @@ pub(crate) enum Lock {
     },
     /// Lock the node, so that nobody runs anything on it
     Acquire {
+        /// The name of the node
         #[arg(value_name = "NODE", add = complete::node())]
         node: String,
         /// The reason, for people who find it locked

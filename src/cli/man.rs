@@ -38,6 +38,7 @@ For good:
   zsh    opsbook completions zsh > DIR/_opsbook, where DIR is in $fpath
   fish   opsbook completions fish > ~/.config/fish/completions/opsbook.fish")]
 pub(crate) struct Completions {
+    /// The shell that you use
     shell: Shell,
 }
 

@@ -12,12 +12,12 @@ pub(crate) fn password(path: &Path) -> Result<Password, Failure> {
     let wrong = |why: String| {
         Failure::from(Problem::bare(
             "sudo-password-file",
-            format!("`{}`: {why}", path.display()),
+            format!("`--sudo-password-file`: `{}`: {why}", path.display()),
         ))
     };
     let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
     if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(wrong("others can read this file".to_owned()));
+        return Err(wrong("others can read it (`chmod 600`)".to_owned()));
     }
     let mut bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
     while bytes

@@ -19,7 +19,10 @@ pub struct Preprocess {
 #[derive(Debug, Subcommand)]
 enum Question {
     /// Exits with 0 if this renderer gets marks, with 1 if not.
-    Supports { renderer: String },
+    Supports {
+        /// The renderer, as mdBook names it
+        renderer: String,
+    },
 }
 
 /// Returns the exit status. mdBook shows the text written to `talk`.

@@ -52,7 +52,7 @@ pub(crate) struct Run {
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     set: Vec<(String, String)>,
     /// Print targets, values and scripts exactly as they would run; reach no node
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     dry_run: bool,
     /// With --dry-run: reach the nodes, say who answers, and show how files would change
     #[arg(long, requires = "dry_run")]

@@ -71,10 +71,89 @@ fn another_name_than_the_one_that_is_wanted() {
             "`nodes.yaml` is a file, not a folder",
             "name a folder that is new or empty, such as `opsbook init ops`",
         ),
+        (
+            &["ping", "web*"],
+            "selector `web*` selects no node",
+            "`opsbook nodes` shows all nodes with their groups",
+        ),
+        (
+            &["run", "hello.greet", "here", "--set", "who=Ana"],
+            "`--set who=…`: `hello.greet` has no such parameter or captured value, and node `here` \
+             no such value",
+            "`opsbook show hello.greet` shows what it takes",
+        ),
+        (
+            &["umount", "here"],
+            "`here` is not reached by ssh",
+            "its bundle is `[..]/.opsbook/bundle`; nothing is mounted",
+        ),
     ] {
         let expected = format!("error: {error}\n\nhint: {hint}\n");
         project.opsbook(args).status(2).err(&expected).check();
     }
+}
+
+/// The message names the option and the cause.
+#[test]
+fn a_file_that_is_not_there() {
+    let project = Project::new(PAGE);
+    for (args, error) in [
+        (
+            &["--nodes-file", "nosuch", "list"][..],
+            "`--nodes-file`: `nosuch`: there is no such file",
+        ),
+        (
+            &["--ssh-config", "nosuch", "ping"],
+            "`--ssh-config`: `nosuch`: there is no such file",
+        ),
+        (
+            &["--nodes-file", ".", "list"],
+            "`--nodes-file`: `.`: it is not a regular file",
+        ),
+    ] {
+        let expected = format!("error: {error}\n");
+        project.opsbook(args).status(2).err(&expected).check();
+    }
+    let password = [
+        "run",
+        "hello.greet",
+        "here",
+        "--sudo-password-file",
+        "nosuch",
+    ];
+    project
+        .opsbook(&password)
+        .ends(2)
+        .has("error: `--sudo-password-file`: `nosuch`: No such file");
+}
+
+/// Whoever asks for JSON gets no text for people.
+#[test]
+fn a_dry_run_has_one_form() {
+    let asked = [
+        "run",
+        "hello.greet",
+        "here",
+        "--dry-run",
+        "--format",
+        "json",
+    ];
+    Project::new(PAGE)
+        .opsbook(&asked)
+        .ends(2)
+        .has("'--dry-run' cannot be used with '--format <FORMAT>'");
+}
+
+/// A run that ended well is over: its sheet names no command.
+#[test]
+fn the_sheet_of_a_run_that_is_done() {
+    let project = Project::new(PAGE);
+    project.opsbook(&["run", "hello.greet", "here"]).ends(0);
+    project
+        .opsbook(&["handoff", "here"])
+        .ends(0)
+        .has("# nothing is left to do\n# ---\n")
+        .lacks("opsbook resume");
 }
 
 #[test]
@@ -160,6 +239,15 @@ fn nodes_that_are_not_a_map() {
         let said = project.opsbook(&["lint"]).ends(2);
         said.has(error).has(&format!("\nhint: {hint}\n"));
     }
+    project.write(
+        "nodes.yaml",
+        "opsbook: 1\nnodes:\n  web1: {}\ngroups:\n  web: [web1]\n",
+    );
+    project
+        .opsbook(&["lint"])
+        .ends(2)
+        .has("nodes.yaml:5:8: error: expected a map, found a list")
+        .has("\nhint: a group has values; list it in the `groups` of each of its nodes\n");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn wrong_names_say_which_was_meant() {
         ),
         (
             vec!["nodes", "cache*"],
-            "error: selector `cache*` selects no node",
+            "error: selector `cache*` selects no node\n\nhint: `opsbook nodes` shows all nodes with their groups",
         ),
         (
             vec!["nodes", ""],

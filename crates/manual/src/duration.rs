@@ -18,7 +18,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
         let number: u64 = number
             .parse()
-            .map_err(|_| format!("`{text}` is not a duration"))?;
+            .map_err(|_| format!("`{text}` is not a duration, such as `10s`, `5m` or `1h30m`"))?;
         if unit.is_empty() {
             let units = format!(": `{text}s`, `{text}m`, `{text}h`");
             let alone = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -68,11 +68,17 @@ mod tests {
             ),
             ("", Err("a duration is missing".to_owned())),
             ("5 m", Err("`5 m` has no unit".to_owned())),
-            ("m", Err("`m` is not a duration".to_owned())),
+            (
+                "m",
+                Err("`m` is not a duration, such as `10s`, `5m` or `1h30m`".to_owned()),
+            ),
             ("5x", Err("`x` is not a unit of time".to_owned())),
             (
                 "99999999999999999999s",
-                Err("`99999999999999999999s` is not a duration".to_owned()),
+                Err(
+                    "`99999999999999999999s` is not a duration, such as `10s`, `5m` or `1h30m`"
+                        .to_owned(),
+                ),
             ),
             (
                 "18446744073709551615h",

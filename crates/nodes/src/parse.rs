@@ -187,7 +187,7 @@ impl NodesParser {
             definition.parts.clear();
             return;
         }
-        let hint = not_a_map(&entry.value).filter(|_| section != Section::Defaults);
+        let hint = not_a_map(section, &entry.value);
         let mut values = match map(entry.value) {
             Ok(values) => values,
             Err(problem) => {
@@ -340,9 +340,12 @@ fn wrong_groups(definition: &Definition, groups: &IndexMap<String, Definition>) 
     problems
 }
 
-/// The hint about a node or group whose values are one text.
-fn not_a_map(value: &Yaml) -> Option<String> {
-    let text = value.text()?;
+/// The hint about a node or group whose values are one text, or a list.
+fn not_a_map(section: Section, value: &Yaml) -> Option<String> {
+    if section == Section::Groups && value.as_seq().is_some() {
+        return Some("a group has values; list it in the `groups` of each of its nodes".to_owned());
+    }
+    let text = value.text().filter(|_| section != Section::Defaults)?;
     Some(match text.split_once(':') {
         Some((name, rest)) if is_variable_name(name) && !rest.starts_with('/') => {
             format!("write a space after the colon: `{name}: …`")

@@ -262,6 +262,9 @@ impl<'a> Refusal<'a> {
             Refusal::ItemOnlyExcludes { .. } => {
                 Some("separate exclusions by commas: `*,!web1,!web2`".to_owned())
             }
+            Refusal::SelectsNothing { .. } => {
+                Some("`opsbook nodes` shows all nodes with their groups".to_owned())
+            }
             _ => None,
         }
     }

@@ -93,7 +93,10 @@ pub(super) fn node(
                  `{name}` no such value",
                 procedure.id
             );
-            problems.push(Problem::bare("unknown-argument", message).did_you_mean(given, known));
+            let problem = Problem::bare("unknown-argument", message)
+                .hint(takes(procedure))
+                .did_you_mean(given, known.filter(|known| *known != "node"));
+            problems.push(problem);
         }
     }
     match nodes.evaluate_with(name, &params, set) {
@@ -138,10 +141,17 @@ pub(super) fn unknown_argument(
         } else if values.any(|node| node.leaves.contains_key(name)) {
             problem.hint("values of nodes differ by machine: change them in `nodes.yaml`")
         } else {
-            problem.did_you_mean(name, known.iter().copied())
+            problem
+                .hint(takes(procedure))
+                .did_you_mean(name, known.iter().copied())
         }
     });
     unknown.collect()
+}
+
+/// The hint at what a procedure takes.
+fn takes(procedure: &Procedure) -> String {
+    format!("`opsbook show {}` shows what it takes", procedure.id)
 }
 
 /// Values for the parameters without a default, for a lint without arguments.

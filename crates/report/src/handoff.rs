@@ -225,6 +225,7 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
             );
             note(&text, out)
         }
+        None if sheet.known.bundle().is_none() => Ok(()),
         next => {
             note(&format!("\n{TO_CONTINUE}{program} resume {run}"), out)?;
             if let Some(step) = next.filter(|step| sheet.doubtful.contains(&step.number)) {

@@ -34,7 +34,10 @@ mod tests {
         let ms = |text| milliseconds(text).map(|duration| duration.as_millis());
         assert_eq!(ms("500"), Ok(500));
         assert_eq!(ms("2s"), Ok(2000));
-        assert_eq!(ms("x"), Err("`x` is not a duration".to_owned()));
+        assert_eq!(
+            ms("x"),
+            Err("`x` is not a duration, such as `10s`, `5m` or `1h30m`".to_owned())
+        );
         let seconds = Duration::from_secs;
         assert_eq!(eventually("1m/2s"), Ok((seconds(60), seconds(2))));
         assert_eq!(eventually("1m"), Ok((seconds(60), seconds(1))));

@@ -73,11 +73,17 @@ fn a_wrong_selector_is_an_error_with_a_hint() {
             "@box",
             "error: unknown group `box`\n\nhint: `box` is a node: select it without `@`",
         ),
-        ("db*", "error: selector `db*` selects no node"),
-        ("web1,db*", "error: selector `db*` selects no node"),
+        (
+            "db*",
+            "error: selector `db*` selects no node\n\nhint: `opsbook nodes` shows all nodes with their groups",
+        ),
+        (
+            "web1,db*",
+            "error: selector `db*` selects no node\n\nhint: `opsbook nodes` shows all nodes with their groups",
+        ),
         (
             "web1,!@prod",
-            "error: selector `web1,!@prod` selects no node",
+            "error: selector `web1,!@prod` selects no node\n\nhint: `opsbook nodes` shows all nodes with their groups",
         ),
         (
             "!web1",
