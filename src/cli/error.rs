@@ -171,6 +171,13 @@ impl Failure {
                     None => Ok(()),
                 }
             }
+            Failure::Gateway(ClientError::Unreachable { cause, .. }) if is_not_there(cause) => {
+                writeln!(
+                    talk,
+                    "error: {self}\n\nhint: `opsbook-gateway` starts one in the folder of a manual; \
+                     in an emergency, `opsbook run … --break-glass WHY` works without it"
+                )
+            }
             Failure::Stopped(why) => writeln!(talk, "STOPPED: {why}"),
             Failure::Blocked(why) => writeln!(talk, "BLOCKED: {why}"),
             // A problem's text already says `error`.
@@ -178,6 +185,13 @@ impl Failure {
             other => writeln!(talk, "error: {other}"),
         }
     }
+}
+
+/// Whether nobody listens at the address of a gateway.
+fn is_not_there(cause: &str) -> bool {
+    ["Connection refused", "No such file"]
+        .iter()
+        .any(|word| cause.contains(word))
 }
 
 /// Whether nobody, or not this user, may write there.

@@ -172,7 +172,7 @@ impl SupervisedArgs {
             have.dedup();
             if have.len() < need.count as usize {
                 return Err(Failure::Blocked(format!(
-                    "{} needs {} approval(s), and {} could be verified here",
+                    "{}: approvals needed: {}, verified here: {}",
                     need.place,
                     need.count,
                     have.len()

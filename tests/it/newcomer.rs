@@ -189,6 +189,36 @@ fn a_block_that_is_not_as_it_should_be() {
             "error: a `step` in the group of checks `hello`",
             "a step needs a `yaml procedure` block below the heading of its section",
         ),
+        (
+            "id: hello.greet\n",
+            "id: hello.greet\nparams: [version]\n",
+            "manual/page.md:7:9: error: parameters cannot be a list",
+            "write `params: {NAME: {required: true}}`",
+        ),
+        (
+            "id: hello.greet\n",
+            "id: hello.greet\nparams: {v: {required: yes}}\n",
+            "manual/page.md:7:24: error: `required` cannot be text",
+            "write `true` or `false`",
+        ),
+        (
+            "id: hello\n",
+            "id: hello\nstate: perhaps\n",
+            "manual/page.md:17:8: error: `state` cannot be text",
+            "write `state: true`, or remove it",
+        ),
+        (
+            "echo hello\n```\n",
+            "echo hello\n```\n\n```yaml deliver\n- site.conf\n```\n",
+            "error: a delivery cannot be text",
+            "write `{file: NAME}`",
+        ),
+        (
+            "## Greet\n",
+            "[a](b.md)\n\n<!-- opsbook: silence broken-link -->\nGood.\n\n## Greet\n",
+            "manual/page.md:5:23: warning: there is no problem `broken-link` here to silence",
+            "remove it, or put it before the block that has the problem",
+        ),
     ] {
         let page = PAGE.replacen(from, to, 1);
         let said = Project::new(&page).opsbook(&["lint"]).ends(2);

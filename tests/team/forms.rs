@@ -65,6 +65,47 @@ fn a_run_is_what_its_application_is_of_and_its_record_is_verified_in_a_file() {
     }
 }
 
+/// Each message names what is wrong, and a way out; nothing to show is said.
+#[test]
+fn what_is_wrong_is_told_with_a_way_out() {
+    let page = PAGE.replacen("id: p\n", "id: web.deploy\n", 1);
+    let mut team = Team::new(&page, "");
+    for (words, err) in [
+        (
+            &["ask", "web.deply", "here"][..],
+            "error: there is no procedure `web.deply`; did you mean `web.deploy`?\n",
+        ),
+        (
+            &["ask", "web.deploy"],
+            "error: name the nodes on which it should run: `nodes` is empty\n",
+        ),
+    ] {
+        let said = team.opsbook(words);
+        assert_eq!(said.status.code(), Some(2), "{said:?}");
+        assert_eq!(String::from_utf8_lossy(&said.stderr), err);
+    }
+    for (words, err) in [
+        ("sync", "this manual has no journals: nothing to report\n"),
+        (
+            "applications",
+            "this manual has no applications: `[applications.NAME]` in `book.toml`\n",
+        ),
+    ] {
+        let said = team.opsbook(&[words]);
+        assert_eq!(said.status.code(), Some(0), "{said:?}");
+        assert!(said.stdout.is_empty(), "{said:?}");
+        assert_eq!(String::from_utf8_lossy(&said.stderr), err);
+    }
+    team.kill_gateway();
+    let said = team.opsbook(&["runs"]);
+    assert_eq!(said.status.code(), Some(3), "{said:?}");
+    let err = String::from_utf8_lossy(&said.stderr);
+    assert!(
+        err.contains("\nhint: `opsbook-gateway` starts one"),
+        "{err}"
+    );
+}
+
 /// The words of each command that speaks to a gateway, `RUN` being a run of this machine. Runners
 /// are no part of this: one that is too old ends what it has, and gets nothing new.
 const SPEAK: [&str; 18] = [

@@ -968,7 +968,7 @@ fn what_nobody_has_approved_is_not_run_whatever_the_store_says() {
         "{said}"
     );
     assert!(
-        said.contains("access.yaml:3 needs 1 approval(s), and 0 could be verified here"),
+        said.contains("access.yaml:3: approvals needed: 1, verified here: 0"),
         "{said}"
     );
     assert_eq!(team.ran(), ALL, "only what was approved has run");

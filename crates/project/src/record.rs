@@ -144,7 +144,7 @@ fn follows(record: &Record, thread: &Thread, verified: &mut Verified) {
 
 fn signed(checkpoint: &Checkpoint, key: Option<&Path>, verified: &mut Verified) {
     let about = format!(
-        "checkpoint of {} leaves at {}",
+        "checkpoint of size {}, made at {}",
         checkpoint.size, checkpoint.at
     );
     let Some(key) = key else {

@@ -78,7 +78,7 @@ pub(crate) fn verified(
     if people.len() < wanted as usize {
         let have = people.len();
         return Err(format!(
-            "this runner needs {wanted} approval(s), but can verify only {have}"
+            "approvals that this runner needs: {wanted}, verified here: {have}"
         ));
     }
     Ok(people.into_iter().collect())
@@ -345,12 +345,16 @@ mod tests {
             let approval = lab.approval(&work, person, person, &in_hours(1));
             work.consent.as_mut().unwrap().approvals.push(approval);
         }
-        assert!(says(&work).unwrap_err().contains("can verify only 1"));
+        assert!(
+            says(&work)
+                .unwrap_err()
+                .contains("needs: 2, verified here: 1")
+        );
         let approval = lab.approval(&work, "cy", "cy", &in_hours(1));
         work.consent.as_mut().unwrap().approvals.push(approval);
         assert_eq!(says(&work).unwrap(), ["bo", "cy"]);
         work.consent = None;
-        assert!(says(&work).unwrap_err().contains("can verify only 0"));
+        assert!(says(&work).unwrap_err().contains("verified here: 0"));
         work.mode = Mode::Release;
         assert_eq!(says(&work).unwrap(), [""; 0]);
     }

@@ -104,7 +104,7 @@ fn say(
         };
         writeln!(
             out,
-            "  {}: wants {} approval(s) by {by}",
+            "  {}: approvals needed: {}, by {by}",
             need.place, need.count
         )?;
     }

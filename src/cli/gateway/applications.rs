@@ -1,5 +1,7 @@
 //! `opsbook applications`: which version of each application runs where, as a gateway knows it.
 
+use std::io::Write as _;
+
 use clap::Args;
 
 use super::runs::in_query;
@@ -60,6 +62,11 @@ pub(crate) fn applications(
         for one in &all {
             form::line(one, streams)?;
         }
+        return Ok(0);
+    }
+    if all.is_empty() {
+        let message = "this manual has no applications: `[applications.NAME]` in `book.toml`";
+        writeln!(streams.talk, "{message}")?;
         return Ok(0);
     }
     let rows = all.iter().flat_map(|one| {

@@ -236,7 +236,8 @@ fn checkpoint(args: &CheckpointArgs, dir: &Chosen, streams: &mut Streams) -> Res
         return Ok(0);
     };
     write(&args.file, newest)?;
-    writeln!(streams.people(), "{} leaves at {}", newest.size, newest.at)?;
+    let (size, at) = (newest.size, &newest.at);
+    writeln!(streams.people(), "checkpoint of size {size}, made at {at}")?;
     Ok(0)
 }
 

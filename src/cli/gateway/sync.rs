@@ -64,6 +64,12 @@ pub(crate) fn sync(args: &SyncArgs, dir: &Chosen, streams: &mut Streams) -> Resu
     } else {
         args.runs.clone()
     };
+    if runs.is_empty() {
+        writeln!(
+            streams.talk,
+            "this manual has no journals: nothing to report"
+        )?;
+    }
     let mut worst = 0;
     for run in runs {
         // Verify the hash chain here as well: the message then names the damaged line.

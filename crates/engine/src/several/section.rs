@@ -56,7 +56,7 @@ impl Ends {
         } else {
             let badly = self.badly;
             (badly > section.max_fail)
-                .then(|| format!("not started: {badly} earlier turn(s) did not end OK"))
+                .then(|| format!("not started: earlier turns that did not end OK: {badly}"))
         }
     }
 }

@@ -246,7 +246,7 @@ fn bounded(gateway: &Gateway, ask: &Ask) -> Answer<()> {
         gateway.manuals.one(ask.manual.as_deref())?;
     }
     if ask.nodes.is_empty() {
-        return wrong("`nodes` names no node".to_owned());
+        return wrong("name the nodes on which it should run: `nodes` is empty".to_owned());
     }
     if ask.nodes.len() > limit::NODES || ask.arguments.len() > limit::ARGUMENTS {
         return wrong("`nodes` or `arguments` has too many".to_owned());

@@ -6,6 +6,7 @@ use crate::nodes::{Node, Text};
 use crate::plan::{Plan, Request, batch::in_batches};
 use crate::project::batch::{Share, of_nodes, sizes};
 use crate::project::{Project, Who, approval};
+use crate::source::nearest;
 use crate::store::approvals::NewConsent;
 use crate::wire::{Ask, Kind, Parameter, Problem, ProcedureView, StepView, Verb, limit};
 
@@ -222,12 +223,12 @@ impl Read {
     /// # Errors
     /// If it does not exist.
     pub fn procedure(&self, id: &str) -> Result<&Procedure, Box<Problem>> {
-        let found = self.project.manual.procedures.get(id);
-        found.ok_or_else(|| {
-            problem(
-                Kind::NotFound,
-                format!("there is no procedure `{}`", text(id)),
-            )
+        let all = &self.project.manual.procedures;
+        all.get(id).ok_or_else(|| {
+            let near = nearest(id, all.keys().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean `{near}`?"));
+            let detail = format!("there is no procedure `{}`", text(id));
+            problem(Kind::NotFound, detail + &near.unwrap_or_default())
         })
     }
 

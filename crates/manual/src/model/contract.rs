@@ -157,9 +157,14 @@ fn names(value: &Yaml, problems: &mut Vec<Problem>) -> Vec<Spanned<String>> {
 
 fn replacements(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, Spanned<String>> {
     let mut replace = IndexMap::new();
-    for (key, entry) in as_map(value, "placeholders", problems)
-        .into_iter()
-        .flatten()
+    for (key, entry) in as_map(
+        value,
+        "placeholders",
+        "replace: {\"<version>\": \"${version}\"}",
+        problems,
+    )
+    .into_iter()
+    .flatten()
     {
         if key.trim().is_empty() {
             problems.push(Problem::error(

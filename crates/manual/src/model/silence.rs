@@ -76,9 +76,11 @@ pub fn unused(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
         let span = silent.span.clone();
         let Some(first) = meant.next() else {
             let message = format!("there is no problem `{code}` here to silence");
-            let problem = Problem::warning("unused-silence", span, message);
+            let problem = Problem::warning("unused-silence", span, message)
+                .hint("remove it, or put it before the block that has the problem");
             let known = problems.iter().filter(|own| own.may_be_silenced());
-            return Some(problem.did_you_mean(code, known.map(|own| own.code)));
+            let known = known.map(|own| own.code).filter(|known| *known != code);
+            return Some(problem.did_you_mean(code, known));
         };
         if std::iter::once(first)
             .chain(meant)

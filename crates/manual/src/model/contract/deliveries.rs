@@ -32,7 +32,7 @@ pub(crate) fn deliveries(
 }
 
 fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
-    let map = as_map(item, "a delivery", problems)?;
+    let map = as_map(item, "a delivery", "{file: NAME}", problems)?;
     let mut sources = Vec::new();
     let mut to = None;
     let mut bits = None;

@@ -46,6 +46,11 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
             "state" if matches!(entry.value.value, Value::Bool(_)) => {
                 state = matches!(entry.value.value, Value::Bool(true)).then(|| entry.key.clone());
             }
+            "state" if !matches!(entry.value.value, Value::Map(_)) => {
+                let message = format!("`state` cannot be {}", entry.value.kind());
+                let problem = Problem::error("bad-contract", entry.value.span, message);
+                problems.push(problem.hint("write `state: true`, or remove it"));
+            }
             key if contract.words.read(key, &entry.value, problems) => {}
             _ => typed(&key, entry, &mut contract.typed, problems),
         }

@@ -14,7 +14,13 @@ const PARAM: [&str; 4] = ["required", "default", "pattern", "help"];
 
 pub(super) fn params(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, Param> {
     let mut params = IndexMap::new();
-    for (key, entry) in as_map(value, "parameters", problems).into_iter().flatten() {
+    let map = as_map(
+        value,
+        "parameters",
+        "params: {NAME: {required: true}}",
+        problems,
+    );
+    for (key, entry) in map.into_iter().flatten() {
         if let Err(message) = own_name(key) {
             problems.push(Problem::error("bad-name", entry.key.clone(), message));
             continue;
@@ -44,10 +50,14 @@ fn param(entry: &Entry, problems: &mut Vec<Problem>) -> Param {
     for (key, entry) in map {
         let value = &entry.value;
         match key.as_str() {
-            "required" => match value.value {
-                Value::Bool(required) => param.required = required,
-                _ => problems.push(wrong_kind(value, "`required`")),
-            },
+            "required" => {
+                if let Value::Bool(required) = value.value {
+                    param.required = required;
+                } else {
+                    let problem = wrong_kind(value, "`required`");
+                    problems.push(problem.hint("write `true` or `false`"));
+                }
+            }
             "default" => param.default = string(value, "a default", problems).map(|s| s.value),
             "pattern" => {
                 param.pattern = checked(value, "a pattern", pattern, problems).map(|s| s.value);

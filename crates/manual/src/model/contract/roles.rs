@@ -20,7 +20,7 @@ pub(super) type Roles = IndexMap<String, Role>;
 /// `roles: {old: {nodes: "@db"}, …}`; returns also the names of roles that could not be read.
 pub(super) fn roles(value: &Yaml, problems: &mut Vec<Problem>) -> (Roles, Vec<String>) {
     let (mut roles, mut unread) = (IndexMap::new(), Vec::new());
-    let Some(map) = as_map(value, "roles", problems) else {
+    let Some(map) = as_map(value, "roles", "roles: {NAME: {nodes: SELECTOR}}", problems) else {
         return (roles, unread);
     };
     if map.is_empty() {
@@ -120,7 +120,12 @@ pub(crate) fn each(
     if entry.value.value == Value::Null {
         return Some(each);
     }
-    for (key, entry) in as_map(&entry.value, "what a section says", problems)? {
+    for (key, entry) in as_map(
+        &entry.value,
+        "what a section says",
+        "ROLE: {batch: 1}",
+        problems,
+    )? {
         let value = &entry.value;
         match key.as_str() {
             "batch" => {

@@ -39,15 +39,17 @@ pub(super) fn map_of(
     None
 }
 
+/// `like` is how to write it instead.
 pub(super) fn as_map<'a>(
     value: &'a Yaml,
     what: &str,
+    like: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<&'a Map> {
     if let Value::Map(map) = &value.value {
         return Some(map);
     }
-    problems.push(wrong_kind(value, what));
+    problems.push(wrong_kind(value, what).hint(format!("write `{like}`")));
     None
 }
 
