@@ -7,11 +7,14 @@ use crate::source::visible;
 
 const STYLE: &str = "body { font: 10pt/1.4 sans-serif; color: #000; background: #fff; max-width: 60em; margin: 2em auto; padding: 0 1em; } \
 h1 { font-size: 16pt; margin: 0; } pre { font: 9pt/1.35 monospace; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; } \
+pre > span { display: block; padding-inline-start: 6ch; text-indent: -6ch; } .note { font-family: sans-serif; color: #333; } .check { margin-block-start: 0.5em; } \
 section { break-inside: avoid-page; border: 1px solid #555; border-radius: 4px; padding: 0.5em 0.8em; margin: 0.8em 0; } \
-h2 { font-size: 11pt; margin: 0; } .box { font-size: 15pt; line-height: 1; } \
+h2 { font-size: 11pt; margin: 0; white-space: pre-wrap; } .box { font-size: 15pt; line-height: 1; } \
 .sign { display: flex; gap: 1.5em; margin: 0.8em 0 0.2em; } .sign span { flex: 1; border-bottom: 1px solid #000; padding-bottom: 0.1em; } \
 @page { margin: 16mm 14mm 18mm; @bottom-left { content: \"FOOT\"; font: 8pt sans-serif; } \
 @bottom-right { content: counter(page) \" / \" counter(pages); font: 8pt sans-serif; } }";
+
+const BOX: &str = "<span class=\"box\">☐</span>";
 
 /// The whole sheet; `foot` names its revision.
 #[must_use]
@@ -23,7 +26,7 @@ pub fn html(plan: &Plan, part: Part, foot: &str) -> String {
     };
     // The first line is the title.
     let facts = head.split_once('\n').map_or("", |(_, facts)| facts);
-    let facts: Vec<&str> = facts.trim().lines().map(str::trim).collect();
+    let facts: String = facts.trim().lines().map(fact).collect();
     let words = format!("{}, {foot}", plan.procedure);
     let plain = |c: &char| c.is_ascii_alphanumeric() || " .,:_/+-".contains(*c);
     let words: String = words.chars().filter(plain).collect();
@@ -36,7 +39,7 @@ pub fn html(plan: &Plan, part: Part, foot: &str) -> String {
          {steps}<p class=\"sign\"><span>Ended:</span><span>Signature:</span></p>\n</body>\n</html>\n",
         STYLE.replace("FOOT", &words),
         text(&plan.title),
-        text(&facts.join("\n")),
+        facts,
         id = text(&plan.procedure),
     )
 }
@@ -58,23 +61,45 @@ fn section(piece: &str) -> String {
     };
     let (title, body) = rest.split_once('\n').unwrap_or((rest, ""));
     let title = title.trim_start_matches("# ");
-    let body: Vec<String> = body.lines().map(line).collect();
+    let captured = body.lines().next().and_then(captured);
+    let captured = captured.map(|name| format!("<span>{}:</span>", text(name)));
+    let body: String = before.lines().chain(body.lines()).map(line).collect();
     format!(
-        "<section>\n<h2><span class=\"box\">☐</span> {}</h2>\n<pre>{}{}</pre>\n\
-         <p class=\"sign\"><span>Time:</span><span>Signature:</span><span>Note:</span></p>\n</section>\n",
+        "<section>\n<h2>{BOX} {}</h2>\n<pre>{body}</pre>\n\
+         <p class=\"sign\"><span>Time:</span><span>Signature:</span>{}<span>Note:</span></p>\n</section>\n",
         text(title),
-        text(before),
-        body.join("\n")
+        captured.unwrap_or_default(),
     )
 }
 
-/// A check has its own box.
+/// The value that a step captures: whoever does it by hand writes it down.
+fn captured(note: &str) -> Option<&str> {
+    let mut words = note.split(", ");
+    let name = words.find_map(|word| word.strip_prefix("captures "))?;
+    name.split(' ').next()
+}
+
+/// A line above the steps. Required checks have their own box.
+fn fact(line: &str) -> String {
+    let line = line.trim().trim_start_matches("== ");
+    if line.starts_with("needs ") {
+        return format!("<span>{BOX} {}</span>", text(line));
+    }
+    format!("<span>{}</span>", text(line))
+}
+
+/// A line of a step. A check has its own box.
 fn line(line: &str) -> String {
-    let check = line.starts_with("# then check ") || line.starts_with("# first check ");
-    if check {
-        format!("<span class=\"box\">☐</span> {}", text(&line[2..]))
-    } else {
-        text(line)
+    match line.strip_prefix("# ") {
+        Some(check) if check.starts_with("then check ") || check.starts_with("first check ") => {
+            format!("<span class=\"note check\">{BOX} {}</span>", text(check))
+        }
+        // In an expected line, each space counts.
+        Some(note) if !note.starts_with("expect") => {
+            format!("<span class=\"note\"># {}</span>", text(note))
+        }
+        // An empty line has a height.
+        _ => format!("<span>{}\n</span>", text(line)),
     }
 }
 
@@ -100,8 +125,21 @@ mod tests {
         let html = section("\nnode  value\nweb1  a\n# 2 start: Start\nstart\n");
         assert!(html.contains("</span> 2 start: Start</h2>"), "{html}");
         assert!(
-            html.contains("<pre>node  value\nweb1  a\nstart</pre>"),
+            html.contains(
+                "<pre><span>node  value\n</span><span>web1  a\n</span><span>start\n</span></pre>"
+            ),
             "{html}"
         );
+    }
+
+    #[test]
+    fn a_captured_value_has_room() {
+        let html = section("\n# 1 count: Count\n# on db1, captures orders  a.md:3\ncount\n");
+        assert!(html.contains("<span>orders:</span>"), "{html}");
+        assert_eq!(
+            captured("# on db1, at most 2m, captures lsn, asks first"),
+            Some("lsn")
+        );
+        assert_eq!(captured("# on db1"), None);
     }
 }
