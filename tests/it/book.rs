@@ -707,6 +707,60 @@ fn plain_mdbook_builds_the_same_pages() {
 }
 
 #[test]
+fn plain_mdbook_shows_the_pictures_of_packages() {
+    let settings = format!(
+        "[book]\nsrc = \"manual\"\n[preprocessor.opsbook]\ncommand = \"{} preprocess\"\n",
+        env!("CARGO_BIN_EXE_opsbook")
+    );
+    let project = Project::new(&[
+        ("book.toml", &settings),
+        (
+            "manual/SUMMARY.md",
+            "- [Own](own.md)\n- [The shop]() <!-- package:shop -->\n",
+        ),
+        ("manual/own.md", "# Own\n\n![own](own.png)\n"),
+        ("manual/own.png", "own"),
+        ("opsbook.toml", "[packages]\nshop = {path = \"shop\"}\n"),
+        (
+            "shop/opsbook.toml",
+            "[package]\nname = \"shop\"\nversion = \"1.0.0\"\nowners = [\"ops@example.net\"]\n",
+        ),
+        ("shop/book.toml", "[book]\nsrc = \"manual\"\n"),
+        ("shop/manual/SUMMARY.md", "- [Shop](shop.md)\n"),
+        (
+            "shop/manual/shop.md",
+            "# Shop\n\n![map](map.png) and [rules](rules.yml)\n",
+        ),
+        ("shop/manual/map.png", "map"),
+        ("shop/manual/rules.yml", "a: 1\n"),
+    ]);
+    let plain = mdbook_driver::MDBook::load(project.root()).unwrap();
+    plain.build().unwrap();
+    let page = project.page("packages/shop/manual/shop.html");
+    assert!(
+        page.contains("<img src=\"data:image/png;base64,bWFw\" alt=\"map\""),
+        "{page}"
+    );
+    assert!(project.page("own.html").contains("<img src=\"own.png\""));
+
+    let input = serde_json::json!([
+        {"root": project.root(), "config": {"book": {"src": "manual"}}, "renderer": "html", "mdbook_version": "0.5.4"},
+        {"items": []}
+    ]);
+    let problems = book::preprocess(input.to_string().as_bytes(), std::io::sink()).unwrap();
+    let problem = problems
+        .iter()
+        .find(|problem| problem.code == "package-files")
+        .unwrap();
+    assert!(
+        problem
+            .message
+            .ends_with("packages/shop/manual/rules.yml`, a file of a package"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn marks_are_found_again_where_another_preprocessor_changed_the_page() {
     let project = every_role();
     let changed = EVERY_ROLE.replace(

@@ -52,6 +52,7 @@ mod config;
 mod contents;
 mod copy;
 mod destination;
+mod embed;
 mod finder;
 mod foreign;
 mod formulas;

@@ -24,7 +24,7 @@ use super::refer;
 use super::refer::generated;
 use super::state::{self, Numbers};
 use super::whole::Whole;
-use super::{BookError, mark, notices, pages, render, sanitise, words};
+use super::{BookError, embed, mark, notices, pages, render, sanitise, words};
 
 /// The preprocessor's name in `book.toml`.
 const NAME: &str = "opsbook";
@@ -61,10 +61,19 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
         blocks: &blocks,
     };
     let (chapters, groups) = (chapters::all(&whole), whole.groups_told());
-    let opsbook = Opsbook::new(Arc::new(manual), recorded).with(chapters, groups);
+    let manual = Arc::new(manual);
+    let opsbook = Opsbook::new(Arc::clone(&manual), recorded).with(chapters, groups);
     let removed = opsbook.removed();
     let mut book = opsbook.run(&context, book).map_err(failed)?;
     problems.extend(take(&removed));
+    if !parts.all.is_empty() {
+        problems.extend(embed::packages(
+            &mut book,
+            &manual,
+            &files,
+            &markdown(&context.config),
+        ));
+    }
     // With plain mdBook, our style sheet can only be in the page itself.
     book.for_each_chapter_mut(|chapter| {
         chapter.content = format!(

@@ -18,7 +18,7 @@ const BEFORE: &str = "<main>";
 const AFTER: &str = "</main>";
 const STYLE: &str = include_str!("assets/single.css");
 /// The most bytes of all pictures.
-const PICTURES: u64 = 64 * 1024 * 1024;
+pub(super) const PICTURES: u64 = 64 * 1024 * 1024;
 
 /// Writes the built book in `book` into one file.
 ///
@@ -205,24 +205,33 @@ fn picture(book: &Path, address: &str, left: &mut u64) -> Result<Option<String>>
     let inside = path
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
-    let end = path.extension().unwrap_or_default().to_string_lossy();
-    let kind = match end.to_ascii_lowercase().as_str() {
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "svg" => "image/svg+xml",
-        _ => return Ok(None),
-    };
     let file = book.join(path);
-    if !inside || !file.is_file() {
+    if !inside || kind(path).is_none() || !file.is_file() {
         return Ok(None);
     }
     let bytes = std::fs::read(&file)?;
     *left = left
         .checked_sub(bytes.len() as u64)
         .context("its pictures are larger than 64 MiB")?;
+    Ok(data(path, &bytes))
+}
+
+/// A picture as a `data:` address, if its name says what it is.
+pub(super) fn data(path: &Path, bytes: &[u8]) -> Option<String> {
+    let kind = kind(path)?;
     let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-    Ok(Some(format!("data:{kind};base64,{text}")))
+    Some(format!("data:{kind};base64,{text}"))
+}
+
+fn kind(path: &Path) -> Option<&'static str> {
+    let end = path.extension()?.to_string_lossy();
+    Some(match end.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "svg" => "image/svg+xml",
+        _ => return None,
+    })
 }
