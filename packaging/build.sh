@@ -12,6 +12,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 machine=$(uname -m)
+name=opsbook-$version-$machine-linux
 # Times in the packages are those of the commit, so that the same commit gives the same bytes.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
@@ -24,23 +25,22 @@ if [ -z "$binary" ]; then
   unit=$(printf '\037')
   flags="-Ctarget-feature=+crt-static${unit}--remap-path-prefix=$cargo_home=/cargo"
   flags="$flags${unit}--remap-path-prefix=$here=/opsbook"
-  # The build script of one crate writes its icons in a random order, and the order gets into the
-  # binary. A copy in which they are sorted takes its place; version and lock stay as they are.
-  icons=$(cargo metadata --locked --format-version 1 |
-    grep -o '"manifest_path":"[^"]*/font-awesome-as-a-crate[^"/]*/Cargo.toml"' | cut -d '"' -f 4)
-  rm -rf target/icons
-  mkdir -p target
-  cp -R "${icons%/Cargo.toml}" target/icons
-  patch -s -d target/icons -p1 < packaging/icons.patch
+  # A copy takes the place of one crate, so that two builds are the same; the lock stays as it is.
+  sh packaging/icons.sh target/icons
   CC_SHELL_ESCAPED_FLAGS=1 \
   CFLAGS="${CFLAGS-} '-ffile-prefix-map=$cargo_home=/cargo' '-ffile-prefix-map=$here=/opsbook'" \
   CARGO_ENCODED_RUSTFLAGS=$flags \
     cargo build --release --locked --config 'paths=["target/icons"]' \
     --target "$target" -p opsbook -p opsbook-gateway
   binary=${CARGO_TARGET_DIR-target}/$target/release/opsbook
+  # Whoever builds the same bytes needs the same tools: the C library is in the binaries.
+  {
+    git log -1 --format='commit %H'
+    rustc --verbose --version
+    for tool in cc ldd tar gzip; do "$tool" --version 2>&1 | head -n 1; done
+  } > "$out/$name.built-with"
 fi
 
-name=opsbook-$version-$machine-linux
 stage=$out/$name
 rm -rf "$stage"
 sh packaging/stage.sh "$binary" "$stage"

@@ -61,6 +61,36 @@ fn archive() -> String {
     format!("opsbook-{VERSION}-{}-linux", std::env::consts::ARCH)
 }
 
+/// The order of the original is random: two of its runs are hardly ever the same.
+#[test]
+fn the_icons_of_the_book_have_one_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let icons = folder.path().join("icons");
+    let mut copy = Command::new("sh");
+    ok(&copy
+        .args(["packaging/icons.sh".as_ref(), icons.as_path()])
+        .current_dir(ROOT)
+        .output()
+        .unwrap());
+    let script = folder.path().join("script");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2021", "build.rs", "-o"]);
+    ok(&rustc.arg(&script).current_dir(&icons).output().unwrap());
+    let made = || {
+        let out = tempfile::tempdir().unwrap();
+        let mut run = Command::new(&script);
+        ok(&run
+            .env("OUT_DIR", out.path())
+            .current_dir(&icons)
+            .output()
+            .unwrap());
+        fs::read(out.path().join("fontawesome.rs")).unwrap()
+    };
+    let first = made();
+    assert!(first.len() > 1_000_000, "{}", first.len());
+    assert!(first == made());
+}
+
 #[track_caller]
 fn ok(said: &Output) -> String {
     assert!(said.status.success(), "{}", both(said));
