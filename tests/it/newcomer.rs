@@ -260,6 +260,11 @@ fn nodes_that_are_not_a_map() {
             "write its values as a map, such as `{address: web1.example.net}`",
         ),
         (
+            "  web1: {approve: many}\n",
+            "nodes.yaml:3:19: error: `approve` is not a number",
+            "write how many people must approve a run, such as `1`",
+        ),
+        (
             "  web1:\n    transport:local\n",
             "nodes.yaml:4:5: error: expected a map, found text `transport:local`",
             "write a space after the colon: `transport: …`",

@@ -11,6 +11,7 @@ use crate::event::RunStarted;
 use crate::manual::Procedure;
 use crate::nodes::{Node, Text, Transport};
 use crate::plan::Plan;
+use crate::source::Problem;
 use crate::wire::Verb;
 use crate::wire::approve::{Document, Need};
 
@@ -71,6 +72,15 @@ pub fn of_contract(procedure: &Procedure, access: Option<&Access>) -> Result<Opt
         people,
         place,
     }))
+}
+
+/// The value `approve` of a node, if it is not a number.
+#[must_use]
+pub fn no_number(node: &Node) -> Option<Problem> {
+    of_node(node).err()?;
+    let span = node.values.get(VALUE)?.value.span.clone();
+    let problem = Problem::error("approve", span, format!("`{VALUE}` is not a number"));
+    Some(problem.hint("write how many people must approve a run, such as `1`"))
 }
 
 fn of_node(node: &Node) -> Result<Option<Need>, String> {

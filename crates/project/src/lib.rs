@@ -307,10 +307,13 @@ impl Project {
         problems.extend(manual::lint(&self.manual));
         problems.extend(self.nodes.check_all());
         let names: Vec<&str> = self.nodes.names().collect();
-        let nodes = names.iter();
-        let nodes = nodes.filter_map(|name| self.nodes.evaluate(name, &[]).ok());
-        let of_batches = nodes.filter_map(|node| batch::of_node(&node).err());
-        problems.extend(of_batches.map(|problem| *problem));
+        for node in names
+            .iter()
+            .filter_map(|name| self.nodes.evaluate(name, &[]).ok())
+        {
+            problems.extend(batch::of_node(&node).err().map(|problem| *problem));
+            problems.extend(approval::no_number(&node));
+        }
         problems.extend(self.rehearsals());
         problems.extend(self.access());
         problems.extend(self.applications());
