@@ -65,7 +65,7 @@ impl Server {
     }
 }
 
-/// An `ssh` that knows this node alone, before all others.
+/// The path of an `ssh` that knows this node alone.
 fn ssh_to(team: &Team, node: &Sshd) -> String {
     let ssh = node.ssh();
     let options: String = { ssh.options.iter() }
@@ -80,8 +80,7 @@ fn ssh_to(team: &Team, node: &Sshd) -> String {
     team.write("bin/ssh", &script);
     let program = fs::Permissions::from_mode(0o755);
     fs::set_permissions(team.path("bin/ssh"), program).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    format!("{}:{path}", team.path("bin").display())
+    team.path("bin/ssh").display().to_string()
 }
 
 #[test]
@@ -104,7 +103,7 @@ fn manuals_are_cloned_over_https_and_ssh_and_brought_up_to_date() {
         far.display()
     );
     let mut team = Team::new(PAGE, &config);
-    let path = ssh_to(&team, &node);
+    let ssh = ssh_to(&team, &node);
     // Neither is trusted: it is said, and nothing is asked.
     let said = team.said();
     assert!(
@@ -118,13 +117,11 @@ fn manuals_are_cloned_over_https_and_ssh_and_brought_up_to_date() {
     );
     let chain = server.folder.path().join("chain.pem");
     let helper = "!printf 'username=ops\\\\npassword=right\\\\n'; :";
-    team.write(
-        "home/.gitconfig",
-        &format!(
-            "[http]\n\tsslCAInfo = {}\n[credential]\n\thelper = \"{helper}\"\n",
-            chain.display()
-        ),
+    let settings = format!(
+        "[http]\n\tsslCAInfo = {}\n[credential]\n\thelper = \"{helper}\"\n",
+        chain.display()
     );
+    team.write("home/.gitconfig", &settings);
     let asked = |team: &Team, procedure: &str| {
         for manual in ["web", "deep"] {
             let words = ["ask", procedure, "there", "--manual", manual];
@@ -137,10 +134,13 @@ fn manuals_are_cloned_over_https_and_ssh_and_brought_up_to_date() {
         }
     };
     team.kill_gateway();
-    team.start_gateway_with(&[("PATH", &path)]);
+    team.start_gateway_with(&[("GIT_SSH_COMMAND", &ssh)]);
     asked(&team, "far.first");
     server.goes_on();
     team.kill_gateway();
-    team.start_gateway_with(&[("PATH", &path)]);
+    // Without the variable, git's own setting counts.
+    let settings = format!("{settings}[core]\n\tsshCommand = {ssh}\n");
+    team.write("home/.gitconfig", &settings);
+    team.start_gateway_with(&[]);
     asked(&team, "far.second");
 }

@@ -385,13 +385,13 @@ pub fn wrong_status(exit: &[i32], status: i32, out: &[u8], err: &[u8], text: &st
 const SUDO_WITHIN: &str = "`sudo` in a script cannot ask for a password: write `sudo` or \
     `sudo=USER` on the fence";
 
-/// Whether sudo wanted a password, or a terminal to ask for one.
+/// Whether sudo wanted a password, or a terminal to ask for one. sudo-rs begins with a capital.
 fn sudo_asked(said: &str) -> bool {
     let wants = |line: &str| {
         [
-            "a terminal is required",
-            "a password is required",
-            "authentication is required",
+            "terminal is required",
+            "password is required",
+            "uthentication is required",
             "must have a tty",
         ]
         .iter()
@@ -478,6 +478,20 @@ pub(super) fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
 mod tests {
     use super::*;
     use crate::source::{Passage, Source};
+
+    #[test]
+    fn each_sudo_says_in_its_way_that_it_wanted_to_ask() {
+        for said in [
+            "sudo: a terminal is required to read the password; either use the -S option",
+            "before\nsudo: a password is required",
+            "sudo: sorry, you must have a tty to run sudo",
+            "sudo: A terminal is required to authenticate",
+            "sudo: interactive authentication is required",
+        ] {
+            assert!(sudo_asked(said), "{said}");
+        }
+        assert!(!sudo_asked("db: a password is required\nsudo: it works"));
+    }
 
     #[test]
     fn a_terminal_shows_both_outputs_in_either_order() {

@@ -3,6 +3,7 @@
 //! effect.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -253,8 +254,25 @@ impl Clone<'_> {
 /// A `git` whose ssh does not ask either.
 fn unattended(repository: Option<&Path>) -> Command {
     let mut git = git(repository);
-    git.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+    git.env("GIT_SSH_COMMAND", ssh_command());
     git
+}
+
+/// The user's own ssh of git, from where git reads it. OpenSSH is told not to ask; what another
+/// program does is the user's choice.
+fn ssh_command() -> OsString {
+    let own = std::env::var_os("GIT_SSH_COMMAND").filter(|own| !own.is_empty());
+    let own = own.or_else(|| {
+        let set = line(git(None).args(["config", "--get", "core.sshCommand"]));
+        set.ok().filter(|set| !set.is_empty()).map(OsString::from)
+    });
+    let mut command = own.unwrap_or_else(|| "ssh".into());
+    let text = command.to_string_lossy();
+    let program = text.split_ascii_whitespace().next().unwrap_or_default();
+    if program == "ssh" || program.ends_with("/ssh") {
+        command.push(" -o BatchMode=yes");
+    }
+    command
 }
 
 /// The size of git's folder in bytes: packs are two folders deep.

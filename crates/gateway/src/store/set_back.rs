@@ -15,8 +15,8 @@ use crate::wire;
 /// How many leases of a part a store may have forgotten.
 const MOST_FORGOTTEN: i64 = 64;
 /// After the start, and after the database was unreachable, runners have this long to report what
-/// they hold before anything is assigned: longer than their pause between two tries.
-const RUNNERS_FIRST: Duration = Duration::from_secs(6);
+/// they hold before anything is assigned: twice their longest pause between two tries.
+const RUNNERS_FIRST: Duration = Duration::from_secs(10);
 /// A runner that has been silent for longer, in milliseconds, is not waited for.
 const ALIVE: i64 = 7 * 24 * 60 * 60 * 1000;
 
