@@ -11,6 +11,7 @@
 mod axe;
 mod copy;
 mod drive;
+mod formulas;
 mod node;
 mod roles;
 mod search;
