@@ -128,6 +128,36 @@ fn f48_an_old_record_that_cannot_be_removed_does_not_stay_in_the_way() {
 }
 
 #[test]
+fn f48_a_history_that_is_closed_to_its_owner_gets_the_record_and_one_without_room_is_named() {
+    let Some(node) = or_skip("T2", Node::of(&Kind::FREE)) else {
+        return;
+    };
+    let project = Project::new(&page("```sh step\ntrue\n```\n"));
+    project.node("far", &node.ssh(), "");
+    let run = ["run", "p", "far"];
+    let kept = || node.root("ls /home/ops/.opsbook/history | wc -l");
+    project.opsbook(&run).ends(0);
+    for mode in ["000", "500", "600"] {
+        node.root(&format!("chmod {mode} /home/ops/.opsbook/history"));
+        project.opsbook(&run).ends(0);
+    }
+    assert_eq!(kept(), "4");
+    for (like, says) in [
+        ("ro", "Read-only file system"),
+        ("nr_inodes=1", "the record of this run has no place"),
+    ] {
+        node.root(&format!(
+            "mount -t tmpfs -o {like},mode=700,uid=$(id -u ops) none /home/ops/.opsbook/history"
+        ));
+        project.opsbook(&run).ends(3).has(says);
+        node.root("umount /home/ops/.opsbook/history");
+        // It is still in the bundle, and whoever continues brings it to its place.
+        project.opsbook(&["resume"]).ends(0);
+    }
+    assert_eq!(kept(), "6");
+}
+
+#[test]
 fn f48_thousands_of_old_runs_cost_a_new_one_little() {
     let project = Project::new(&page("```sh step\ntrue\n```\n"));
     let history = project.home(".opsbook/history");

@@ -651,6 +651,9 @@ obb_archive() {
   fi
   if [ ! -d "$obb_h" ]; then
     obb_e=$( (umask 077; mkdir -p "$obb_h") 2>&1) || { echo "FAILED $obb_e"; return 1; }
+  # A folder of one's own may be closed to oneself.
+  elif ! [ -w "$obb_h" ] || ! [ -x "$obb_h" ]; then
+    obb_e=$(chmod u+rwx "$obb_h" 2>&1) || { echo "FAILED $obb_e"; return 1; }
   fi
   # What takes its time stands beside the rest.
   obb_mounted "${obb_dir%/*}" &
@@ -661,6 +664,7 @@ obb_archive() {
   if [ -e "$obb_past" ]; then obb_entry "${obb_dir%/*}" "$1" "$(obb_owner "$obb_dir")"; fi
   mv -T "$obb_dir/steps" "$obb_past" 2>/dev/null ||
     (umask 077; mkdir -p "$obb_past" && cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_past/") 2>/dev/null || :
+  [ -d "$obb_past" ] || { echo "FAILED $obb_past cannot be made: the record of this run has no place"; return 1; }
   obb_old=${obb_dir%/*}/.old.$$
   obb_e=$(mv -T "$obb_dir" "$obb_old" 2>&1) || { echo "FAILED $obb_e"; return 1; }
   set --
