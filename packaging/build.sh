@@ -35,7 +35,7 @@ if [ -z "$binary" ]; then
   binary=${CARGO_TARGET_DIR-target}/$target/release/opsbook
   # Whoever builds the same bytes needs the same tools: the C library is in the binaries.
   {
-    git log -1 --format='commit %H'
+    git log -1 --format='commit %H' 2>/dev/null || echo 'commit not known'
     rustc --verbose --version
     for tool in cc ldd tar gzip; do "$tool" --version 2>&1 | head -n 1; done
   } > "$out/$name.built-with"
