@@ -13,6 +13,7 @@ mod copy;
 mod drive;
 mod formulas;
 mod node;
+mod phone;
 mod roles;
 mod search;
 mod skip;
