@@ -227,7 +227,7 @@ fn a_block_that_is_not_as_it_should_be() {
 }
 
 #[test]
-fn a_name_in_braces_is_a_value_only_in_templates() {
+fn what_a_shell_reads_in_another_way_is_warned_of() {
     let nodes = "opsbook: 1\nnodes:\n  here: {transport: local, app_port: 80}\n";
     let warned = |command: &str| {
         let project = Project::new(&PAGE.replace("echo hello", command));
@@ -237,6 +237,9 @@ fn a_name_in_braces_is_a_value_only_in_templates() {
     warned("curl localhost:{{ app_port }}/x")
         .has("manual/page.md:10:16: warning: a script does not replace `{{ app_port }}`")
         .has("\nhint: write `$app_port`; only templates of files have braces\n");
+    warned("cat <<E\nThe `date is\nE")
+        .has("manual/page.md:11:5: warning: this backquote is not closed in its here-document")
+        .has("\nhint: write \\` for a literal one, or quote the word behind `<<`\n");
     for command in [
         "docker inspect --format '{{.State}} {{ other }}' x",
         "echo '${{ app_port }}' {{ app_port",

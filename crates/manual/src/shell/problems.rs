@@ -55,6 +55,12 @@ fn look(
     match syntax::understand(readable, sh) {
         Ok(commands) => {
             problems.extend(sh.then(|| of_bash(text, &scan)).flatten());
+            problems.extend(scan.unclosed.iter().map(|at| {
+                let message = "this backquote is not closed in its here-document";
+                // bash complains, and continues without the text.
+                Problem::warning("shell-syntax", text.span(*at..*at + 1), message)
+                    .hint("write \\` for a literal one, or quote the word behind `<<`")
+            }));
             person::check(text, &commands, who, problems);
         }
         Err(error) => {

@@ -24,6 +24,8 @@ pub(crate) struct Scan {
     pub commands: Vec<Vec<Range<usize>>>,
     /// The inner text of each outermost `$(…)`.
     pub substitutions: Vec<Range<usize>>,
+    /// Backquotes in here-documents that nothing closes before its end.
+    pub unclosed: Vec<usize>,
     /// The deepest nesting of quotes, substitutions and groups.
     pub depth: usize,
     /// The deepest nesting of parentheses in one arithmetic expression.
@@ -179,9 +181,30 @@ impl Scanner<'_> {
         match self.byte(0) {
             b'\\' => self.at += 2,
             b'$' => self.dollar(true),
+            b'`' if self.is_unclosed() => {
+                self.found.unclosed.push(self.at);
+                self.at += 1;
+            }
             b'`' => self.open(Kind::Commands { end: Some(b'`') }, 1),
             _ => self.at += 1,
         }
+    }
+
+    /// Whether the here-document ends before the command in this backquote does.
+    fn is_unclosed(&self) -> bool {
+        let Kind::HereDoc { end } = self.frame().kind else {
+            return false;
+        };
+        let end = end.min(self.text.len());
+        let mut rest = self.text[self.at + 1..end].iter();
+        while let Some(byte) = rest.next() {
+            match byte {
+                b'`' => return false,
+                b'\\' => drop(rest.next()),
+                _ => {}
+            }
+        }
+        true
     }
 
     fn open(&mut self, kind: Kind, lead: usize) {

@@ -47,6 +47,20 @@ fn every_byte_has_its_context() {
 }
 
 #[test]
+fn a_backquote_is_closed_before_the_end_of_its_here_document() {
+    for (text, unclosed) in [
+        ("cat <<E\na ` b\nE\necho `date`\n", &[10][..]),
+        ("cat <<E\n`date` \\` `\nE\n", &[18]),
+        ("cat <<E\n`a \\` b\nE\n", &[8]),
+        ("cat <<E\n`date` \\`a\\` $(echo `date`)\nE\n", &[]),
+        ("cat <<'E'\na ` b\nE\n", &[]),
+        ("echo ` \ncat <<E\nE\n`", &[]),
+    ] {
+        assert_eq!(scan(text).unclosed, unclosed, "{text}");
+    }
+}
+
+#[test]
 fn nothing_is_too_deep_or_too_broken_to_be_read() {
     let deep = "$(\"".repeat(100_000);
     assert_eq!(scan(&deep).depth, 200_000);
