@@ -142,7 +142,7 @@ if /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; then
   [ -x target/tools/clients/bin/pytest ] || stage clients-install clients
 fi
 # The README's first command, as it stands there, in a home of its own. An optimising compiler
-# refuses what the one for tests takes: a level of 1 shows that in a third of the time.
+# refuses types that the one for tests takes; the least of its levels shows that.
 first() (
   export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off
   export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
