@@ -352,16 +352,15 @@ mod tests {
         }
     }
 
+    /// Where the work grew with the square, this would not end within the limit of the runner.
     #[test]
-    fn a_page_full_of_delimiters_takes_no_long_time() {
+    fn a_page_full_of_delimiters_is_read() {
         for unit in [
             "$", "$$", "\\(", "\\[", "$a ", "a$ ", "$a$", "> $$\n", "\\", "`$",
         ] {
             let text = unit.repeat(200_000 / unit.len());
-            let began = std::time::Instant::now();
-            find(&text, Syntax::Tex, &MarkdownOptions::default());
-            let took = began.elapsed();
-            assert!(took.as_secs() < 20, "{unit}: {took:?}");
+            let found = find(&text, Syntax::Tex, &MarkdownOptions::default());
+            assert!(found.len() < text.len(), "{unit}");
         }
     }
 }
