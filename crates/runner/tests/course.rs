@@ -588,6 +588,6 @@ async fn what_a_forged_answer_calls_approved_is_not_begun() {
     gateway.say(work(2, Mode::Adopt, runner.dir.path()));
     let (state, status, cause) = gateway.end(2).await;
     assert_eq!((state, status), (EndState::Halted, Some(Ended::Blocked)));
-    assert!(cause.unwrap().contains("needs 1 approval"));
+    assert!(cause.unwrap().contains("needs: 1, verified here: 0"));
     assert_eq!(runner.told(), "");
 }

@@ -247,7 +247,7 @@ fn nodes_of_the_person_who_runs_it_stand_in_the_place_of_the_manuals() {
     project
         .opsbook(&wrong)
         .ends(2)
-        .has("error: cannot read `home`: it is not a regular file");
+        .has("error: `--nodes-file`: `home`: it is not a regular file");
 }
 
 #[test]
