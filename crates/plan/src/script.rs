@@ -9,6 +9,9 @@ use crate::nodes::{Node, Text};
 use crate::source::{Passage, Problem, Span};
 use crate::{PlannedCommand, RUN_NAMES, Script, Value, Variable};
 
+/// The most bytes of a name in braces, with them.
+const LONGEST_IN_BRACES: usize = 128;
+
 /// What is known at a point of a procedure.
 pub(super) struct Scope<'a> {
     pub node: &'a Node,
@@ -155,8 +158,10 @@ impl<'a> Scope<'a> {
     /// Warns of `{{ name }}` where `name` is a value: only templates read it.
     fn in_braces(&self, text: &Passage, problems: &mut Vec<Problem>) {
         for (at, _) in text.text.match_indices("{{") {
-            let Some((within, _)) = text.text[at + 2..].split_once("}}") else {
-                break;
+            // A page may have braces only: none is looked for far from the other.
+            let end = text.text.floor_char_boundary(at + LONGEST_IN_BRACES);
+            let Some((within, _)) = text.text[at + 2..end].split_once("}}") else {
+                continue;
             };
             let name = within.trim();
             let is_value = is_variable_name(name) && matches!(self.look_up(name), Known::Bound(_));

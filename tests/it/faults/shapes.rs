@@ -148,6 +148,12 @@ const SHAPES: &[Shape] = &[
     ("a large step in another script", |n| {
         step(&"echo ü\n".repeat(n / 8))
     }),
+    ("open braces in a script", |n| {
+        step(&format!("echo {} }}}}", "{{ ".repeat(n / 3)))
+    }),
+    ("backquotes in a here-document", |n| {
+        step(&format!("cat <<E\n{}`\nE", "`a` ".repeat(n / 4)))
+    }),
     ("a long pipe", |n| step(&("a|".repeat(n / 2) + "a"))),
     ("a group into a long command", |n| {
         let group = "a;".repeat(n / 4);
