@@ -1,5 +1,5 @@
 //! The base crate: texts of the project and from outside, their places, and how they are read and
-//! shown.
+//! shown; and random words.
 //!
 //! ```
 //! use opsbook_text::outside::Outside;

@@ -112,7 +112,7 @@ obb_why() {
     *'I/O error'*)
       obb_w=$(dd if=/dev/zero of="$2/.why" bs=65536 count=1 2>&1 >/dev/null)
       rm -f "$2/.why"
-      # It counts as well, before the reason or after it.
+      # dd also says how much it wrote: before the reason, or after it.
       for obb_l in 'No space' 'Disk quota'; do
         case $obb_w in *"$obb_l"*) obb_w=$obb_l${obb_w#*"$obb_l"}; echo "FAILED ${obb_w%%
 *}"; return ;; esac
