@@ -1,18 +1,16 @@
 //! The results of a round of checks: compared with the stored outcomes, and written only if they
-//! differ. A round without news takes a few statements, whatever its size.
+//! differ. A round takes a few statements, whatever its size and its news.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::Row as _;
 use wire::check::{Checked, CheckedNode, EVIDENCE, Outcome};
 
 use super::people::Runner;
-use super::{Store, StoreError, Tx, parsed, places};
+use super::{Store, StoreError, Tx, json, parsed};
 use crate::wire;
-
-/// The values that are bound for each new span, and the most spans of a statement.
-const COLUMNS: usize = 6;
-const AT_ONCE: usize = 1_000;
 
 /// The current outcome of a check.
 struct Span {
@@ -25,17 +23,34 @@ struct Span {
 type Spans = BTreeMap<String, Span>;
 
 /// A round's result for a check.
+#[derive(Clone, Copy)]
 struct CheckResult<'a> {
     outcome: Outcome,
     evidence: &'a str,
     place: &'a str,
 }
 
-/// A span that begins with this result.
-struct NewSpan<'a> {
+/// A row of a statement: the check, and what becomes of it.
+#[derive(Serialize)]
+struct Row<'a> {
     node: &'a str,
     name: &'a str,
-    said: CheckResult<'a>,
+    outcome: &'static str,
+    run: Option<&'a str>,
+    evidence: &'a str,
+    place: &'a str,
+}
+
+/// What a round changes.
+#[derive(Default)]
+struct Changes<'a> {
+    /// Spans that end: node and check.
+    ended: Vec<Value>,
+    /// Spans that continue, with other evidence.
+    others: Vec<Row<'a>>,
+    begun: Vec<Row<'a>>,
+    /// The notices.
+    notices: Vec<(String, Value)>,
 }
 
 impl Store {
@@ -74,32 +89,17 @@ impl Store {
         let nodes: Vec<&CheckedNode> = { checked.nodes.iter() }
             .filter(|of| asked.contains(&of.node) && names.insert(of.node.as_str()))
             .collect();
+        let names: Vec<&str> = names.into_iter().collect();
         let mut spans = self.spans(&mut tx, &manual, &names).await?;
-        let mut new: Vec<NewSpan<'_>> = Vec::new();
+        let mut changes = Changes::default();
         for of in nodes {
-            let held = of.held.iter().map(|name| {
-                let said = CheckResult {
-                    outcome: Outcome::Held,
-                    evidence: "",
-                    place: "",
-                };
-                (name.as_str(), said)
-            });
-            let others = of.others.iter().map(|other| {
-                let said = CheckResult {
-                    outcome: other.outcome,
-                    evidence: cut(&other.evidence),
-                    place: cut(&other.place),
-                };
-                (other.check.as_str(), said)
-            });
             self.found(&mut tx, (&manual, &of.node), &of.runs).await?;
-            let all = held.chain(others).collect();
             let now = spans.remove(&of.node).unwrap_or_default();
             let place = (manual.as_str(), of.node.as_str(), schedule.as_str());
-            new.extend(self.of_node(&mut tx, place, (now, all)).await?);
+            changes.add(place, (&now, results(of)));
         }
-        self.open_spans(&mut tx, (&manual, &schedule), &new).await?;
+        self.write_changes(&mut tx, (&manual, &schedule), changes)
+            .await?;
         self.looked(&mut tx, (&manual, &schedule), &names).await?;
         tx.commit().await?;
         Ok(true)
@@ -110,21 +110,16 @@ impl Store {
         &self,
         tx: &mut Tx,
         manual: &str,
-        nodes: &BTreeSet<&str>,
+        nodes: &[&str],
     ) -> Result<BTreeMap<String, Spans>, StoreError> {
         let mut spans: BTreeMap<String, Spans> = BTreeMap::new();
-        if nodes.is_empty() {
-            return Ok(spans);
-        }
         let text = format!(
             "select node, name, outcome, evidence, schedule from span \
-             where manual = $1 and until is null and node in ({})",
-            places(2, nodes.len(), |place| format!("${place}"))
+             where manual = $1 and until is null and node in (select j.node from {})",
+            self.listed("$2", &["node"])
         );
-        let mut query = sqlx::query(self.sql(&text)).bind(manual);
-        for node in nodes {
-            query = query.bind(*node);
-        }
+        let query = sqlx::query(self.sql(&text)).bind(manual);
+        let query = query.bind(json(&by_name(nodes)));
         for row in &query.fetch_all(&mut **tx).await? {
             let span = Span {
                 outcome: row.try_get("outcome")?,
@@ -142,122 +137,75 @@ impl Store {
         &self,
         tx: &mut Tx,
         (manual, schedule): (&str, &str),
-        nodes: &BTreeSet<&str>,
+        nodes: &[&str],
     ) -> Result<(), StoreError> {
-        if nodes.is_empty() {
-            return Ok(());
-        }
         let text = format!(
-            "insert into looked (manual, schedule, node, at) values {} \
+            "insert into looked (manual, schedule, node, at) \
+             select $1, $2, j.node, {{now}} from {} where true \
              on conflict (manual, schedule, node) do update set at = excluded.at",
-            places(3, nodes.len(), |place| format!(
-                "($1, $2, ${place}, {{now}})"
-            ))
+            self.listed("$3", &["node"])
         );
-        let mut query = sqlx::query(self.sql(&text)).bind(manual).bind(schedule);
-        for node in nodes {
-            query = query.bind(*node);
-        }
-        query.execute(&mut **tx).await?;
+        let query = sqlx::query(self.sql(&text)).bind(manual).bind(schedule);
+        query.bind(json(&by_name(nodes))).execute(&mut **tx).await?;
         Ok(())
     }
 
-    /// Closes the spans whose outcome has changed, and returns those that begin.
-    async fn of_node<'a>(
-        &self,
-        tx: &mut Tx,
-        (manual, node, schedule): (&str, &'a str, &str),
-        (now, said): (Spans, BTreeMap<&'a str, CheckResult<'a>>),
-    ) -> Result<Vec<NewSpan<'a>>, StoreError> {
-        // Checks that the manual no longer contains have no outcome.
-        for (name, span) in &now {
-            if span.schedule == schedule && !said.contains_key(name.as_str()) {
-                self.close_span(tx, (manual, node, name)).await?;
-            }
-        }
-        let mut new = Vec::new();
-        for (name, said) in said {
-            let before = now.get(name);
-            let place = (manual, node, name);
-            match before {
-                Some(span) if span.outcome == said.outcome.word() => {
-                    if span.evidence != said.evidence {
-                        self.evidence(tx, place, &said).await?;
-                    }
-                }
-                before => {
-                    if before.is_some() {
-                        self.close_span(tx, place).await?;
-                    }
-                    let was = before.map(|span| span.outcome.as_str());
-                    self.drift(tx, place, (schedule, was), &said).await?;
-                    new.push(NewSpan { node, name, said });
-                }
-            }
-        }
-        Ok(new)
-    }
-
-    async fn close_span(
-        &self,
-        tx: &mut Tx,
-        (manual, node, name): (&str, &str, &str),
-    ) -> Result<(), StoreError> {
-        sqlx::query(self.sql(
-            "update span set until = {now}, seen = coalesce((select at from looked l \
-                 where l.manual = $1 and l.schedule = span.schedule and l.node = $2), seen) \
-             where manual = $1 and node = $2 and name = $3 and until is null",
-        ))
-        .bind(manual)
-        .bind(node)
-        .bind(name)
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
-
-    /// Writes new spans, many with each statement: a first round has nothing but new ones.
-    async fn open_spans(
+    async fn write_changes(
         &self,
         tx: &mut Tx,
         (manual, schedule): (&str, &str),
-        new: &[NewSpan<'_>],
+        changes: Changes<'_>,
     ) -> Result<(), StoreError> {
-        let nodes: BTreeSet<&str> = new.iter().map(|span| span.node).collect();
-        let runs = self.last_runs(tx, manual, &nodes).await?;
-        for some in new.chunks(AT_ONCE) {
+        let Changes {
+            ended,
+            others,
+            mut begun,
+            notices,
+        } = changes;
+        if !ended.is_empty() {
+            let text = format!(
+                "update span set until = {{now}}, seen = coalesce((select at from looked l \
+                   where l.manual = $1 and l.schedule = span.schedule and l.node = span.node), seen) \
+                 from {} where span.manual = $1 and span.node = j.node and span.name = j.name \
+                   and span.until is null",
+                self.listed("$2", &["node", "name"])
+            );
+            let query = sqlx::query(self.sql(&text)).bind(manual);
+            query.bind(json(&ended)).execute(&mut **tx).await?;
+        }
+        if !others.is_empty() {
+            let text = format!(
+                "update span set evidence = j.evidence, place = j.place from {} \
+                 where span.manual = $1 and span.node = j.node and span.name = j.name \
+                   and span.until is null",
+                self.listed("$2", &["node", "name", "evidence", "place"])
+            );
+            let query = sqlx::query(self.sql(&text)).bind(manual);
+            query.bind(json(&others)).execute(&mut **tx).await?;
+        }
+        if !begun.is_empty() {
+            let nodes: BTreeSet<&str> = begun.iter().map(|row| row.node).collect();
+            let runs = self.last_runs(tx, manual, &nodes).await?;
+            for row in &mut begun {
+                row.run = runs.get(row.node).map(String::as_str);
+            }
             // Two changes within a millisecond are one.
             let text = format!(
                 "insert into span (manual, schedule, node, name, since, seen, outcome, \
-                   run_before, evidence, place) values {} \
+                   run_before, evidence, place) \
+                 select $1, $2, j.node, j.name, {{now}}, {{now}}, j.outcome, j.run, j.evidence, \
+                   j.place from {} where true \
                  on conflict (manual, node, name, since) do update set until = null, \
                    outcome = excluded.outcome, evidence = excluded.evidence",
-                places(0, some.len(), |row| {
-                    let at = |column: usize| 3 + row * COLUMNS + column;
-                    format!(
-                        "($1, $2, ${}, ${}, {{now}}, {{now}}, ${}, ${}, ${}, ${})",
-                        at(0),
-                        at(1),
-                        at(2),
-                        at(3),
-                        at(4),
-                        at(5)
-                    )
-                })
+                self.listed(
+                    "$3",
+                    &["node", "name", "outcome", "run", "evidence", "place"]
+                )
             );
-            let mut query = sqlx::query(self.sql(&text)).bind(manual).bind(schedule);
-            for NewSpan { node, name, said } in some {
-                query = query
-                    .bind(*node)
-                    .bind(*name)
-                    .bind(said.outcome.word())
-                    .bind(runs.get(*node).map(String::as_str))
-                    .bind(said.evidence)
-                    .bind(said.place);
-            }
-            query.execute(&mut **tx).await?;
+            let query = sqlx::query(self.sql(&text)).bind(manual).bind(schedule);
+            query.bind(json(&begun)).execute(&mut **tx).await?;
         }
-        Ok(())
+        self.notify_all(tx, "drift", &notices).await
     }
 
     /// The last run that began on each of these nodes.
@@ -267,67 +215,94 @@ impl Store {
         manual: &str,
         nodes: &BTreeSet<&str>,
     ) -> Result<BTreeMap<String, String>, StoreError> {
-        if nodes.is_empty() {
-            return Ok(BTreeMap::new());
-        }
+        let nodes: Vec<&str> = nodes.iter().copied().collect();
         let text = format!(
             "select node, max(run) from part \
-             where manual = $1 and epoch > 0 and node in ({}) group by node",
-            places(2, nodes.len(), |place| format!("${place}"))
+             where manual = $1 and epoch > 0 and node in (select j.node from {}) group by node",
+            self.listed("$2", &["node"])
         );
-        let mut query = sqlx::query(self.sql(&text)).bind(manual);
-        for node in nodes {
-            query = query.bind(*node);
-        }
-        let rows = query.fetch_all(&mut **tx).await?;
+        let query = sqlx::query(self.sql(&text)).bind(manual);
+        let rows = query.bind(json(&by_name(&nodes))).fetch_all(&mut **tx);
         let of = |row: &sqlx::any::AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
-        rows.iter().map(of).collect()
+        rows.await?.iter().map(of).collect()
     }
+}
 
-    async fn evidence(
-        &self,
-        tx: &mut Tx,
-        (manual, node, name): (&str, &str, &str),
-        said: &CheckResult<'_>,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "update span set evidence = $4, place = $5 \
-             where manual = $1 and node = $2 and name = $3 and until is null",
-        )
-        .bind(manual)
-        .bind(node)
-        .bind(name)
-        .bind(said.evidence)
-        .bind(said.place)
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
-
-    /// A check that has begun to fail, or holds again, becomes a notice.
-    async fn drift(
-        &self,
-        tx: &mut Tx,
-        (manual, node, name): (&str, &str, &str),
-        (schedule, was): (&str, Option<&str>),
-        said: &CheckResult<'_>,
-    ) -> Result<(), StoreError> {
-        let failed = Outcome::Failed.word();
-        if said.outcome != Outcome::Failed && was != Some(failed) {
-            return Ok(());
+impl<'a> Changes<'a> {
+    /// Compares a node's stored outcomes with what a round says.
+    fn add(
+        &mut self,
+        (manual, node, schedule): (&str, &'a str, &str),
+        (now, said): (&Spans, BTreeMap<&'a str, CheckResult<'a>>),
+    ) {
+        // Checks that the manual no longer contains have no outcome.
+        for (name, span) in now {
+            if span.schedule == schedule && !said.contains_key(name.as_str()) {
+                self.ended.push(json!({"node": node, "name": name}));
+            }
         }
-        let body = serde_json::json!({
-            "manual": manual,
-            "node": node,
-            "check": name,
-            "outcome": said.outcome.word(),
-            "evidence": said.evidence,
-            "place": said.place,
-            "schedule": schedule,
-        });
-        self.notify(tx, "drift", &format!("drift {manual} {node} {name}"), &body)
-            .await
+        for (name, said) in said {
+            let before = now.get(name);
+            let row = Row {
+                node,
+                name,
+                outcome: said.outcome.word(),
+                run: None,
+                evidence: said.evidence,
+                place: said.place,
+            };
+            if let Some(span) = before.filter(|span| span.outcome == row.outcome) {
+                if span.evidence != said.evidence {
+                    self.others.push(row);
+                }
+                continue;
+            }
+            if before.is_some() {
+                self.ended.push(json!({"node": node, "name": name}));
+            }
+            let failed = Outcome::Failed.word();
+            // A check that has begun to fail, or holds again.
+            if row.outcome == failed || before.is_some_and(|span| span.outcome == failed) {
+                let body = json!({
+                    "manual": manual,
+                    "node": node,
+                    "check": name,
+                    "outcome": row.outcome,
+                    "evidence": said.evidence,
+                    "place": said.place,
+                    "schedule": schedule,
+                });
+                let about = format!("drift {manual} {node} {name}");
+                self.notices.push((about, body));
+            }
+            self.begun.push(row);
+        }
     }
+}
+
+/// The results of a node, by the name of the check.
+fn results(of: &CheckedNode) -> BTreeMap<&str, CheckResult<'_>> {
+    let held = of.held.iter().map(|name| {
+        let said = CheckResult {
+            outcome: Outcome::Held,
+            evidence: "",
+            place: "",
+        };
+        (name.as_str(), said)
+    });
+    let others = of.others.iter().map(|other| {
+        let said = CheckResult {
+            outcome: other.outcome,
+            evidence: cut(&other.evidence),
+            place: cut(&other.place),
+        };
+        (other.check.as_str(), said)
+    });
+    held.chain(others).collect()
+}
+
+fn by_name(nodes: &[&str]) -> Vec<Value> {
+    nodes.iter().map(|node| json!({"node": node})).collect()
 }
 
 fn cut(text: &str) -> &str {

@@ -5,18 +5,17 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
+use serde_json::{Value, json};
 use sqlx::Row as _;
 use wire::{Hello, PartEnd, PartKey};
 
 use super::people::Runner;
 use super::queue::{Offers, Renewed, key_of};
 use super::set_back::Held;
-use super::{Store, StoreError, Tx, places, stored};
+use super::{Store, StoreError, Tx, stored};
 use crate::bell::Topic;
 use crate::wire;
 
-/// The most runners of one statement.
-const AT_ONCE: usize = 1_000;
 /// A part or a round that waits for a runner of the segment `{segment}`.
 const PART_WAITS: &str = "exists (select 1 from part p where p.segment = {segment} \
     and p.state = 'queued' and (p.not_before is null or p.not_before <= {now}))";
@@ -219,18 +218,17 @@ impl Store {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *seen)
         };
-        let seen: Vec<String> = seen.into_iter().collect();
-        for some in seen.chunks(AT_ONCE) {
-            let text = format!(
-                "update runner set seen = {{now}} where id in ({})",
-                places(1, some.len(), |place| format!("${place}"))
-            );
-            let mut query = sqlx::query(self.sql(&text));
-            for runner in some {
-                query = query.bind(runner);
-            }
-            query.execute(self.pool()).await?;
+        if seen.is_empty() {
+            return Ok(());
         }
+        let rows = seen.iter().map(|id| json!({"id": id}));
+        let text = format!(
+            "update runner set seen = {{now}} where id in (select j.id from {})",
+            self.listed("$1", &["id"])
+        );
+        let rows: Value = rows.collect();
+        let query = sqlx::query(self.sql(&text)).bind(rows.to_string());
+        query.execute(self.pool()).await?;
         Ok(())
     }
 

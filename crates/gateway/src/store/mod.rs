@@ -221,6 +221,29 @@ impl Store {
         AssertSqlSafe(text.replace("{skip}", skip))
     }
 
+    /// The table `j` of a statement, whose rows are the objects of the JSON list in this place.
+    /// Its columns are texts. However many rows there are, the statement is the same, and is
+    /// prepared once.
+    fn listed(&self, place: &str, columns: &[&str]) -> String {
+        let columns = columns.iter();
+        match self.database {
+            Database::Sqlite => {
+                let columns: Vec<_> = columns
+                    .map(|of| format!("value ->> '{of}' as {of}"))
+                    .collect();
+                format!(
+                    "(select {} from json_each({place})) as j",
+                    columns.join(", ")
+                )
+            }
+            Database::Postgres => {
+                let columns: Vec<_> = columns.map(|of| format!("{of} text")).collect();
+                let columns = columns.join(", ");
+                format!("json_to_recordset(cast({place} as json)) as j({columns})")
+            }
+        }
+    }
+
     /// Begins a write transaction.
     ///
     /// # Errors
@@ -312,12 +335,6 @@ pub fn counted<T: TryFrom<i64> + Default>(number: i64) -> T {
 fn json<T: serde::Serialize>(value: &T) -> String {
     // Only strings, numbers and maps with string keys are stored this way.
     serde_json::to_string(value).unwrap_or_default()
-}
-
-/// So many places of a statement, from this number on.
-fn places(first: usize, count: usize, place: impl Fn(usize) -> String) -> String {
-    let all: Vec<String> = (first..first + count).map(place).collect();
-    all.join(", ")
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {

@@ -1,7 +1,7 @@
 //! Notices for people and programs: stored in the same transaction as their cause, and sent by
 //! whichever gateway is first. Limited: a run never waits for them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Tx, counted};
@@ -35,17 +35,36 @@ impl Store {
         about: &str,
         body: &Value,
     ) -> Result<(), StoreError> {
-        sqlx::query(self.sql(
-            "insert into notice (id, kind, body, at) select $1, $2, $3, {now} \
-             where (select count(*) from notice) < $4 \
-             on conflict (id) do update set body = excluded.body, at = excluded.at",
-        ))
-        .bind(about)
-        .bind(kind)
-        .bind(body.to_string())
-        .bind(MOST)
-        .execute(&mut **tx)
-        .await?;
+        let one = (about.to_owned(), body.clone());
+        self.notify_all(tx, kind, &[one]).await
+    }
+
+    /// The same for many, each with its key, in one statement.
+    pub(super) async fn notify_all(
+        &self,
+        tx: &mut Tx,
+        kind: &str,
+        all: &[(String, Value)],
+    ) -> Result<(), StoreError> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let count = sqlx::query_as("select count(*) from notice").fetch_one(&mut **tx);
+        let (count,): (i64,) = count.await?;
+        let room = usize::try_from(MOST - count).unwrap_or_default();
+        let rows = all.iter().take(room);
+        let row = |(about, body): &(String, Value)| json!({"id": about, "body": body.to_string()});
+        let rows: Value = rows.map(row).collect();
+        let text = format!(
+            "insert into notice (id, kind, body, at) select j.id, $1, j.body, {{now}} from {} \
+             where true on conflict (id) do update set body = excluded.body, at = excluded.at",
+            self.listed("$2", &["id", "body"])
+        );
+        sqlx::query(self.sql(&text))
+            .bind(kind)
+            .bind(rows.to_string())
+            .execute(&mut **tx)
+            .await?;
         Ok(())
     }
 

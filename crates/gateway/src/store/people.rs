@@ -31,6 +31,8 @@ pub struct Runner {
 pub struct KnownRunner {
     /// The runner.
     pub runner: Runner,
+    /// Its version, as it has said; empty before its first message.
+    pub version: String,
     /// When it last sent a message.
     pub seen: i64,
     /// Whether it has a secret.
@@ -341,7 +343,8 @@ impl Store {
     /// If the store cannot be read.
     pub async fn runners(&self) -> Result<Vec<KnownRunner>, StoreError> {
         let text = "select r.id, r.segment, r.seen, cast(case when r.secret_sha256 is null then 0 else 1 end as bigint), \
-                    (select max(c.until) from runner_certificate c where c.runner = r.id and c.until > {now}) \
+                    (select max(c.until) from runner_certificate c where c.runner = r.id and c.until > {now}), \
+                    r.version \
                     from runner r order by r.id";
         let rows = sqlx::query(self.sql(text)).fetch_all(self.pool()).await?;
         rows.iter()
@@ -351,6 +354,7 @@ impl Store {
                     seen: row.try_get(2)?,
                     secret: row.try_get::<i64, _>(3)? != 0,
                     until: row.try_get(4)?,
+                    version: row.try_get(5)?,
                 })
             })
             .collect()
