@@ -1,11 +1,12 @@
 //! Secrets by reference: `{secret: {env: X}}`. Resolved only when a run needs them; the text is
 //! zeroed when dropped and cannot be printed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::SecretRef;
+use super::{Nodes, SecretRef};
 use crate::source::Problem;
 use crate::yaml::{Map, Value, Yaml, unknown_keys};
 
@@ -45,6 +46,45 @@ pub fn reference(value: &Yaml) -> Option<Result<SecretRef, Box<Problem>>> {
         return Some(Err(Box::new(problem)));
     }
     Some(source(secret).map_err(Box::new))
+}
+
+impl Nodes {
+    /// Every file that some value names as the place of a secret, at any depth, also where the node
+    /// has errors. A path that depends on the node is the one of each node.
+    #[must_use]
+    pub fn secret_files(&self) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        let definitions = self.groups.values().chain(self.members.values());
+        let parts = definitions.chain([&self.defaults]).flat_map(|of| &of.parts);
+        let packages = self.packages.iter().map(|(_, values)| values);
+        let written = parts.chain(packages).flat_map(Map::values);
+        for entry in written {
+            files_in(&entry.value, &mut files);
+        }
+        for node in self
+            .names()
+            .filter_map(|name| self.evaluate(name, &[]).ok())
+        {
+            for leaf in node.leaves.values() {
+                files_in(&leaf.value, &mut files);
+            }
+        }
+        files
+    }
+}
+
+fn files_in(value: &Yaml, files: &mut BTreeSet<PathBuf>) {
+    if let Some(reference) = reference(value) {
+        if let Ok(SecretRef::File(path)) = reference {
+            files.insert(path);
+        }
+        return;
+    }
+    match &value.value {
+        Value::Map(map) => map.values().for_each(|entry| files_in(&entry.value, files)),
+        Value::Seq(items) => items.iter().for_each(|item| files_in(item, files)),
+        _ => {}
+    }
 }
 
 fn plain(secret: &Yaml) -> Problem {

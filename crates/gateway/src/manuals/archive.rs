@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::{Manual, Read, print};
-use crate::nodes::{SecretRef, Text};
 use crate::project::git;
 use crate::project::pack::looks_private;
 use crate::token::sha256;
@@ -29,7 +28,7 @@ impl Manual {
             Box::new(Problem::new(Kind::Wrong, detail))
         };
         let read = self.read()?;
-        let bytes = packed(&self.root, &secrets(&read)).map_err(failed)?;
+        let bytes = packed(&self.root, read.secrets()).map_err(failed)?;
         let sum = sha256(&bytes);
         let path = path_of(folder, &sum);
         if !path.is_file() {
@@ -62,14 +61,15 @@ fn packed(root: &Path, secrets: &BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
     files.dedup();
     let mut archive = tar::Builder::new(Vec::new());
     let real_root = root.canonicalize().map_err(|error| error.to_string())?;
+    let real = |secret: &PathBuf| real_root.join(secret).canonicalize().ok();
+    let secrets: BTreeSet<PathBuf> = secrets.iter().filter_map(real).collect();
     let mut count = 0;
     for name in files {
         let Ok(real) = root.join(&name).canonicalize() else {
             continue;
         };
         // A link's target outside of the manual is not a part of it.
-        if !real.starts_with(&real_root) || !real.is_file() || is_secret(&real_root, &real, secrets)
-        {
+        if !real.starts_with(&real_root) || !real.is_file() || secrets.contains(&real) {
             continue;
         }
         count += 1;
@@ -98,28 +98,12 @@ fn packed(root: &Path, secrets: &BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
     archive.into_inner().map_err(|error| error.to_string())
 }
 
-fn is_secret(root: &Path, real: &Path, secrets: &BTreeSet<PathBuf>) -> bool {
-    let same = |secret: &PathBuf| {
-        root.join(secret)
-            .canonicalize()
-            .is_ok_and(|path| path == real)
-    };
-    secrets.iter().any(same)
-}
-
-/// The files with secrets of nodes.
-fn secrets(read: &Read) -> BTreeSet<PathBuf> {
-    let nodes = &read.project.nodes;
-    let nodes = nodes
-        .names()
-        .filter_map(|name| nodes.evaluate(name, &[]).ok());
-    let texts = nodes.flat_map(|node| node.texts().into_values().collect::<Vec<_>>());
-    texts
-        .filter_map(|text| match text {
-            Text::Secret(SecretRef::File(path)) => Some(path),
-            _ => None,
-        })
-        .collect()
+impl Read {
+    /// The files with secrets of nodes.
+    fn secrets(&self) -> &BTreeSet<PathBuf> {
+        let nodes = &self.project.nodes;
+        self.secrets.get_or_init(|| nodes.secret_files())
+    }
 }
 
 /// Tracked files, and new ones that are not ignored. Nobody has published the new ones yet: those

@@ -10,9 +10,9 @@ mod plan;
 mod print;
 mod several;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::config::Source;
 use crate::files::Files;
@@ -57,6 +57,8 @@ pub struct Read {
     /// The hash of each page, by index.
     pages: Vec<String>,
     access: Result<Option<Access>, Box<Problem>>,
+    /// The files with secrets of nodes, once somebody has asked: all nodes are evaluated for them.
+    secrets: OnceLock<BTreeSet<PathBuf>>,
 }
 
 impl Manual {
@@ -128,6 +130,7 @@ impl Manual {
             print,
             pages,
             access,
+            secrets: OnceLock::new(),
         });
         *held = Some(Arc::clone(&read));
         Ok(read)

@@ -62,6 +62,8 @@ async fn a_runner_of_another_machine_has_the_manual_without_its_secrets() {
     let served = Served::new(On::Sqlite).await;
     let write = |name: &str, text: &str| std::fs::write(served.root.join(name), text).unwrap();
     write("key.txt", "hidden");
+    write("list.txt", "in a list");
+    write("wrong.txt", "of a node with an error");
     // No setting lets others see these files.
     for name in [".env", "tls.key", "id_ed25519"] {
         write(name, "of this machine alone");
@@ -69,7 +71,11 @@ async fn a_runner_of_another_machine_has_the_manual_without_its_secrets() {
     let nodes = std::fs::read_to_string(served.root.join("nodes.yaml")).unwrap();
     write(
         "nodes.yaml",
-        &nodes.replace("db1: {}", "db1: {pass: {secret: {file: key.txt}}}"),
+        &nodes.replace(
+            "db1: {}",
+            "db1: {pass: {secret: {file: key.txt}}, all: [{secret: {file: list.txt}}]}\n  \
+             db2: {pass: {secret: {file: wrong.txt}}, transport: moon}",
+        ),
     );
     std::os::unix::fs::symlink("/etc/passwd", served.root.join("out.txt")).unwrap();
     let run = served.ask(&["far1"]).await;
@@ -89,7 +95,14 @@ async fn a_runner_of_another_machine_has_the_manual_without_its_secrets() {
     assert_eq!(archive.status, 200);
     let text = archive.body;
     assert!(text.contains("echo \"version $version\"") && text.contains("nodes.yaml"));
-    for hidden in ["hidden", "root:x:", "gateway.db", "of this machine alone"] {
+    for hidden in [
+        "hidden",
+        "in a list",
+        "of a node with an error",
+        "root:x:",
+        "gateway.db",
+        "of this machine alone",
+    ] {
         assert!(!text.contains(hidden), "{hidden} is in the archive");
     }
     for (path, why) in [
