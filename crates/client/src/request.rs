@@ -61,6 +61,16 @@ pub enum ClientError {
     /// The gateway refuses.
     #[error("{0}")]
     Problem(Box<Problem>),
+    /// The gateway is older than this program, which may be why it refuses.
+    #[error("{error} (this gateway is version {gateway}, older than this program, {own})")]
+    OlderGateway {
+        /// Its refusal.
+        error: Box<ClientError>,
+        /// Its version.
+        gateway: Version,
+        /// The version of this program.
+        own: Version,
+    },
     /// The answer is not from a gateway, or not understood.
     #[error("cannot understand the answer of {address}: {cause}")]
     Strange {
@@ -77,6 +87,7 @@ impl ClientError {
     pub fn kind(&self) -> Option<Kind> {
         match self {
             ClientError::Problem(problem) => Some(problem.kind),
+            ClientError::OlderGateway { error, .. } => error.kind(),
             _ => None,
         }
     }
@@ -90,6 +101,7 @@ impl ClientError {
                 problem.kind,
                 Kind::Unavailable | Kind::TooMuch | Kind::Internal
             ),
+            ClientError::OlderGateway { error, .. } => error.may_pass(),
             ClientError::Strange { .. } => false,
         }
     }
@@ -117,6 +129,8 @@ struct Inner {
     /// A connection that is not in use.
     idle: Mutex<Option<Connection>>,
     older: Mutex<Option<Older>>,
+    /// The version of the gateway, if it is older than this program.
+    gateway: Mutex<Option<Version>>,
     tls: Mutex<Shown>,
     /// Which runner of this user it is, see [`header::RUNNER`].
     runner: OnceLock<String>,
@@ -138,6 +152,8 @@ pub struct Older {
     pub wants: String,
     /// The command that installs it, if the gateway names one.
     pub upgrade: Option<String>,
+    /// The oldest version that it serves, if this one is older.
+    pub oldest: Option<String>,
 }
 
 /// A request on its way.
@@ -165,6 +181,7 @@ impl Client {
             installed,
             idle: Mutex::default(),
             older: Mutex::default(),
+            gateway: Mutex::default(),
             tls: Mutex::default(),
             runner: OnceLock::new(),
         }))
@@ -183,7 +200,7 @@ impl Client {
             shown.made = None;
             shown.changed += 1;
         }
-        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.0.idle);
         *idle = None;
     }
 
@@ -194,7 +211,7 @@ impl Client {
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.0.tls.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.tls)
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, String> {
@@ -216,8 +233,7 @@ impl Client {
     /// Set once the gateway has asked for a newer version.
     #[must_use]
     pub fn older(&self) -> Option<Older> {
-        let older = self.0.older.lock().unwrap_or_else(PoisonError::into_inner);
-        older.clone()
+        lock(&self.0.older).clone()
     }
 
     /// Reads something.
@@ -348,7 +364,27 @@ impl Client {
     async fn json<A: DeserializeOwned>(&self, call: Call<'_>) -> Result<A, ClientError> {
         let answer = self.answer(call).await?;
         let body = self.body(answer, ANSWER).await?;
-        serde_json::from_slice(&body).map_err(|error| self.strange(error.to_string()))
+        let read = serde_json::from_slice(&body);
+        read.map_err(|error| self.perhaps_older(self.strange(error.to_string())))
+    }
+
+    /// Says that the gateway is older, if it may not know what this program wants.
+    fn perhaps_older(&self, error: ClientError) -> ClientError {
+        let unknown = [Kind::Malformed, Kind::Method, Kind::NotFound, Kind::Other];
+        let may_be = match &error {
+            ClientError::Problem(problem) => unknown.contains(&problem.kind),
+            ClientError::Strange { .. } => true,
+            _ => false,
+        };
+        let gateway = lock(&self.0.gateway).clone().filter(|_| may_be);
+        match (gateway, Version::parse(&self.0.version)) {
+            (Some(gateway), Ok(own)) => ClientError::OlderGateway {
+                error: Box::new(error),
+                gateway,
+                own,
+            },
+            _ => error,
+        }
     }
 
     /// The answer, unless it is a problem.
@@ -359,13 +395,14 @@ impl Client {
         if status.is_success() {
             return Ok(answer);
         }
-        Err(self.problem(status, answer).await)
+        let error = self.problem(status, answer).await;
+        Err(self.perhaps_older(error))
     }
 
     async fn sent(&self, call: &Call<'_>) -> Result<Response<Incoming>, ClientError> {
         let changed = self.shown().changed;
         let kept = {
-            let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut idle = lock(&self.0.idle);
             idle.take()
         };
         // A kept connection may have been closed meanwhile. Every request may be sent twice: the
@@ -398,7 +435,7 @@ impl Client {
         if self.shown().changed != changed {
             return answer;
         }
-        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.0.idle);
         *idle = Some(connection);
         answer
     }
@@ -467,16 +504,19 @@ impl Client {
 
     fn note_version(&self, answer: &Response<Incoming>) {
         let header = |name| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let Some(wants) = header(header::WANTS) else {
+        let version = |name| header(name).and_then(|text| Version::parse(&text).ok());
+        let Ok(own) = Version::parse(&self.0.version) else {
             return;
         };
-        let (Ok(wanted), Ok(own)) = (Version::parse(&wants), Version::parse(&self.0.version))
-        else {
-            return;
-        };
-        let upgrade = header(header::UPGRADE);
-        let mut older = self.0.older.lock().unwrap_or_else(PoisonError::into_inner);
-        *older = (own < wanted).then_some(Older { wants, upgrade });
+        *lock(&self.0.gateway) = version(header::GATEWAY).filter(|gateway| *gateway < own);
+        if let Some(wanted) = version(header::WANTS) {
+            let oldest = version(header::OLDEST).filter(|oldest| own < *oldest);
+            *lock(&self.0.older) = (own < wanted).then(|| Older {
+                wants: wanted.to_string(),
+                upgrade: header(header::UPGRADE),
+                oldest: oldest.map(|oldest| oldest.to_string()),
+            });
+        }
     }
 
     fn silent(&self, call: &Call<'_>) -> ClientError {
@@ -499,6 +539,10 @@ impl Client {
             cause,
         }
     }
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An error with its causes: the library reports many errors as `connection error`.

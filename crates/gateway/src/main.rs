@@ -65,7 +65,8 @@ enum What {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// List the runners: their ids, when they last sent a message, and their credentials
+    /// List the runners: their ids and versions, when they last sent a message, and their
+    /// credentials
     Runners {
         #[command(flatten)]
         at: At,
@@ -301,7 +302,9 @@ async fn token(at: &At, segment: &str) -> Result<(), String> {
 }
 
 async fn runners(at: &At) -> Result<(), String> {
-    let store = store(&places(at)?).await?;
+    let places = places(at)?;
+    let rule = places.config.rule()?;
+    let store = store(&places).await?;
     let known = store.runners().await.map_err(|error| error.to_string())?;
     for known in known {
         let seen = match known.seen {
@@ -313,7 +316,19 @@ async fn runners(at: &At) -> Result<(), String> {
             None if known.secret => "a secret".to_owned(),
             None => "none (it uses the socket, or was revoked)".to_owned(),
         };
-        say(&format!("{}: {seen}; credential: {proof}", known.runner.id))?;
+        let version = match known.version.as_str() {
+            "" => String::new(),
+            version => format!("opsbook {}, ", opsbook_text::outside::line(version)),
+        };
+        let old = rule.is_too_old(&known.version).then(|| {
+            let oldest = &rule.oldest;
+            format!("; too old, gets nothing new: {oldest} and newer are served")
+        });
+        let old = old.unwrap_or_default();
+        say(&format!(
+            "{}: {version}{seen}; credential: {proof}{old}",
+            known.runner.id
+        ))?;
     }
     Ok(())
 }

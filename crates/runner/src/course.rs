@@ -115,6 +115,8 @@ struct Course<F> {
     asking: Asking,
     /// When a write to disk failed.
     sick: Option<Instant>,
+    /// Whether it has said that it is too old.
+    told_old: bool,
 }
 
 /// Works until `stop` becomes true, or until its last part has ended while draining. The next start
@@ -152,6 +154,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
         note,
         asking: Asking::default(),
         sick: None,
+        told_old: false,
     };
     tokio::select! {
         () = course.take_up() => {}
@@ -186,6 +189,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
         match news {
             Ok(news) => {
                 wait = SOONEST;
+                course.tell_old();
                 if course.take(news) == Heard::Before {
                     course.wait(&mut told, &mut stop, REPEATED).await;
                 }
@@ -246,6 +250,26 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         for work in coming {
             (self.note)(format!("{}: continues after a restart", work.key()));
             self.bring(&work);
+        }
+    }
+
+    /// Says once why it gets no new parts.
+    fn tell_old(&mut self) {
+        let old = self.client.older();
+        let Some((oldest, old)) = old.and_then(|old| Some((old.oldest.clone()?, old))) else {
+            self.told_old = false;
+            return;
+        };
+        if !std::mem::replace(&mut self.told_old, true) {
+            let upgrade = old
+                .upgrade
+                .map_or_else(String::new, |how| format!(": {how}"));
+            (self.note)(format!(
+                "opsbook {} is too old for {}, which serves {oldest} and newer; this runner ends \
+                 what it has, and gets nothing new{upgrade}",
+                self.settings.version,
+                self.client.address()
+            ));
         }
     }
 

@@ -7,6 +7,8 @@ pub const VERSION: &str = "opsbook-version";
 pub const API: &str = "opsbook-api";
 /// Every request: how the program was installed, see [`crate::version::Installed`].
 pub const INSTALLED: &str = "opsbook-installed";
+/// Every answer: the gateway's own version.
+pub const GATEWAY: &str = "opsbook-gateway";
 /// Every answer: the version that clients should have.
 pub const WANTS: &str = "opsbook-wants";
 /// In an answer to an older program: the command that installs the wanted version.

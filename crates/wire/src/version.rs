@@ -88,7 +88,14 @@ pub enum Verdict {
         /// The command that installs the wanted version.
         upgrade: String,
     },
-    /// Its version is invalid, or its interface is not served.
+    /// Its interface is older than the one that is served.
+    OldInterface {
+        /// The command that installs the wanted version.
+        upgrade: String,
+    },
+    /// Its interface is newer than the one that is served.
+    NewInterface,
+    /// Its version or its interface is invalid.
     Unreadable,
 }
 
@@ -110,14 +117,20 @@ impl Rule {
     /// gateway. A program that sends its version must also send its interface.
     #[must_use]
     pub fn judge(&self, have: Option<&str>, api: Option<&str>, installed: Installed) -> Verdict {
-        if api.is_some_and(|api| api != crate::API.to_string()) {
+        let api = api.map_or(Ok(crate::API), str::parse::<u32>);
+        let have = have.map(semver::Version::parse).transpose();
+        let (Ok(api), Ok(have)) = (api, have) else {
             return Verdict::Unreadable;
+        };
+        if api > crate::API {
+            return Verdict::NewInterface;
+        }
+        if api < crate::API {
+            let upgrade = self.command(installed);
+            return Verdict::OldInterface { upgrade };
         }
         let Some(have) = have else {
             return Verdict::Serve;
-        };
-        let Ok(have) = semver::Version::parse(have) else {
-            return Verdict::Unreadable;
         };
         if have < self.oldest {
             let upgrade = self.command(installed);
@@ -128,6 +141,12 @@ impl Rule {
         } else {
             Verdict::Serve
         }
+    }
+
+    /// Whether a program of this version is no longer served.
+    #[must_use]
+    pub fn is_too_old(&self, have: &str) -> bool {
+        semver::Version::parse(have).is_ok_and(|have| have < self.oldest)
     }
 
     /// The command that installs the wanted version.
@@ -160,7 +179,17 @@ mod tests {
         for (have, api, installed, expected) in [
             (None, None, "", Verdict::Serve),
             (None, Some("1"), "", Verdict::Serve),
-            (None, Some("2"), "", Verdict::Unreadable),
+            (None, Some("2"), "", Verdict::NewInterface),
+            (None, Some("one"), "", Verdict::Unreadable),
+            (None, Some("-1"), "", Verdict::Unreadable),
+            (
+                Some("0.4.2"),
+                Some("0"),
+                "deb",
+                Verdict::OldInterface {
+                    upgrade: deb.into(),
+                },
+            ),
             (Some("0.2.9"), Some("1"), "deb", too_old(deb)),
             (Some("0.2.9"), Some("1"), "cargo", too_old(cargo)),
             (Some("0.2.9"), None, "deb", too_old(deb)),
@@ -176,7 +205,7 @@ mod tests {
             (Some("0.4.2"), Some("1"), "deb", Verdict::Serve),
             // A newer client is served as long as it speaks this interface.
             (Some("1.0.0"), Some("1"), "deb", Verdict::Serve),
-            (Some("1.0.0"), Some("2"), "deb", Verdict::Unreadable),
+            (Some("1.0.0"), Some("2"), "deb", Verdict::NewInterface),
             (Some("new"), Some("1"), "deb", Verdict::Unreadable),
             (Some(""), Some("1"), "deb", Verdict::Unreadable),
         ] {

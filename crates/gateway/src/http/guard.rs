@@ -97,9 +97,10 @@ pub(super) async fn guard(
             headers.insert(name, value);
         }
     };
+    tell(wire::header::GATEWAY, env!("CARGO_PKG_VERSION"));
     tell(wire::header::WANTS, &gateway.rule.wants.to_string());
     tell(wire::header::OLDEST, &gateway.rule.oldest.to_string());
-    if let Verdict::Older { upgrade } = &verdict {
+    if let Verdict::Older { upgrade } | Verdict::TooOld { upgrade } = &verdict {
         tell(wire::header::UPGRADE, upgrade);
     }
     response
@@ -167,38 +168,55 @@ async fn admitted(
 
 /// Applies the version rule. A runner that is too old may finish its parts, and gets no new ones.
 fn served(gateway: &Gateway, headers: &HeaderMap, path: &str, verdict: &Verdict) -> Answer<()> {
+    let have = headers.get(wire::header::VERSION);
+    let have = have.and_then(|have| have.to_str().ok()).unwrap_or_default();
+    let name = &gateway.name;
     match verdict {
         Verdict::Serve | Verdict::Older { .. } => Ok(()),
         Verdict::TooOld { .. } if path.starts_with("/v1/runner/") => Ok(()),
         Verdict::TooOld { upgrade } => {
-            let have = headers
-                .get(wire::header::VERSION)
-                .and_then(|have| have.to_str().ok());
-            let have = have.unwrap_or_default().to_owned();
-            let oldest = gateway.rule.oldest.to_string();
+            let oldest = &gateway.rule.oldest;
             let detail = format!(
-                "opsbook {have} is too old for {}, which serves {oldest} and newer: {upgrade}",
-                gateway.name
+                "opsbook {have} is too old for {name}, which serves {oldest} and newer: {upgrade}"
             );
-            Err(Refusal::from(Problem {
-                have: Some(have),
-                oldest: Some(oldest),
-                wants: Some(gateway.rule.wants.to_string()),
-                upgrade: Some(upgrade.clone()),
-                ..Problem::new(Kind::TooOld, detail)
-            }))
+            Err(too_old(gateway, have, detail, upgrade))
         }
-        Verdict::Unreadable => {
+        Verdict::OldInterface { upgrade } => {
             let detail = format!(
-                "the headers `{}` and `{}` name no version that this gateway serves; it serves \
+                "opsbook {have} is too old for {name}, which serves version {} of the interface: \
+                 {upgrade}",
+                wire::API
+            );
+            Err(too_old(gateway, have, detail, upgrade))
+        }
+        Verdict::NewInterface => {
+            let detail = format!(
+                "{name} is opsbook-gateway {}, which is too old for this program: it serves \
                  version {} of the interface",
-                wire::header::VERSION,
-                wire::header::API,
+                env!("CARGO_PKG_VERSION"),
                 wire::API
             );
             Err(Refusal::new(Kind::Malformed, detail))
         }
+        Verdict::Unreadable => {
+            let detail = format!(
+                "the headers `{}` and `{}` name no version",
+                wire::header::VERSION,
+                wire::header::API
+            );
+            Err(Refusal::new(Kind::Malformed, detail))
+        }
     }
+}
+
+fn too_old(gateway: &Gateway, have: &str, detail: String, upgrade: &str) -> Refusal {
+    Refusal::from(Problem {
+        have: Some(have.to_owned()),
+        oldest: Some(gateway.rule.oldest.to_string()),
+        wants: Some(gateway.rule.wants.to_string()),
+        upgrade: Some(upgrade.to_owned()),
+        ..Problem::new(Kind::TooOld, detail)
+    })
 }
 
 /// Refuses host names that are not the gateway's: somebody may have made a name point to this

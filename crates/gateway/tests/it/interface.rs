@@ -249,10 +249,26 @@ async fn a_program_that_is_too_old_is_told_how_to_be_newer(on: On) {
     assert_eq!(older.header("opsbook-upgrade"), Some(command));
     let newer = as_version("/v1/runs", "0.9.0", "deb").await;
     assert_eq!((newer.status, newer.header("opsbook-upgrade")), (200, None));
-    let other = served
-        .unix(Request::get("/v1/runs").header("opsbook-api", "2"))
-        .await;
-    assert_eq!(other.kind(), "malformed");
+    let interface = |number: &str| {
+        let request = Request::get("/v1/runs").header("opsbook-version", "0.4.2");
+        let request = request.header("opsbook-installed", "deb");
+        served.unix(request.header("opsbook-api", number))
+    };
+    let newer = interface("2").await;
+    assert_eq!(newer.kind(), "malformed");
+    let detail = newer.json()["detail"].as_str().unwrap().to_owned();
+    let own = concat!("opsbook-gateway ", env!("CARGO_PKG_VERSION"));
+    assert!(
+        detail.contains(own) && detail.contains("too old for this program"),
+        "{detail}"
+    );
+    let older = interface("0").await;
+    assert_eq!((older.status, older.kind().as_str()), (426, "too-old"));
+    assert_eq!(older.json()["upgrade"], command);
+    assert_eq!(
+        older.header("opsbook-gateway"),
+        Some(env!("CARGO_PKG_VERSION"))
+    );
     // A runner that is too old gets no new parts, and may finish the ones it has.
     served.ask(&["web1"]).await;
     let work = |version: &str| {
