@@ -75,7 +75,7 @@ find "$root/$doc/html" -type f -exec chmod 0644 {} +
 end opsbook "$arch" <<CONTROL
 Depends: openssh-client
 Recommends: git
-Suggests: sshfs
+Suggests: sshfs, age
 Description: operations manuals that are read, run and tested
  A Markdown operations manual is compiled into a static, offline book, and its
  tagged blocks run as procedures and as tests against nodes, over ssh, with
@@ -89,7 +89,7 @@ put 0644 "$stage/gateway.toml" etc/opsbook/gateway.toml
 end opsbook-gateway "$arch" <<CONTROL
 Depends: opsbook (= $version-1)
 Recommends: git
-Suggests: postgresql
+Suggests: postgresql, age
 Description: the book of an operations manual as a console for a team
  Serves the book, takes runs from people and programs, gives them to runners,
  and keeps who asked for what and what became of it. It reaches no node.

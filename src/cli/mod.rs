@@ -201,6 +201,8 @@ enum Command {
     #[command(subcommand)]
     Record(gateway::record::Record),
     #[command(subcommand)]
+    Sealed(gateway::sealed::SealedCommand),
+    #[command(subcommand)]
     Runner(runner::Runner),
     Preprocess(preprocess::Preprocess),
     Completions(man::Completions),
@@ -324,6 +326,7 @@ fn dispatch(
         Command::GiveUp(args) => gateway::order::give_up(&args, dir, streams),
         Command::Access(args) => gateway::access::run(&args, dir, streams),
         Command::Record(args) => gateway::record::run(&args, dir, streams),
+        Command::Sealed(args) => gateway::sealed::run(&args, dir, streams),
         Command::Sync(args) => gateway::sync::sync(&args, dir, streams),
         Command::Findings(args) => gateway::sync::findings(&args, dir, streams),
         Command::Applications(args) => gateway::applications::applications(&args, dir, streams),

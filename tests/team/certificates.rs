@@ -9,7 +9,7 @@ use crate::sshd::{Special, Sshd, or_skip, user};
 use crate::{ALL, PAGE, TWO, Team, until};
 
 /// A key that signs; and a node that lets in whoever has a certificate of it for `principal`.
-fn node(ca: &Path, principal: &str) -> Option<Sshd> {
+pub(crate) fn node(ca: &Path, principal: &str) -> Option<Sshd> {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-f"])
         .arg(ca)
@@ -32,7 +32,7 @@ fn node(ca: &Path, principal: &str) -> Option<Sshd> {
 }
 
 /// The node of the team's manual, which names no key.
-fn reached(team: &Team, node: &Sshd) {
+pub(crate) fn reached(team: &Team, node: &Sshd) {
     let known = node.dir.path().join("known_hosts");
     let options = [
         format!("\"UserKnownHostsFile={}\"", known.display()),
@@ -58,7 +58,7 @@ fn config(ca: &Path, ttl: &str) -> String {
     )
 }
 
-fn log(node: &Sshd) -> String {
+pub(crate) fn log(node: &Sshd) -> String {
     fs::read_to_string(node.dir.path().join("log")).unwrap_or_default()
 }
 

@@ -1,9 +1,7 @@
 //! Commands that speak to a gateway, in the forms that no other test has: the record of a run in
-//! a file, applications, and each of them as a program that is too old.
+//! a file, and applications.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
@@ -104,97 +102,4 @@ fn what_is_wrong_is_told_with_a_way_out() {
         err.contains("\nhint: `opsbook-gateway` starts one"),
         "{err}"
     );
-}
-
-/// The words of each command that speaks to a gateway, `RUN` being a run of this machine. Runners
-/// are no part of this: one that is too old ends what it has, and gets nothing new.
-const SPEAK: [&str; 18] = [
-    "login",
-    "ask p here",
-    "run p here --via gateway",
-    "watch RUN",
-    "answer RUN",
-    "approve RUN",
-    "stop RUN",
-    "resume RUN --via gateway",
-    "hand-over RUN bo",
-    "give-up RUN",
-    "access explain p here",
-    "runs",
-    "applications",
-    "sync RUN",
-    "findings",
-    "record save RUN ../record",
-    "record checkpoint ../checkpoint",
-    "log verify 20260101-000000-abcd",
-];
-
-/// The names of all commands with an option that says which gateway is meant.
-fn with_gateway(command: &clap::Command, before: &str, all: &mut BTreeSet<String>) {
-    let has = |command: &clap::Command| {
-        let mut options = command.get_arguments();
-        options.any(|option| option.get_long() == Some("gateway"))
-    };
-    for command in command.get_subcommands() {
-        let name = format!("{before} {}", command.get_name());
-        let name = name.trim_start();
-        if has(command) {
-            all.insert(name.to_owned());
-        }
-        with_gateway(command, name, all);
-    }
-}
-
-#[test]
-fn a_program_that_is_too_old_is_told_so_by_every_command() {
-    let mut all = BTreeSet::from(["login".to_owned()]);
-    with_gateway(&opsbook::cli::command(), "", &mut all);
-    all.retain(|name| name != "runner run");
-    let tried = |name: &String| {
-        let mut lines = SPEAK.iter();
-        lines.any(|line| format!("{line} ").starts_with(&format!("{name} ")))
-    };
-    let missing: Vec<&String> = all.iter().filter(|name| !tried(name)).collect();
-    assert!(missing.is_empty(), "{missing:?}");
-
-    let upgrade = "apt-get install opsbook=99.0.0-1";
-    let config = format!(
-        "[version]\noldest = \"99.0.0\"\n[version.upgrade]\narchive = \"{upgrade}\"\ncargo = \"{upgrade}\"\ndeb = \"{upgrade}\"\n"
-    );
-    let team = Team::new(PAGE, &config);
-    team.go();
-    let ran = team.opsbook(&[
-        "run",
-        "p",
-        "here",
-        "--break-glass",
-        "no gateway serves this",
-    ]);
-    assert!(ran.status.success(), "{ran:?}");
-    let mut runs = fs::read_dir(team.path("m/.opsbook/runs")).unwrap();
-    let run = runs.find_map(|entry| {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        name.strip_suffix(".jsonl").map(str::to_owned)
-    });
-    let (run, address) = (run.unwrap(), team.address());
-    team.write("token", "one");
-    let own = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(team.path("token"), own).unwrap();
-    for line in SPEAK {
-        let line = line.replace("RUN", &run);
-        let mut words: Vec<&str> = line.split(' ').collect();
-        if line == "login" {
-            words.extend([address.as_str(), "--token-file", "../token"]);
-        }
-        let output = team.opsbook(&words);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
-        assert!(said.contains("is too old for"), "{line}: {said}");
-        assert!(
-            said.contains(&format!("\nhint: {upgrade}")),
-            "{line}: {said}"
-        );
-        assert!(output.stdout.is_empty(), "{line}: {output:?}");
-    }
-    assert!(!team.path("record").exists() && !team.path("checkpoint").exists());
 }

@@ -37,6 +37,8 @@ pub struct Gateway {
     pub certificates: Certificates,
     /// How runners log in to nodes.
     pub segments: Segments,
+    /// The folder of sealed certificates.
+    pub sealed: std::path::PathBuf,
     /// Identity providers for people and programs.
     pub providers: Providers,
     /// The ssh keys for logins.

@@ -9,8 +9,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::secret::{Secret, Vault};
+pub use sealing::Sealing;
+
 use crate::wire::{NodeLogin, limit};
 
+pub(crate) mod sealing;
 pub mod sign;
 
 /// The default lifetime of a certificate.
@@ -30,6 +33,8 @@ pub type Segments = BTreeMap<String, Segment>;
 pub struct Segment {
     /// How its runners log in to nodes.
     pub ssh: NodeSsh,
+    /// Certificates for people who work without the gateway.
+    pub sealed: Option<Sealing>,
 }
 
 /// `ssh = {kind = "…"}`
@@ -150,9 +155,16 @@ pub fn checked(segments: &Segments) -> Result<(), String> {
         if !limit::is_name(name) {
             return Err(format!("`[segments.{name}]`: this is not a valid name"));
         }
-        if let NodeSsh::Certificate(certificates) = &segment.ssh {
-            let of = certificates.checked();
-            of.map_err(|why| format!("`[segments.{name}] ssh`: {why}"))?;
+        let of = certificates(segments, name);
+        if let Some(of) = of {
+            let wrong = |why| format!("`[segments.{name}] ssh`: {why}");
+            of.checked().map_err(wrong)?;
+        }
+        if let Some(sealing) = &segment.sealed {
+            let wrong = |why| format!("`[segments.{name}.sealed]`: {why}");
+            let of = of.ok_or("needs `ssh = {kind = \"certificate\", …}`".to_owned());
+            let of = of.map_err(wrong)?;
+            sealing.certificates(of).checked().map_err(wrong)?;
         }
     }
     Ok(())

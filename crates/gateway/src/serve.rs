@@ -1,8 +1,7 @@
 //! Starts the gateway, from its state folder to its sockets.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +24,10 @@ use crate::inventory;
 use crate::manuals::{Manual, Manuals};
 use crate::nats;
 use crate::oidc::Providers;
+use crate::private;
 use crate::record;
 use crate::schedule;
+use crate::sealed;
 use crate::spool;
 use crate::store::doorbell::carry;
 use crate::store::{Store, StoreError};
@@ -170,20 +171,16 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     let tls = tls(&start.config, &gateway, address)?;
     let fingerprint = tls.as_ref().and_then(|tls| tls.fingerprint());
     let (stop, stopped) = watch::channel(());
-    let server = http::serve(
-        Arc::clone(&gateway),
-        unix,
-        tcp,
-        tls.clone(),
-        stopped.clone(),
-    );
-    let server = tokio::spawn(server);
     let mut others = kept(&start, &state, &gateway, (&stopped, &tell))?;
     others.extend(ringing(&start.config, &gateway, (&stopped, &tell))?);
-    if let Some(tls) = tls {
+    if let Some(tls) = tls.clone() {
         others.push(tokio::spawn(look(tls, stopped.clone(), Arc::clone(&tell))));
     }
+    // Nobody gets an answer before the file names this address: it may name that of a gateway that
+    // was killed.
     write_address(&state, &local)?;
+    let server = http::serve(Arc::clone(&gateway), unix, tcp, tls, stopped.clone());
+    let server = tokio::spawn(server);
     if let RunnerHere::Supervised { program } = start.runner {
         let runner = child::Runner {
             program,
@@ -237,6 +234,9 @@ fn kept(
     others.push(tokio::spawn(alerts::send(gateway, stop, tell)));
     let (gateway, stop, tell) = with();
     others.push(tokio::spawn(spool::carry(gateway, stop, tell)));
+    let (gateway, stop, tell) = with();
+    let folder = gateway.sealed.clone();
+    others.push(tokio::spawn(sealed::keep(gateway, folder, stop, tell)));
     if !start.config.inventory.is_empty() {
         let (gateway, stop, tell) = with();
         let all = inventory::of(&start.config.inventory, &gateway.manuals);
@@ -351,6 +351,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         signers: { config.login.ssh.as_ref() }.map(|ssh| ssh.allowed_signers.clone()),
         approvers: config.approvers(),
         segments: config.segments.clone(),
+        sealed: state.join("sealed"),
         schedules: config.schedules.clone(),
         alerts: config.alerts.clone(),
         hooks: config.hooks.clone(),
@@ -452,15 +453,7 @@ async fn swept(gateway: &Gateway) -> Result<(), StoreError> {
 
 /// A folder that only this user can enter.
 fn private_folder(path: &Path) -> Result<(), StartError> {
-    let shown = format!("`{}`", path.display());
-    let mut builder = std::fs::DirBuilder::new();
-    builder
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io(&*shown))?;
-    let own = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(path, own).map_err(io(shown))
+    private::folder(path).map_err(io(format!("`{}`", path.display())))
 }
 
 /// Locks a state folder: only one gateway uses it while the file is open.
@@ -491,27 +484,14 @@ fn token(state: &Path) -> Result<String, StartError> {
         Err(error) => return Err(io(shown)(error)),
     }
     let token = new_token();
-    replaced(&path, &format!("{token}\n")).map_err(io(shown))?;
+    private::replace(&path, &format!("{token}\n")).map_err(io(shown))?;
     Ok(token)
 }
 
 fn write_address(state: &Path, local: &Local) -> Result<(), StartError> {
     let path = state.join("address.json");
     let text = serde_json::to_string(local).unwrap_or_default();
-    replaced(&path, &text).map_err(io(format!("`{}`", path.display())))
-}
-
-/// Replaces a private file atomically.
-fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
-    let part = path.with_extension(format!("{}.part", std::process::id()));
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&part)?;
-    file.write_all(text.as_bytes())?;
-    std::fs::rename(&part, path)
+    private::replace(&path, &text).map_err(io(format!("`{}`", path.display())))
 }
 
 /// The socket in the state folder; if that path is too long, in a private folder below the runtime

@@ -70,7 +70,7 @@ impl Certified {
         let public_key = certified.key().await?;
         let ask = CertificateIn { held, public_key };
         let seconds = asked(&client, &ask, &certified.folder, Instant::now() + PATIENCE).await?;
-        certified.write("config", &configuration(&certified.folder)?)?;
+        certified.write("config", &ssh_configuration(&certified.folder)?)?;
         let renewal = renew(client, ask, certified.folder.clone(), seconds);
         certified.renewal = Some(Task(tokio::spawn(renewal).abort_handle()));
         Ok(certified)
@@ -175,15 +175,20 @@ async fn renew(client: Client, ask: CertificateIn, folder: PathBuf, mut seconds:
     }
 }
 
+/// An ssh configuration that logs in with the files `key` and `key-cert.pub` of this folder.
+///
 /// Only the certificate is used for logins, also on jump hosts; how hosts are found stays this
 /// user's and this machine's configuration. Connections of other commands are not used, because
 /// somebody else logged in for them.
-fn configuration(folder: &Path) -> Result<String, String> {
+///
+/// # Errors
+/// If ssh cannot read the name of the folder.
+pub fn ssh_configuration(folder: &Path) -> Result<String, String> {
     let text = folder.to_string_lossy();
     // ssh interprets `%`, and expands what follows `$`.
     if text.contains(|letter: char| letter.is_control() || "\"$\\".contains(letter)) {
         return Err(format!(
-            "ssh cannot read the name of the runner's folder: `{}`",
+            "ssh cannot read the name of this folder: `{}`",
             folder.display()
         ));
     }
@@ -208,11 +213,11 @@ mod tests {
 
     #[test]
     fn the_configuration_names_the_key_and_nothing_else_is_used() {
-        let text = configuration(Path::new("/var/lib/50%/a b/x")).unwrap();
+        let text = ssh_configuration(Path::new("/var/lib/50%/a b/x")).unwrap();
         assert!(text.contains("IdentityFile \"/var/lib/50%%/a b/x/key\"\n"));
         assert!(text.contains("CertificateFile \"/var/lib/50%%/a b/x/key-cert.pub\"\n"));
         for odd in ["/a\"b", "/a${HOME}", "/a\nb", "/a\\b"] {
-            assert!(configuration(Path::new(odd)).is_err(), "{odd}");
+            assert!(ssh_configuration(Path::new(odd)).is_err(), "{odd}");
         }
     }
 

@@ -26,5 +26,6 @@ mod tail;
 mod uploads;
 
 pub use approval::{Approvers, Groups};
+pub use certificate::ssh_configuration;
 pub use course::{Settings, run};
 pub use folder::{Enrollment, Folder, Held, RunnerError};

@@ -53,6 +53,8 @@ pub const ANSWERS: &str = "/v1/runs/{run}/answers";
 pub const RECORD: &str = "/v1/runs/{run}/record";
 /// `GET ?from=SIZE`: [`crate::record::Log`]
 pub const LOG: &str = "/v1/record";
+/// `GET`: an array of [`crate::sealed::Sealed`], those that the caller can help to open.
+pub const SEALED: &str = "/v1/sealed";
 /// `POST` [`crate::Approve`]: [`crate::RunView`]
 pub const APPROVALS: &str = "/v1/runs/{run}/approvals";
 /// `POST` [`crate::Stop`]: [`crate::RunView`]

@@ -29,6 +29,7 @@ pub mod problem;
 pub mod record;
 pub mod run;
 pub mod runner;
+pub mod sealed;
 pub mod source;
 pub mod state;
 pub mod sync;

@@ -9,6 +9,7 @@ pub(crate) mod login;
 pub(crate) mod order;
 pub(crate) mod record;
 pub(crate) mod runs;
+pub(crate) mod sealed;
 mod ssh;
 pub(crate) mod sync;
 pub(crate) mod watch;

@@ -18,6 +18,7 @@ mod record;
 mod refusal;
 mod runners;
 mod runs;
+mod sealed;
 mod ssh;
 mod sync;
 
@@ -74,6 +75,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::SCHEDULES, get(checks::schedules))
         .route(endpoint::SYNC, large(sync::sync))
         .route(endpoint::FINDINGS, get(sync::findings))
+        .route(endpoint::SEALED, get(sealed::sealed))
         .route(endpoint::APPLICATIONS, get(applications::applications))
         .route(endpoint::APPLICATION, get(applications::application))
         .route(endpoint::RUNNER_CHECKS, large(checks::checked))

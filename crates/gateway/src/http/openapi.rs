@@ -37,6 +37,8 @@ use crate::wire;
         wire::check::ScheduleView,
         wire::check::Taken,
         wire::check::Traces,
+        wire::sealed::Layer,
+        wire::sealed::Sealed,
         wire::sync::FindingView,
         wire::sync::How,
         wire::sync::Sync,
@@ -276,6 +278,13 @@ const ROWS: &[Row] = &[
         "",
         "[FindingView]",
         "runs on nodes that the gateway does not know; `manual`, `node`",
+    ),
+    (
+        at::SEALED,
+        HttpMethod::Get,
+        "",
+        "[Sealed]",
+        "the sealed certificates that the caller can help to open",
     ),
     (
         at::APPLICATIONS,

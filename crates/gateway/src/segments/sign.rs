@@ -59,6 +59,13 @@ impl For {
         For { id, nodes }
     }
 
+    /// A sealed certificate.
+    #[must_use]
+    pub fn sealed(id: &str, segment: &str, nodes: Vec<String>) -> For {
+        let id = format!("opsbook:sealed={}:segment={}", plain(id), plain(segment));
+        For { id, nodes }
+    }
+
     /// A round of checks.
     #[must_use]
     pub fn checks(round: &str, nodes: Vec<String>) -> For {
@@ -105,9 +112,7 @@ impl Certificates {
         let signed = tokio::time::timeout(PATIENCE, signed(command, secret));
         let signed = signed.await.unwrap_or_else(|_| {
             let seconds = PATIENCE.as_secs();
-            Err(format!(
-                "`ssh-keygen` has did not end within {seconds} seconds"
-            ))
+            Err(format!("`ssh-keygen` did not end within {seconds} seconds"))
         });
         signed.map_err(|why| format!("{} made no signature: {why}", self.ca))?;
         let certificate = tokio::fs::read_to_string(folder.path().join("key-cert.pub")).await;
