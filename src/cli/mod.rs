@@ -31,6 +31,7 @@ mod lost;
 mod lsp;
 mod man;
 mod manner;
+mod misnamed;
 pub mod nodes;
 mod pack;
 mod packages;
@@ -228,6 +229,11 @@ pub fn main() -> ExitCode {
     let cli = match cli {
         Ok(cli) => cli,
         Err(error) => {
+            let words: Vec<String> = std::env::args_os()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
+            let words = words.iter().skip(1).map(String::as_str);
+            let error = misnamed::explained(error, &command, words);
             // clap chooses the stream: requested help is data.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });

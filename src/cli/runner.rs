@@ -98,10 +98,7 @@ pub(crate) fn run(args: &Runner, dir: &Chosen, streams: &mut Streams) -> Result<
         Runner::Enroll(args) => enroll(args, streams),
         Runner::Run(args) => work(args, dir, streams),
         Runner::Status(args) => status(args, streams),
-        Runner::Drain(args) => {
-            folder(args)?.drain()?;
-            Ok(0)
-        }
+        Runner::Drain(args) => drain(args, streams),
     }
 }
 
@@ -237,6 +234,31 @@ fn stop_at_signals() -> Result<watch::Receiver<bool>, Failure> {
         let _ = tell.send(true);
     });
     Ok(told)
+}
+
+/// The next start of a runner would forget it, so one must work now.
+fn drain(args: &FolderArgs, streams: &mut Streams) -> Result<u8, Failure> {
+    let folder = folder(args)?;
+    if !folder.is_busy() {
+        let message = format!("no runner works in `{}`", folder.path().display());
+        let problem = Problem::bare("not-working", message);
+        return Err(Failure::from(
+            problem.hint("`--state` names the folder of another runner"),
+        ));
+    }
+    folder.drain()?;
+    let held = folder.held();
+    let left = held.iter().filter(|held| held.end.is_none()).count();
+    let until = match left {
+        0 => "ends".to_owned(),
+        1 => "ends after the part that is under way".to_owned(),
+        left => format!("ends after the {left} parts that are under way"),
+    };
+    writeln!(
+        streams.people(),
+        "the runner takes no more parts and {until}"
+    )?;
+    Ok(0)
 }
 
 fn status(args: &FolderArgs, streams: &mut Streams) -> Result<u8, Failure> {

@@ -413,6 +413,33 @@ fn a_run_is_asked_for_handed_over_answered_and_watched() {
             .stdout,
     );
     assert!(!status.unwrap().contains(&run));
+    // It is at its end.
+    let late = team.opsbook(&["hand-over", &run, "ana"]);
+    let said = String::from_utf8_lossy(&late.stderr).into_owned();
+    assert!(
+        !late.status.success() && said.contains("the run has ended"),
+        "{said}"
+    );
+    assert_eq!(team.view(&run)["owner"], "bo");
+}
+
+#[test]
+fn a_runner_that_is_drained_says_so_and_ends_after_its_last_part() {
+    let team = Team::new(PAGE, "");
+    let drain = ["runner", "drain", "--state", "../r1"];
+    let nobody = team.opsbook(&drain);
+    let said = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    assert_eq!(nobody.status.code(), Some(2), "{said}");
+    assert!(said.contains("no runner works in `"), "{said}");
+    let mut runner = team.runner("r1");
+    let run = team.ask();
+    team.is_at_step_two();
+    let said = team.ok(&drain);
+    let part = "takes no more parts and ends after the part that is under way";
+    assert!(said.contains(part), "{said}");
+    team.go();
+    assert!(runner.0.wait().unwrap().success(), "{}", team.said());
+    assert_eq!(team.view(&run)["status"], "OK");
 }
 
 #[test]

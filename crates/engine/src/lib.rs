@@ -10,7 +10,7 @@ use opsbook_nodes as nodes;
 use opsbook_plan as plan;
 use opsbook_session as session;
 use opsbook_template as template;
-use opsbook_text::disk::remedy;
+use opsbook_text::remedies::{is_without_process, remedy};
 use opsbook_text::{files, interpolation, outside, random, source};
 use opsbook_vocabulary as vocabulary;
 

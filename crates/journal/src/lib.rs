@@ -23,7 +23,7 @@
 
 // The crates below this one, under the names that its files use.
 use opsbook_event as event;
-use opsbook_text::disk::remedy;
+use opsbook_text::remedies::remedy;
 use opsbook_text::source;
 
 mod chain;

@@ -220,6 +220,12 @@ impl Folder {
         Ok(Folder { path })
     }
 
+    /// Its absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The runner's identity; `None` before it is enrolled.
     ///
     /// # Errors

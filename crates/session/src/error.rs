@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::outside::Outside;
+use crate::remedies::PROCESSES;
 use crate::remedy;
 
 /// Why no session could be opened. Nothing was changed on the node.
@@ -191,6 +192,9 @@ pub enum Lost {
         /// The last message.
         said: Outside,
     },
+    /// The shell on the node ended: it could start no process.
+    #[error("connection lost: the shell on the node can start no process{PROCESSES}")]
+    NoProcess,
     /// No result long after the script's own time limit; the node's state is unknown.
     #[error("no answer from the node")]
     Silent,

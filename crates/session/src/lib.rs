@@ -20,8 +20,8 @@
 //! ```
 
 // The crates below this one, under the names that its files use.
-use opsbook_text::disk::remedy;
 use opsbook_text::outside;
+use opsbook_text::remedies::{self, remedy};
 
 mod call;
 mod channel;

@@ -3,6 +3,7 @@
 use std::process::ExitStatus;
 
 use super::channel::is_runner;
+use super::remedies::{PROCESSES, is_without_process};
 
 /// Of a shell that ended, whose messages are `said`; with `asked`, of a login that was asked to
 /// `exec sh`.
@@ -16,6 +17,10 @@ pub(super) fn ended(
         return Some(REPEATS.into());
     }
     let code = status?.code()?;
+    if is_without_process(said) {
+        let why = format!("it ended with exit status {code}: it can start no process{PROCESSES}");
+        return Some(why.into());
+    }
     let why = match (said, code) {
         ("", 0) => " and printed nothing: a start file such as `.bashrc` may say `exit`",
         (_, 126) => ": it may not start `sh` (as with `noexec` of `sudo`)",
@@ -52,6 +57,9 @@ mod tests {
     use std::os::unix::process::ExitStatusExt as _;
 
     use super::*;
+
+    const FORKS: &str = "it ended with exit status 2: it can start no process; `ulimit -u` there \
+        shows how many processes its user may have";
 
     #[test]
     fn a_login_is_described_by_how_it_ended() {
@@ -97,6 +105,7 @@ mod tests {
                     "it ended with exit status 1 when asked to `exec sh`; name a `user` whose login can do that",
                 ),
             ),
+            ("", "sh: 111: Cannot fork", 2 << 8, true, Some(FORKS)),
             ("hi\nob_n=0123\n", "hi", 0, true, Some(REPEATS)),
             ("", "", 9, true, None),
         ] {

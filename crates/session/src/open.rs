@@ -68,6 +68,8 @@ struct Late {
     /// Tries in which this machine was not the bottleneck.
     fair: u32,
     had: Duration,
+    /// A try in which the login answered, but no shell: another one that comes less far says less.
+    answered: Option<OpenError>,
     /// The connection of another command was dead: open a new one.
     alone: bool,
     /// The factor for the next try's limit: `ssh` measures the time itself and does not know that
@@ -85,6 +87,9 @@ impl Late {
         }
         self.tries += 1;
         self.had += no.had;
+        if no.error.cause == Cause::NoShell {
+            self.answered = Some(no.error.clone());
+        }
         let fair = no.stalled <= no.had / 2 || no.had >= options.timeout * 2 / 3;
         if fair {
             self.fair += 1;
@@ -95,7 +100,8 @@ impl Late {
             return None;
         }
         let had = is_late(&no.error).then_some(self.had);
-        Some(OpenError { had, ..no.error })
+        let error = self.answered.take().unwrap_or(no.error);
+        Some(OpenError { had, ..error })
     }
 }
 
@@ -372,4 +378,38 @@ fn text(noise: &[u8]) -> String {
 /// What was printed, then what was said on standard error.
 fn both(noise: &[u8], said: &str) -> String {
     format!("{}\n{said}", text(noise)).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_login_said_in_one_try_is_not_lost_in_another() {
+        let options = OpenOptions {
+            tries: 2,
+            ..OpenOptions::default()
+        };
+        let late = |cause, said| {
+            let had = Duration::from_secs(20);
+            let error = OpenError::late(cause, had, said);
+            No {
+                had,
+                ..No::from(error)
+            }
+        };
+        let shell = || late(Cause::NoShell, "Which project? ".to_owned());
+        let silent = || late(Cause::TimedOut, String::new());
+        for (first, then, cause, said) in [
+            (shell(), silent(), Cause::NoShell, "Which project? "),
+            (silent(), shell(), Cause::NoShell, "Which project? "),
+            (silent(), silent(), Cause::TimedOut, ""),
+        ] {
+            let mut tries = Late::default();
+            assert_eq!(tries.after(first, &options), None);
+            let error = tries.after(then, &options).unwrap();
+            assert_eq!((error.cause, error.said.exact()), (cause, said));
+            assert_eq!(error.had, Some(Duration::from_secs(40)));
+        }
+    }
 }

@@ -177,9 +177,10 @@ ob_boot() {
     then
       exec 3<>"$ob_d/t" 4<>"$ob_d/q" 5<>"$ob_d/m" 6<>"$ob_d/f"
       echo >&5
-      trap ob_end EXIT; trap 'exit 129' HUP TERM INT; trap '' PIPE
+      trap 'ob_rc=$?; ob_forks; ob_end' EXIT; trap 'exit 129' HUP TERM INT; trap '' PIPE
       if ob_cmd setsid; then ob_ss=setsid ob_g=-; else ob_ss='' ob_g=''; fi
-      (exec </dev/null 3>&- 4>&- 5>&- 6>&-; ob_tend) & ob_note t.p $!
+      # It opens the pipe to read while it still has it to write, too: this shell may be gone by then.
+      (exec </dev/null 3>&- 4>&- 5>&- 6<"$ob_d/f"; ob_tend) & ob_note t.p $!
       ob_hello; ob_sweep; return 0
     fi
     rm -rf "$ob_d"; umask "$ob_um"
@@ -219,11 +220,20 @@ ob_hello() {
 
 # Without its shipper a session is silent, and looks like one that works: it ends with it.
 ob_tend() {
-  trap - EXIT HUP TERM INT PIPE
-  ob_ship 6<"$ob_d/f" & ob_p=$!; ob_note s.p $ob_p; wait $ob_p
+  ob_rc=''; trap ob_tended EXIT; trap - HUP TERM INT
+  ob_ship & ob_p=$!; ob_note s.p $ob_p; wait $ob_p; ob_rc=$?
+  ob_forks; exit
+}
+ob_tended() {
+  # It could not start its shipper.
+  [ -n "$ob_rc" ] || printf '\n%s E\n' "$ob_n"
   if ob_main; then kill -s KILL $$; fi
   ob_end ship
 }
+
+# A shell that can start no process ends at once, with one of these statuses, and here as well: it
+# has said E by then, and not e.
+ob_forks() { case $ob_rc in 2 | 126 | 254) printf '\n%s E\n' "$ob_n"; (:) && printf '%s e\n' "$ob_n" ;; esac; }
 
 # A job may have a record, a file that $ob_j.r names: its end is what stands there in one whole line,
 # ended by a dot, whoever says that it has ended. That it has failed to start is believed where
@@ -444,7 +454,8 @@ ob_all() {
   done
 }
 
-# The end of the channel: what runs is stopped, and nothing stays.
+# The end of the channel: what runs is stopped, and nothing stays. Where the main shell can start no
+# process for that, who tends the shipper does it.
 ob_end() {
   trap - EXIT; trap '' HUP TERM INT PIPE
   exec >/dev/null

@@ -18,11 +18,11 @@
 //! assert!(!said.line().to_string().contains('\x1b'));
 //! ```
 
-pub mod disk;
 pub mod files;
 pub mod interpolation;
 pub mod outside;
 pub mod random;
+pub mod remedies;
 pub mod source;
 pub mod wildcard;
 pub mod yaml;

@@ -471,4 +471,20 @@ pub const TABLE: &[Fault] = &[
         also: &[],
         open: "",
     },
+    Fault {
+        id: "F56",
+        fault: "a disk quota is used up, or a disk is broken: on the node or here",
+        promise: "ERROR that names the cause; a step whose end cannot be written down may or may not have finished",
+        tiers: "T0: a library that lets writes fail",
+        also: &[],
+        open: "",
+    },
+    Fault {
+        id: "F57",
+        fault: "the user of the node may start no more processes",
+        promise: "it is said; opsbook reconnects when it can, and the result of the step is the true one",
+        tiers: "T0, as root: a user with few processes",
+        also: &[],
+        open: "",
+    },
 ];

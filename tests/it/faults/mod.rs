@@ -24,6 +24,7 @@ mod pages;
 mod person;
 mod process;
 mod questions;
+mod refused;
 mod resume;
 mod says;
 mod shapes;

@@ -39,7 +39,7 @@ impl Answer {
         self.first().split_once(' ').map_or("", |(_, rest)| rest)
     }
 
-    fn first(&self) -> &str {
+    pub(super) fn first(&self) -> &str {
         self.lines().next().unwrap_or_default()
     }
 
@@ -142,6 +142,7 @@ fn ended(line: &str) -> Option<StepDone> {
         left: Vec::new(),
         cut: false,
         unset: String::new(),
+        why: String::new(),
         sizes: (out.parse().ok()?, err.parse().ok()?),
         output: None,
     })

@@ -106,17 +106,19 @@ obb_hold() {
   flock -s -n 8 && flock -s -n 7
 }
 
-# Some shells say "I/O error" of a full disk; dd says what it is. obb_why MESSAGE DIR
+# Why nothing can be written in a folder; nothing where it can. obb_cause DIR
+obb_cause() {
+  obb_w=$(LC_ALL=C dd if=/dev/zero of="$1/.why" bs=65536 count=1 2>&1 >/dev/null)
+  rm -f "$1/.why"
+  # dd also says how much it wrote: before the reason, or after it.
+  case $obb_w in *'dd: '*) obb_w=${obb_w#*dd: } obb_w=${obb_w%%
+*}; echo "${obb_w##*: }" ;; esac
+}
+
+# Some shells say "I/O error" of whatever a disk refuses. obb_why MESSAGE DIR
 obb_why() {
-  case $1 in
-    *'I/O error'*)
-      obb_w=$(dd if=/dev/zero of="$2/.why" bs=65536 count=1 2>&1 >/dev/null)
-      rm -f "$2/.why"
-      # dd also says how much it wrote: before the reason, or after it.
-      for obb_l in 'No space' 'Disk quota'; do
-        case $obb_w in *"$obb_l"*) obb_w=$obb_l${obb_w#*"$obb_l"}; echo "FAILED ${obb_w%%
-*}"; return ;; esac
-      done ;;
+  case $1 in *'I/O error'* | *'cannot be begun')
+    obb_w=$(obb_cause "$2"); [ -z "$obb_w" ] || { echo "FAILED $obb_w"; return; } ;;
   esac
   echo "FAILED ${1:-its files cannot be written}"
 }
@@ -218,10 +220,10 @@ obb_reopen() {
 }
 
 # obb_take TOKEN OLDTOKEN OWNER: the caller knows that the holder of the old token is no more: it
-# holds the journal.
+# holds the journal. It may have taken the bundle just before, and have lost the answer.
 obb_take() {
   obb_t=; if [ -f "$obb_dir/token" ]; then read -r obb_t 2>/dev/null <"$obb_dir/token" || :; fi
-  if [ "$obb_t" != "$2" ] && obb_held "$obb_dir"; then obb_blocked; return 0; fi
+  if [ "$obb_t" != "$2" ] && [ "$obb_t" != "$1" ] && obb_held "$obb_dir"; then obb_blocked; return 0; fi
   obb_e=$( (umask 077; printf '%s\n' "$1" >"$obb_dir/token.$1" &&
     { [ -z "$3" ] || { printf '%s\n' "$3" >"$obb_dir/steps/owner" && printf '%s\n' "$3" >"$obb_dir/token.o.$1" &&
       mv "$obb_dir/token.o.$1" "$obb_dir/owner"; }; } &&

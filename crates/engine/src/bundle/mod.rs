@@ -279,6 +279,16 @@ impl Bundle {
         Ok(answer.lines().map(str::to_owned).collect())
     }
 
+    /// Why the node's disk takes nothing for the bundle, with what to look at; empty if it does.
+    pub async fn refusal_of_disk(&self) -> String {
+        let answer = call(&self.shell, "obb_cause", &[&self.dir]).await;
+        let said: Outside = answer.map_or_else(|_| "".into(), |answer| answer.first().into());
+        if said.is_empty() {
+            return String::new();
+        }
+        format!(": {}{}", said.line(), remedy(said.exact()))
+    }
+
     /// Checks that we still hold it, before work outside a step, such as a delivery.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ case $1 in
   fi
   # Of a step whose processes nobody could find, nothing would be known: it does not start.
   echo "$$ $ob_since $ob_recorder" >"$ob_step/pid" ||
-    ob_refuse 'its processes cannot be written down: the disk is full, or the record gone'
+    ob_refuse 'its processes cannot be written down: the disk is full or broken, or the record gone'
   echo "$ob_turn $ob_nn $$ $ob_limit" >&4
   echo "$ob_turn step|$ob_id|$ob_nn|$$|$ob_accepted|$ob_exec|$ob_saved" >&5
   exec 4>&- 5>&- 6<&- >>"$ob_step/out" 2>>"$ob_step/err"

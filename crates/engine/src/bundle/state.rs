@@ -26,6 +26,8 @@ pub struct StepDone {
     pub unset: String,
     /// Sizes of standard output and standard error, in bytes.
     pub sizes: (u64, u64),
+    /// Why they could not be kept on the node, if that is known.
+    pub why: String,
     /// Standard output and standard error, if they were small enough to send along.
     pub output: Option<(Vec<u8>, Vec<u8>)>,
 }

@@ -279,15 +279,18 @@ fn cut_short(step: &PlannedStep, done: &StepDone) -> Option<Worked> {
     }
     match done.how {
         How::Exited => None,
-        How::DiskFull => Some(Worked::ended(
-            Status::Error,
-            format!(
-                "it ended with exit status {}, but the node's disk is full, or the bundle is \
-                 read-only: its output and its variables were not kept; `df -h`, `df -i` and \
-                 `dmesg` there tell which",
-                done.status
-            ),
-        )),
+        How::DiskFull => {
+            let why = match done.why.as_str() {
+                "" => "; `df -h`, `df -i` and `dmesg` there may tell why",
+                why => why,
+            };
+            let status = done.status;
+            let cause = format!(
+                "it ended with exit status {status}, but its output and its variables were not \
+                 kept{why}"
+            );
+            Some(Worked::ended(Status::Error, cause))
+        }
         How::NoFolder => Some(Worked::ended(
             Status::Error,
             "it did not run: the folder in which the previous step ended is gone, or its user may \

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::bundle::BundleError;
 use crate::event::What;
 use crate::halt::Halt;
+use crate::is_without_process;
 use crate::node::NodeRun;
 use crate::random;
 use crate::reach::Reach;
@@ -20,6 +21,8 @@ impl NodeRun<'_> {
         let mut last = String::from("it did not answer");
         let mut interrupts = self.interrupts.clone();
         let mut had = FairTime::start();
+        // One for all tries: the node may have taken it although its answer was lost.
+        let token = random::hex::<8>();
         // One try per call: the loop here repeats it.
         let once = OpenOptions {
             tries: 1,
@@ -40,13 +43,19 @@ impl NodeRun<'_> {
                         "it has not restarted yet".clone_into(&mut last);
                         reach.close().await;
                     } else {
-                        let token = random::hex::<8>();
                         match self.bundles.find_again(&reach, &token).await {
                             Ok(own) => {
                                 self.bundles.found_again(reach, own, token);
                                 return self.record_reattached(lost, rebooted, reboot);
                             }
                             Err(BundleError::Lost(error)) => last = error.to_string(),
+                            Err(error) if is_starved(&error) => {
+                                last = error.to_string();
+                            }
+                            // Our own token would have been accepted.
+                            Err(BundleError::Held(held)) if held.is_of(&self.given.run()) => {
+                                return Err(BundleError::Taken.to_string());
+                            }
                             Err(error) => return Err(error.to_string()),
                         }
                     }
@@ -84,6 +93,11 @@ impl NodeRun<'_> {
             Halt::AsAsked(cause) | Halt::End { cause, .. } => cause,
         })
     }
+}
+
+/// Whether the node could start no process for it: it can later.
+fn is_starved(error: &BundleError) -> bool {
+    matches!(error, BundleError::Failed(said) if is_without_process(said.exact()))
 }
 
 fn given_up(last: &str) -> String {

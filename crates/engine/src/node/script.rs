@@ -202,7 +202,10 @@ impl NodeRun<'_> {
                         None => return Ok(Ended::Left),
                     }
                 }
-                StepState::Done(done) => {
+                StepState::Done(mut done) => {
+                    if done.how == How::DiskFull {
+                        done.why = bundle.refusal_of_disk().await;
+                    }
                     let pieces = follower.finish(bundle, &done).await;
                     let pieces = pieces.map_err(Attention::of_started)?;
                     self.show(work.step, pieces)?;
@@ -210,7 +213,8 @@ impl NodeRun<'_> {
                 }
                 StepState::Rebooted => return Ok(Ended::Rebooted),
                 StepState::Unknown => {
-                    return Ok(Ended::Unknown("the node has no result of it".to_owned()));
+                    let why = bundle.refusal_of_disk().await;
+                    return Ok(Ended::Unknown(format!("the node has no result of it{why}")));
                 }
             };
         }

@@ -429,7 +429,7 @@ impl State {
             return "GONE".to_owned();
         };
         let lives = held.holder > gone;
-        if run_of(&held.owner) != run || (held.token != old && lives) {
+        if run_of(&held.owner) != run || (![old, token].contains(&held.token.as_str()) && lives) {
             return self.held();
         }
         if !owner.is_empty() {

@@ -234,9 +234,7 @@ pub(super) async fn stop(
 ) -> Answer<axum::Json<RunView>> {
     let before = granted(&gateway, &caller, &run, Verb::Stop).await?;
     nodes_are_there(&before, &stop.nodes)?;
-    if before.summary.state == RunState::Ended {
-        return Err(Refusal::new(Kind::State, "the run has ended"));
-    }
+    refuse_ended(&before, "nothing of it can be stopped")?;
     let want = stop.manner.into();
     let runners = gateway
         .store
@@ -334,7 +332,7 @@ pub(super) async fn hand_over(
     Path(run): Path<String>,
     Json(hand_over): Json<HandOver>,
 ) -> Answer<axum::Json<RunView>> {
-    granted(&gateway, &caller, &run, Verb::Answer).await?;
+    let before = granted(&gateway, &caller, &run, Verb::Answer).await?;
     texts(hand_over.note.iter().map(String::as_str))?;
     if !limit::is_name(&hand_over.to) {
         return Err(Refusal::new(
@@ -342,6 +340,7 @@ pub(super) async fn hand_over(
             "`to` is not a valid name for a person",
         ));
     }
+    refuse_ended(&before, "it will ask no more questions")?;
     gateway
         .store
         .hand_over(&run, &hand_over, &caller.person)
@@ -359,6 +358,16 @@ pub(super) async fn changed(
     }
     gateway.bell.ring(&Topic::Run(run.to_owned()));
     view(gateway, run).await.map(axum::Json)
+}
+
+fn refuse_ended(run: &RunView, so: &str) -> Answer<()> {
+    if run.summary.state == RunState::Ended {
+        return Err(Refusal::new(
+            Kind::State,
+            format!("the run has ended: {so}"),
+        ));
+    }
+    Ok(())
 }
 
 fn nodes_are_there(run: &RunView, nodes: &[String]) -> Answer<()> {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::queue::Jobs;
 use super::{Done, Hello, NoHello, Reader, lock};
 use crate::done::End;
+use crate::error::Lost;
 use crate::fair;
 use crate::outside::is_hidden;
 
@@ -164,14 +165,14 @@ impl Greeting {
 }
 
 /// Reads frames until the other side ends. If only the runner ends, its children may keep the pipe
-/// open; a closed command pipe reveals that. Returns the reason if reading stopped because of
-/// invalid data.
+/// open; a closed command pipe reveals that. Returns the reason if the frames tell it: invalid data,
+/// or the runner's last words.
 pub(super) async fn receive(
     mut reader: BufReader<Reader>,
     nonce: String,
     jobs: Arc<Mutex<Jobs>>,
     broken: oneshot::Receiver<()>,
-) -> Option<&'static str> {
+) -> Option<Lost> {
     let delimiter = format!("\n{nonce}.\n").into_bytes();
     let frames = async {
         let mut waste = 0;
@@ -180,10 +181,11 @@ pub(super) async fn receive(
                 Ok(0) => waste = 0,
                 Ok(noise) => waste += noise,
                 Err(Stop::End) => return None,
-                Err(Stop::Odd(why)) => return Some(why),
+                Err(Stop::NoProcess) => return Some(Lost::NoProcess),
+                Err(Stop::Odd(why)) => return Some(Lost::Endless { why }),
             }
             if waste > MOST_WASTE {
-                return Some(ENDLESS);
+                return Some(Lost::Endless { why: ENDLESS });
             }
         }
     };
@@ -204,6 +206,8 @@ pub(super) async fn receive(
 #[derive(Debug, PartialEq, Eq)]
 enum Stop {
     End,
+    /// The runner has ended because the node let it start no process.
+    NoProcess,
     Odd(&'static str),
 }
 
@@ -233,12 +237,12 @@ async fn frame(
     }
     let line = String::from_utf8_lossy(&line);
     // Anything else is noise, such as output of a background process from a login file.
-    let Some(ends) = line
-        .strip_prefix(nonce)
-        .and_then(|rest| rest.strip_prefix(" R "))
-    else {
-        return Ok(got);
+    let ends = match line.strip_prefix(nonce) {
+        Some(" E\n") => return last_words(reader).await,
+        Some(rest) => rest.strip_prefix(" R "),
+        None => None,
     };
+    let Some(ends) = ends else { return Ok(got) };
     let mut asked = false;
     for end in ends.split_whitespace() {
         let end = parse_end(end).ok_or(Stop::Odd("its answers are invalid"))?;
@@ -256,6 +260,14 @@ async fn frame(
         }
     }
     Ok(if asked { 0 } else { got })
+}
+
+/// After `E` the runner starts a process, and says more only if it could.
+async fn last_words(reader: &mut BufReader<Reader>) -> Result<usize, Stop> {
+    match read_line(reader, &mut Vec::new(), MOST_LINE).await? {
+        0 => Err(Stop::NoProcess),
+        got => Ok(got),
+    }
 }
 
 /// `ID:STATUS:MARKS`.

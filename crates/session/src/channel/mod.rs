@@ -124,7 +124,7 @@ impl Channel {
         let all = Arc::clone(&jobs);
         tokio::spawn(async move {
             let lost = match received.await {
-                Some(why) => Lost::Endless { why },
+                Some(lost) => lost,
                 None => why.await,
             };
             gone_out.send_replace(Some(lost));

@@ -1,4 +1,4 @@
-//! What a person can do where a disk refuses a write.
+//! What a person can look at where a system refuses a write or a process.
 
 /// Causes in the words of the system, each with the one thing to look at. Behind a sentence about
 /// the write; empty for any other cause.
@@ -29,11 +29,25 @@ const REMEDIES: [(&str, &str); 6] = [
     ),
 ];
 
+/// The remedy where no process can be started.
+pub const PROCESSES: &str = "; `ulimit -u` there shows how many processes its user may have";
+
 /// The remedy for the cause that a message names.
 #[must_use]
 pub fn remedy(message: &str) -> &'static str {
+    if is_without_process(message) {
+        return PROCESSES;
+    }
     let found = REMEDIES.iter().find(|(cause, _)| message.contains(cause));
     found.map_or("", |(_, remedy)| remedy)
+}
+
+/// Whether a shell says that it cannot fork: dash, bash, busybox, zsh and ksh, each in its own words.
+#[must_use]
+pub fn is_without_process(said: &str) -> bool {
+    let said = said.to_lowercase();
+    let words = ["cannot fork", "can't fork", "fork failed", "fork: "];
+    words.iter().any(|words| said.contains(words))
 }
 
 #[cfg(test)]
@@ -41,6 +55,23 @@ mod tests {
     use rustix::io::Errno;
 
     use super::*;
+
+    #[test]
+    fn each_shell_says_in_its_own_words_that_it_cannot_fork() {
+        for (said, is) in [
+            ("sh: 111: Cannot fork", true),
+            ("sh: fork: retry: Resource temporarily unavailable", true),
+            (
+                "sh: line 0: can't fork: Resource temporarily unavailable",
+                true,
+            ),
+            ("zsh: fork failed: resource temporarily unavailable", true),
+            ("git: the fork of x is gone", false),
+        ] {
+            assert_eq!(is_without_process(said), is, "{said}");
+            assert_eq!(remedy(said) == PROCESSES, is, "{said}");
+        }
+    }
 
     #[test]
     fn the_words_are_those_of_the_system() {
