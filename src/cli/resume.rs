@@ -22,7 +22,9 @@ use crate::event::{Manner as Through, RunStarted, Status};
 use crate::journal::{self, Journal, JournalError, Record};
 use crate::outside;
 use crate::plan::Plan;
-use crate::project::{Changes, Manner, Project, Resumed, Run, Start, Who, changes, done, moved};
+use crate::project::{
+    Changes, Manner, Project, Resumed, Run, Start, Who, changes, done, moved, not_recorded,
+};
 use crate::source::Problem;
 
 /// Continue a halted run at its first step that is not OK
@@ -180,8 +182,9 @@ pub(crate) fn resume(
     tell_not_begun(&plan, &record, manner.start_at, streams)?;
     let done = done(&plan, &record, &args.done)?;
     let accepted_changes = !changes.shown.is_empty();
-    let run = Run {
-        plan: Arc::new(plan),
+    let (plan, told, since) = (Arc::new(plan), done.clone(), record.events.len());
+    let resumed = Run {
+        plan: Arc::clone(&plan),
         manner,
         start: Start::Resume(Box::new(Resumed {
             journal,
@@ -198,7 +201,32 @@ pub(crate) fn resume(
         json: args.common.json(),
         answers: false,
     };
-    launch(project, run, seat, streams)
+    let status = launch(project, resumed, seat, streams)?;
+    if !told.is_empty() && status != 0 {
+        let record = journal::read(&project.state, &run)?;
+        let missing = not_recorded(&plan, &record, &told, since);
+        tell_not_recorded(&missing, streams)?;
+    }
+    Ok(status)
+}
+
+/// Reports steps that were done by hand on nodes to which the run did not come: it would do them
+/// again.
+fn tell_not_recorded(missing: &[String], streams: &mut Streams) -> Result<(), Failure> {
+    if !missing.is_empty() {
+        let again: Vec<String> = missing
+            .iter()
+            .map(|step| format!("--done {step}"))
+            .collect();
+        writeln!(
+            streams.talk,
+            "\nwarning: not recorded as done, because the run did not get that far: {}\n\nhint: \
+             the next `opsbook resume` needs it again: `{}`",
+            outside::line(&missing.join(", ")),
+            outside::line(&again.join(" "))
+        )?;
+    }
+    Ok(())
 }
 
 /// Whether there is no journal of the run here, or none with a complete line.

@@ -31,12 +31,53 @@ pub fn done(
             continue;
         };
         let label = left.label();
-        return Err(too_early(early.label(), label, label));
+        let word = match plan.nodes.as_slice() {
+            [_] => label.to_owned(),
+            _ => word(node, left.number),
+        };
+        return Err(too_early(early.label(), label, &word));
     }
     if plan.binding.is_some() {
         in_order(plan, record, &steps)?;
     }
     Ok(steps)
+}
+
+/// Steps that a person has done and that no event after line `since` records: the run did not come
+/// to their nodes. Each as in `--done`.
+#[must_use]
+pub fn not_recorded(
+    plan: &Plan,
+    record: &Record,
+    told: &BTreeMap<String, BTreeSet<usize>>,
+    since: usize,
+) -> Vec<String> {
+    let mut all = Vec::new();
+    for node in &plan.nodes {
+        let ended: BTreeSet<usize> = record
+            .of(node.site())
+            .filter(|event| usize::try_from(event.seq).is_ok_and(|seq| seq > since))
+            .filter(|event| matches!(event.what, What::StepEnded(_)))
+            .filter_map(|event| event.step)
+            .collect();
+        let told = told.get(&node.site().to_string());
+        let missing = told
+            .into_iter()
+            .flatten()
+            .filter(|step| !ended.contains(step));
+        all.extend(missing.map(|step| word(node, *step)));
+    }
+    all
+}
+
+/// A step of a node as `--done` takes it. A node in its own turn needs no turn before it.
+fn word(node: &NodePlan, step: usize) -> String {
+    let name = &node.node.name;
+    let label = node.label(step);
+    match &node.turn {
+        Some(turn) if turn == name => format!("{name}:{label}"),
+        _ => format!("{}:{label}", node.site()),
+    }
 }
 
 fn too_early(early: &str, left: &str, word: &str) -> Box<Problem> {
@@ -73,7 +114,7 @@ fn in_order(
                     && done.is_none_or(|status| !status.goes_on())
             });
             if let Some(left) = left {
-                let word = format!("{}:{}", other.site(), left.label());
+                let word = word(other, left.number);
                 return Err(too_early(&node.label(*last), &word, &word));
             }
         }
@@ -90,20 +131,33 @@ fn node_of<'a, 'w>(
 ) -> Result<(&'a NodePlan, &'w str), Box<Problem>> {
     let (name, step) = match wanted.split_once(':') {
         Some((name, step)) if named(plan, name).next().is_some() => (Some(name), step),
+        Some((name, step)) if number(plan, wanted).is_err() && number(plan, step).is_ok() => {
+            let message = format!("the run has no node `{name}`");
+            let problem = Problem::bare("unknown-node", message);
+            return Err(problem.did_you_mean(name, plan.machines()).into());
+        }
         _ => (None, wanted),
     };
+    let step_number = number(plan, step)?;
     let mut able: Vec<&NodePlan> = match name {
         Some(name) => named(plan, name).collect(),
         None => plan.nodes.iter().collect(),
     };
     if plan.binding.is_some() {
         // Of several parts of a run, the one that has the step is meant.
-        let number = number(plan, step)?;
-        able.retain(|node| node.step(number).is_some());
+        able.retain(|node| node.step(step_number).is_some());
         if able.is_empty() {
             let name = name.unwrap_or_default();
             let message = format!("step `{step}` is not done on `{name}`");
-            return Err(Problem::bare("step-done", message).into());
+            let problem = Problem::bare("step-done", message);
+            let mut doing = plan.nodes.iter();
+            let doing = doing.find(|node| {
+                node.turn.as_deref() == Some(name) && node.step(step_number).is_some()
+            });
+            return Err(Box::new(match doing {
+                Some(node) => problem.hint(format!("`--done {}`", word(node, step_number))),
+                None => problem,
+            }));
         }
         // If some turn has begun, a turn that has not is not meant.
         if able.iter().any(|node| has_bundle(node, record)) {

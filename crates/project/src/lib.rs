@@ -104,7 +104,7 @@ use vocabulary::Vocabulary;
 
 pub use adopt::adopt;
 pub use changed::{Changes, changes, moved};
-pub use done::{done, number};
+pub use done::{done, not_recorded, number};
 pub use place::{Parts, Place, new_enough};
 pub use run::{Allotted, Anew, Manner, Resumed, Run, RunError, Start, looked_over};
 pub use who::{Who, controller_name, git, operator_name};

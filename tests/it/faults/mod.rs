@@ -10,6 +10,7 @@ mod bundle;
 mod by_hand;
 mod catch_up;
 mod cut;
+mod done;
 mod doubt;
 mod elsewhere;
 mod ends;
