@@ -29,21 +29,29 @@ pub fn explained<'w>(
     if error.kind() != ErrorKind::UnknownArgument || !is_known {
         return error;
     }
-    let mut command = command;
+    let mut whole = command.clone();
+    whole.build();
+    let mut command = &whole;
     for word in words {
         command = command.find_subcommand(word).unwrap_or(command);
     }
     let mut values = command
         .get_positionals()
         .filter_map(clap::Arg::get_value_names);
-    if !values.any(|names| names.iter().any(|name| name.starts_with("NODE"))) {
+    if !values.any(|names| names.iter().any(is_of_nodes)) {
         return error;
     }
     let tip = format!("nodes are arguments, without `{option}`");
     error.remove(ContextKind::SuggestedArg);
     let tips = vec![StyledStr::from(tip)];
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    let usage = command.clone().render_usage();
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
     error
+}
+
+fn is_of_nodes(name: &clap::builder::Str) -> bool {
+    name.starts_with("NODE") || name.starts_with("SELECTOR")
 }
 
 #[cfg(test)]

@@ -137,14 +137,7 @@ pub(crate) fn resume(
         )?;
         return Ok(0);
     }
-    if record.is_given_up_everywhere() {
-        let message = format!(
-            "run {run} was released: its bundle, with what its steps left in it, was \
-             removed"
-        );
-        let hint = format!("`opsbook run {} …` starts a new run", started.procedure);
-        return Err(Failure::from(Problem::bare("given-up", message).hint(hint)));
-    }
+    refuse_given_up(&record, &started, &run)?;
     if record.unchained > 0 {
         writeln!(
             streams.talk,
@@ -208,6 +201,16 @@ pub(crate) fn resume(
         tell_not_recorded(&missing, streams)?;
     }
     Ok(status)
+}
+
+fn refuse_given_up(record: &Record, started: &RunStarted, run: &str) -> Result<(), Failure> {
+    if !record.is_given_up_everywhere() {
+        return Ok(());
+    }
+    let message =
+        format!("run {run} was released: its bundle, with what its steps left in it, was removed");
+    let hint = format!("`opsbook run {} …` starts a new run", started.procedure);
+    Err(Failure::from(Problem::bare("given-up", message).hint(hint)))
 }
 
 /// Reports steps that were done by hand on nodes to which the run did not come: it would do them
