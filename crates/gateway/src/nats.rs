@@ -56,8 +56,28 @@ async fn carried(settings: &Nats, bell: &Bell) -> Result<(), String> {
     if let Some(token) = &settings.token {
         options = options.token(token.look_up().await?);
     }
+    if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
+        options = options.user_and_password(user.clone(), password.look_up().await?);
+    }
+    if let Some(authority) = &settings.authority {
+        options = options.add_root_certificates(authority.clone());
+    }
+    if let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) {
+        options = options.add_client_certificate(certificate.clone(), key.clone());
+    }
+    // The library's message about a file does not name it.
+    for path in [&settings.authority, &settings.certificate, &settings.key] {
+        if let Some(path) = path
+            && let Err(error) = std::fs::File::open(path)
+        {
+            return Err(format!("`{}`: {error}", path.display()));
+        }
+    }
     let client = options.connect(&settings.url).await;
-    let client = client.map_err(|error| format!("`{}`: {error}", settings.url))?;
+    let client = client.map_err(|error| {
+        let why = error.to_string();
+        format!("`{}`: {}", settings.url, crate::outside::line(&why))
+    })?;
     let messages = client.subscribe(settings.subject.clone()).await;
     let mut messages = messages.map_err(|error| error.to_string())?;
     let hear = async {

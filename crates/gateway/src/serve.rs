@@ -413,7 +413,7 @@ fn ringing(
             Some(tokio::spawn(carried))
         }
         Doorbell::Nats(nats) => {
-            let carried = nats::carry(nats, bell, stopped.clone(), Arc::clone(tell));
+            let carried = nats::carry(*nats, bell, stopped.clone(), Arc::clone(tell));
             Some(tokio::spawn(carried))
         }
     })

@@ -1,5 +1,7 @@
 //! How gateways with a common store notify each other of changes.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::Config;
@@ -15,7 +17,7 @@ pub enum Doorbell {
     /// Through the store, which is PostgreSQL.
     Postgres,
     /// Through a NATS server.
-    Nats(Nats),
+    Nats(Box<Nats>),
 }
 
 /// `[doorbell] kind = "nats"`
@@ -24,9 +26,25 @@ pub enum Doorbell {
 pub struct Nats {
     /// `tls://HOST[:PORT]`, or `nats://…` on this machine.
     pub url: String,
+    /// The certificates of the authorities that may sign the server's; those that this machine
+    /// trusts if absent.
+    #[serde(default)]
+    pub authority: Option<PathBuf>,
     /// The gateway's token for that server.
     #[serde(default)]
     pub token: Option<Secret>,
+    /// The gateway's name there, with a password.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The password.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// The gateway's certificate for that server, with its key.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// The file of the key.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
     /// The subject: a different one for each group of gateways.
     #[serde(default = "subject")]
     pub subject: String,
@@ -68,6 +86,29 @@ impl Nats {
             || subject.split('.').any(str::is_empty)
         {
             return Err(format!("`{subject}` is not a valid subject"));
+        }
+        for (one, other, names) in [
+            (
+                self.user.is_some(),
+                self.password.is_some(),
+                "`user` and `password`",
+            ),
+            (
+                self.certificate.is_some(),
+                self.key.is_some(),
+                "`certificate` and `key`",
+            ),
+        ] {
+            if one != other {
+                return Err(format!("{names} go together"));
+            }
+        }
+        if self.token.is_some() && self.user.is_some() {
+            return Err("a server asks for `token`, or for `user` and `password`".to_owned());
+        }
+        let tls_only = self.authority.is_some() || self.certificate.is_some();
+        if tls_only && !self.url.starts_with("tls://") {
+            return Err("`authority` and `certificate` need `tls://…`".to_owned());
         }
         let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
         let scheme = match scheme {
@@ -130,6 +171,22 @@ mod tests {
             (
                 "kind = \"nats\"\nurl = \"tls://a.example\"\nmoon = 1",
                 "moon",
+            ),
+            (
+                "kind = \"nats\"\nurl = \"tls://a.example\"\nuser = \"a\"",
+                "`user` and `password` go together",
+            ),
+            (
+                "kind = \"nats\"\nurl = \"tls://a.example\"\nkey = \"/k\"",
+                "`certificate` and `key` go together",
+            ),
+            (
+                "kind = \"nats\"\nurl = \"tls://a.example\"\nuser = \"a\"\npassword = {env = \"P\"}\ntoken = {env = \"T\"}",
+                "a server asks for `token`, or",
+            ),
+            (
+                "kind = \"nats\"\nurl = \"nats://127.0.0.1\"\nauthority = \"/ca.pem\"",
+                "need `tls://…`",
             ),
         ] {
             let said = with(text).unwrap_err();

@@ -1,6 +1,7 @@
-//! ! Gateways that notify each other over NATS: with a server, without one, and with one that
-//! delivers everything twice and nonsense as well.
+//! ! Gateways that notify each other over NATS: with a server, without one, with one that delivers
+//! everything twice and nonsense as well, and over TLS.
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use tokio::net::TcpStream;
 use wire::News;
 
 use crate::lab::hello;
-use crate::postgres::{database, skipped};
+use crate::postgres::{certified, database, skipped};
 use crate::served::{On, Served};
 
 /// The longest wait of a waiter without a notification, on a busy machine.
@@ -33,15 +34,13 @@ impl Drop for Nats {
 
 impl Nats {
     async fn start(port: u16) -> Option<Nats> {
+        Nats::start_with(port, &["--auth", "hidden"]).await
+    }
+
+    async fn start_with(port: u16, more: &[&str]) -> Option<Nats> {
         let server = Command::new("nats-server")
-            .args([
-                "-a",
-                "127.0.0.1",
-                "-p",
-                &port.to_string(),
-                "--auth",
-                "hidden",
-            ])
+            .args(["-a", "127.0.0.1", "-p", &port.to_string()])
+            .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -111,9 +110,7 @@ async fn takes(asked: &Served, works: &Served, boot: &str) -> Duration {
 async fn a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else() {
     let test = "a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else";
     let Some(url) = database(test) else { return };
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = free_port();
     let Some(nats) = Nats::start(port).await else {
         skipped(test, "nats-server is not installed");
         return;
@@ -145,6 +142,94 @@ async fn a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else() {
     let begin = Instant::now();
     while takes(&one, &two, "d").await > RUNG {
         assert!(begin.elapsed() < BOUND, "nobody rings any more");
+    }
+}
+
+fn free_port() -> u16 {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+/// An authority, and a certificate of it for `localhost`: `NAME-ca.pem`, `NAME.pem`, `NAME.key`.
+fn certificate(folder: &Path, name: &str) {
+    let certified = certified("localhost");
+    for (end, text) in [
+        ("-ca.pem", certified.authority),
+        (".pem", certified.own),
+        (".key", certified.key),
+    ] {
+        std::fs::write(folder.join(format!("{name}{end}")), text).unwrap();
+    }
+}
+
+/// What a gateway with these settings says of its doorbell.
+async fn said(one: &Served, url: &str, config: &str) -> String {
+    let other = one.another_with(url, config).await;
+    let begin = Instant::now();
+    loop {
+        let told = other.told.lock().unwrap().concat();
+        if told.contains("`[doorbell]`") {
+            return told;
+        }
+        assert!(begin.elapsed() < BOUND, "it says nothing");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The server and the gateways prove themselves by certificates, and the gateways also by a
+/// password. Whoever proves nothing hears nothing, and says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doorbell_over_tls_is_believed_only_with_its_certificate() {
+    let test = "a_doorbell_over_tls_is_believed_only_with_its_certificate";
+    let Some(url) = database(test) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["server", "other"] {
+        certificate(folder.path(), name);
+    }
+    let file = |name: &str| -> PathBuf { folder.path().join(name) };
+    let port = free_port();
+    let settings = format!(
+        "tls {{ cert_file: \"{0}\", key_file: \"{1}\", ca_file: \"{2}\", verify: true }}\n\
+         authorization {{ user: ops, password: hidden }}\n",
+        file("server.pem").display(),
+        file("server.key").display(),
+        file("server-ca.pem").display()
+    );
+    std::fs::write(file("nats.conf"), settings).unwrap();
+    let path = file("nats.conf");
+    let Some(_nats) = Nats::start_with(port, &["-c", path.to_str().unwrap()]).await else {
+        skipped(test, "nats-server is not installed");
+        return;
+    };
+    let config = |authority: &str, own: &str, password: &str| {
+        format!(
+            "[doorbell]\nkind = \"nats\"\nurl = \"tls://localhost:{port}\"\n\
+             authority = \"{}\"\nuser = \"ops\"\npassword = {{command = \"echo {password}\"}}\n\
+             certificate = \"{}\"\nkey = \"{}\"\n",
+            file(authority).display(),
+            file(&format!("{own}.pem")).display(),
+            file(&format!("{own}.key")).display()
+        )
+    };
+    let good = config("server-ca.pem", "server", "hidden");
+    let one = Served::with(On::Postgres(url.clone()), &good).await;
+    let two = one.another_with(&url, &good).await;
+    let begin = Instant::now();
+    while takes(&one, &two, "a").await > RUNG {
+        assert!(begin.elapsed() < BOUND, "nobody rings: {:?}", one.told);
+    }
+    for (config, why) in [
+        (config("other-ca.pem", "server", "hidden"), "certificate"),
+        (config("server-ca.pem", "other", "hidden"), "certificate"),
+        (
+            config("server-ca.pem", "server", "guessed"),
+            "authorization",
+        ),
+        (config("none.pem", "server", "hidden"), "none.pem"),
+    ] {
+        let told = said(&one, &url, &config).await;
+        assert!(told.to_lowercase().contains(why), "{why}: {told}");
+        assert!(!told.contains("guessed"), "{told}");
     }
 }
 

@@ -115,19 +115,42 @@ fn start() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Gives the server a certificate for its address, and refuses TCP without TLS.
-fn vouch(folder: &Path, data: &Path) {
-    let key = || KeyPair::generate().unwrap();
-    let (own, servers) = (key(), key());
+/// Texts in PEM.
+pub struct Certified {
+    /// The certificate of an authority.
+    pub authority: String,
+    /// A certificate that it has signed.
+    pub own: String,
+    /// The key of that certificate.
+    pub key: String,
+}
+
+/// A certificate for this host, of an authority of its own.
+pub fn certified(host: &str) -> Certified {
+    let (theirs, own) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let root = authority.self_signed(&own).unwrap().pem();
-    let server = CertificateParams::new([address()]).unwrap();
-    let server = server.signed_by(&servers, &Issuer::new(authority, own));
+    let root = authority.self_signed(&theirs).unwrap().pem();
+    let certificate = CertificateParams::new([host.to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&own, &Issuer::new(authority, theirs));
+    Certified {
+        authority: root,
+        own: certificate.unwrap().pem(),
+        key: own.serialize_pem(),
+    }
+}
+
+/// Gives the server a certificate for its address, and refuses TCP without TLS.
+fn vouch(folder: &Path, data: &Path) {
+    let Certified {
+        authority,
+        own,
+        key,
+    } = certified(&address());
     for (name, mode, text) in [
-        ("authority.pem", "644", root),
-        ("server.pem", "644", server.unwrap().pem()),
-        ("server.key", "600", servers.serialize_pem()),
+        ("authority.pem", "644", authority),
+        ("server.pem", "644", own),
+        ("server.key", "600", key),
         (
             "data/pg_hba.conf",
             "600",

@@ -1,7 +1,7 @@
 //! ! A gateway that serves a small manual, and a client that sends exactly the given requests.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opsbook_gateway::config::Config;
@@ -25,6 +25,8 @@ pub enum On {
 pub struct Served {
     pub running: Running,
     pub root: PathBuf,
+    /// What it has told its administrator.
+    pub told: Arc<Mutex<Vec<String>>>,
     _folder: tempfile::TempDir,
 }
 
@@ -60,12 +62,7 @@ impl Served {
             config,
             runner: RunnerHere::Others,
         };
-        let running = start(begin, Arc::new(|_: &str| {})).await.unwrap();
-        Served {
-            running,
-            root,
-            _folder: folder,
-        }
+        Served::started(begin, root, folder).await
     }
 
     /// Starts another gateway of the same manual on the same store, as on another host.
@@ -94,9 +91,17 @@ impl Served {
             config: Config::read(&path, true).unwrap(),
             runner: RunnerHere::Others,
         };
+        Served::started(begin, self.root.clone(), folder).await
+    }
+
+    async fn started(begin: Start, root: PathBuf, folder: tempfile::TempDir) -> Served {
+        let told = Arc::<Mutex<Vec<String>>>::default();
+        let all = Arc::clone(&told);
+        let tell = move |text: &str| all.lock().unwrap().push(text.to_owned());
         Served {
-            running: start(begin, Arc::new(|_: &str| {})).await.unwrap(),
-            root: self.root.clone(),
+            running: start(begin, Arc::new(tell)).await.unwrap(),
+            root,
+            told,
             _folder: folder,
         }
     }
