@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use wire::check::{Checked, CheckedNode, EVIDENCE, Outcome};
 
 use super::people::Runner;
-use super::{Store, StoreError, Tx, json, parsed};
+use super::{Database, Store, StoreError, Tx, json, parsed};
 use crate::wire;
 
 /// The current outcome of a check.
@@ -113,11 +113,20 @@ impl Store {
         nodes: &[&str],
     ) -> Result<BTreeMap<String, Spans>, StoreError> {
         let mut spans: BTreeMap<String, Spans> = BTreeMap::new();
-        let text = format!(
-            "select node, name, outcome, evidence, schedule from span \
-             where manual = $1 and until is null and node in (select j.node from {})",
-            self.listed("$2", &["node"])
-        );
+        let nodes_of = self.listed("$2", &["node"]);
+        let columns = "select node, name, outcome, evidence, schedule from span";
+        let text = match self.database {
+            Database::Sqlite => format!(
+                "{columns} where manual = $1 and until is null \
+                 and node in (select j.node from {nodes_of})"
+            ),
+            // `offset 0` makes it look for each node by the key. While a new table has no
+            // statistics, PostgreSQL expects few rows of a manual, and reads all of them.
+            Database::Postgres => format!(
+                "select s.* from {nodes_of} cross join lateral ({columns} \
+                 where manual = $1 and node = j.node and until is null offset 0) as s"
+            ),
+        };
         let query = sqlx::query(self.sql(&text)).bind(manual);
         let query = query.bind(json(&by_name(nodes)));
         for row in &query.fetch_all(&mut **tx).await? {
