@@ -48,6 +48,14 @@ enum What {
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=400))]
         days: i64,
     },
+    /// End all logins of a person: browsers, programs, and links that were not used
+    Logout {
+        #[command(flatten)]
+        at: At,
+        /// The person
+        #[arg(value_name = "PERSON")]
+        person: String,
+    },
     /// Copy the whole store into an empty one, while no gateway serves
     Migrate {
         #[command(flatten)]
@@ -128,6 +136,7 @@ fn main() -> ExitCode {
                     What::Link { at, person } => link(&at, person).await,
                     What::Token { at, segment } => token(&at, &segment).await,
                     What::Login { at, person, days } => login(&at, &person, days).await,
+                    What::Logout { at, person } => logout(&at, &person).await,
                     What::Migrate { at, to } => migrate(&at, &to).await,
                     What::Backup { at, file } => backup(&at, &file).await,
                     What::Runners { at } => runners(&at).await,
@@ -342,6 +351,13 @@ async fn revoke(at: &At, runner: &str) -> Result<(), String> {
     Err(format!(
         "there is no runner `{runner}`: `opsbook-gateway runners` prints them"
     ))
+}
+
+async fn logout(at: &At, person: &str) -> Result<(), String> {
+    let store = store(&places(at)?).await?;
+    let ended = store.log_out_person(person).await;
+    let ended = ended.map_err(|error| error.to_string())?;
+    say(&format!("logins that were ended: {ended}"))
 }
 
 async fn migrate(at: &At, to: &str) -> Result<(), String> {

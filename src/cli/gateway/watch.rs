@@ -23,7 +23,7 @@ const NEXT_TRY: Duration = Duration::from_millis(500);
 /// The most tries in a row without an event.
 const TRIES: u32 = 40;
 
-/// Show the events of a run live, until it has ended or waits for a person
+/// Show the events and questions of a run live, until it has ended or halted
 ///
 /// The exit status is the run's, as for `opsbook run`.
 #[derive(Args, Debug)]

@@ -1,5 +1,7 @@
 //! Refused requests as RFC 9457 problems, and the headers of every answer.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -88,31 +90,43 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A JSON body of this type, limited in size.
+/// The time for a body, once its head has arrived: whoever sends one byte now and then must not
+/// keep a connection from others.
+const BODY: Duration = Duration::from_mins(1);
+
+/// A JSON body of this type, limited in size and in time.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Json<T>, Refusal> {
-        let bytes = match Bytes::from_request(request, state).await {
-            Ok(bytes) => bytes,
-            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                let detail = "the body is too large for this request";
-                return Err(Refusal::new(Kind::TooLarge, detail));
-            }
-            Err(_) => {
-                return Err(Refusal::new(
-                    Kind::Malformed,
-                    "the body did not arrive whole",
-                ));
-            }
-        };
+        let bytes = body(request, state, BODY).await?;
         let read = serde_json::from_slice(&bytes);
         read.map(Json).map_err(|error| {
             let why = crate::outside::line(&error.to_string()).to_string();
             Refusal::new(Kind::Malformed, format!("the body: {why}"))
         })
+    }
+}
+
+/// The whole body, if it arrives within this time.
+async fn body<S: Send + Sync>(request: Request, state: &S, time: Duration) -> Answer<Bytes> {
+    let arrived = tokio::time::timeout(time, Bytes::from_request(request, state)).await;
+    match arrived {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = "the body is too large for this request";
+            Err(Refusal::new(Kind::TooLarge, detail))
+        }
+        Ok(Err(_)) => {
+            let detail = "the body did not arrive whole";
+            Err(Refusal::new(Kind::Malformed, detail))
+        }
+        Err(_) => {
+            let detail = "the body did not arrive in time";
+            Err(Refusal::new(Kind::Malformed, detail))
+        }
     }
 }
 
@@ -155,6 +169,18 @@ pub(super) async fn headers(request: Request<Body>, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_trickles_in_is_given_up() {
+        let drops = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            Some((Ok::<_, std::io::Error>(" "), ()))
+        });
+        let request = Request::new(Body::from_stream(drops));
+        let refusal = body(request, &(), Duration::from_millis(50)).await;
+        let detail = &refusal.unwrap_err().0.detail;
+        assert_eq!(detail, "the body did not arrive in time");
+    }
 
     #[test]
     fn whoever_may_come_later_is_told_when() {

@@ -12,6 +12,7 @@ use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
 use crate::gateway::Gateway;
 use crate::manuals::{Person, Wish};
+use crate::schedule;
 use crate::store::questions::Won;
 use crate::store::runs::Filter;
 use crate::wire::ask::PlanView;
@@ -339,6 +340,10 @@ pub(super) async fn hand_over(
             Kind::Malformed,
             "`to` is not a valid name for a person",
         ));
+    }
+    if schedule::is_kept(&hand_over.to) {
+        let detail = "names that begin with `schedule.` are no people: nobody would answer";
+        return Err(Refusal::new(Kind::Malformed, detail));
     }
     refuse_ended(&before, "it will ask no more questions")?;
     gateway

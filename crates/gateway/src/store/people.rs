@@ -203,6 +203,24 @@ impl Store {
         Ok(())
     }
 
+    /// Ends all logins of a person, and the links that were not used; returns how many.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn log_out_person(&self, person: &str) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let mut ended = 0;
+        for text in [
+            "delete from login where person = $1",
+            "delete from ticket where kind = 'link' and subject = $1",
+        ] {
+            let of = sqlx::query(text).bind(person).execute(&mut *tx).await?;
+            ended += of.rows_affected();
+        }
+        tx.commit().await?;
+        Ok(ended)
+    }
+
     /// Registers a runner; one with the same name gets a new secret.
     ///
     /// # Errors

@@ -590,6 +590,16 @@ async fn a_runner_is_enrolled_once_and_has_the_work_of_its_segment(on: On) {
         .bearer(&login)
         .json(&hello("b", &[]));
     assert_eq!(served.tcp(as_runner).await.kind(), "not-logged-in");
+    // A token that was stolen is worth nothing once its person is logged out.
+    let (other, _) = store.new_login("bo", "token", 60).await.unwrap();
+    let (link, _) = store.new_ticket("link", "ana", 60).await.unwrap();
+    assert_eq!(store.log_out_person("ana").await.unwrap(), 2);
+    for (token, status) in [(&login, 401), (&other, 200)] {
+        let me = served.tcp(Request::get("/v1/me").bearer(token)).await;
+        assert_eq!(me.status, status, "{me:?}");
+    }
+    let path = format!("/login?key={link}");
+    assert_eq!(served.tcp(Request::get(&path)).await.status, 401);
     // A person gets no schedule's rights by taking its name.
     let (login, _) = store.new_login("schedule.night", "ssh", 60).await.unwrap();
     let as_schedule = served.tcp(Request::get("/v1/runs").bearer(&login)).await;
@@ -677,6 +687,14 @@ async fn who_may_do_what_is_said_by_the_rules(on: On) {
         (&bo, &both, "answers", answer.clone(), "not-allowed"),
         (&bo, &one, "answers", answer, "not-found"),
         (&bo, &one, "resume", json!({}), "state"),
+        // Nobody who logs in has such a name.
+        (
+            &bo,
+            &one,
+            "hand-over",
+            json!({"to": "schedule.dump"}),
+            "malformed",
+        ),
     ] {
         let said = post(who, run, verb, body.clone()).await;
         assert_eq!(said.kind(), kind, "{verb} {run}: {said:?}");
