@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::extract::{Path, Query, State};
@@ -25,6 +25,8 @@ use crate::wire::{Cursor, Kind, Verb, header as names};
 
 /// The number of rows to read at once.
 const ROWS: i64 = 200;
+/// How often a reader must still be allowed to read.
+const STILL: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
 pub(super) struct After {
@@ -62,7 +64,7 @@ pub(super) async fn events(
         return Ok(lines(gateway, run, from));
     }
     let away = Away::LeaveOut;
-    Ok(live(gateway, run, From { away, ..from }))
+    Ok(live(gateway, caller, run, From { away, ..from }))
 }
 
 async fn number(gateway: &Gateway, run: &str, text: &str) -> Answer<i64> {
@@ -112,6 +114,9 @@ fn lines(gateway: Arc<Gateway>, run: String, from: From) -> Response {
 /// A reader of one run.
 struct Reader {
     gateway: Arc<Gateway>,
+    caller: Caller,
+    /// When it was last allowed.
+    allowed: Instant,
     run: String,
     from: From,
     ring: Waiting,
@@ -120,10 +125,12 @@ struct Reader {
     said: String,
 }
 
-fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
+fn live(gateway: Arc<Gateway>, caller: Caller, run: String, from: From) -> Response {
     let ring = gateway.bell.listen(Topic::Run(run.clone()));
     let reader = Reader {
         gateway,
+        caller,
+        allowed: Instant::now(),
         run,
         from,
         ring,
@@ -132,6 +139,10 @@ fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
     };
     let events = stream::unfold(reader, |mut reader| async move {
         while reader.ready.is_empty() {
+            // Whoever comes again hears why.
+            if !reader.may_read().await {
+                return None;
+            }
             match reader.read().await {
                 Ok(true) if reader.ready.is_empty() => reader.ring.ring().await,
                 Ok(true) => {}
@@ -147,6 +158,23 @@ fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
 }
 
 impl Reader {
+    /// False once the login has ended, or the rules no longer let its person read.
+    async fn may_read(&mut self) -> bool {
+        if self.allowed.elapsed() < STILL {
+            return true;
+        }
+        self.allowed = Instant::now();
+        if let Some(token) = &self.caller.token
+            && let Ok(None) = self.gateway.store.login(token).await
+        {
+            return false;
+        }
+        match granted(&self.gateway, &self.caller, &self.run, Verb::Read).await {
+            Ok(_) => true,
+            Err(refusal) => !matches!(refusal.0.kind, Kind::NotFound | Kind::NotAllowed),
+        }
+    }
+
     /// Returns false if the store has less than was read from it: it was restored from an older
     /// state.
     async fn read(&mut self) -> Result<bool, crate::store::StoreError> {

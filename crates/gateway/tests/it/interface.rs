@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use opsbook_wire as wire;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use wire::{EndState, Ended, Hello, Lines, News, PartEnd, PartKey};
 
 use crate::lab::{Journal, hello};
@@ -279,6 +281,48 @@ async fn a_program_that_is_too_old_is_told_how_to_be_newer(on: On) {
     assert_eq!(news.parts, []);
     let news: News = serde_json::from_value(work("0.4.2").await.json()).unwrap();
     assert_eq!(news.parts.len(), 1);
+}
+
+/// A stream that is open does not outlive the login, or the rule, that has opened it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_read_no_longer_sees_no_more_events() {
+    let served = Served::new(On::Sqlite).await;
+    let rule = |who: &str| {
+        let rules = format!(
+            "opsbook: 1\nrules:\n  - {{who: [{who}], may: [read], procedures: \"*\", nodes: \"@web\"}}\n"
+        );
+        std::fs::write(served.root.join("access.yaml"), rules).unwrap();
+    };
+    let run = served.ask(&["web1"]).await;
+    rule("ana, bo, cy");
+    let store = &served.running.gateway.store;
+    let open = async |person: &str| {
+        let (token, _) = store.new_login(person, "token", 60).await.unwrap();
+        let mut stream = TcpStream::connect(served.host()).await.unwrap();
+        let head = format!(
+            "GET /v1/runs/{run}/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\
+             connection: close\r\n\r\n",
+            served.host()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut text = [0; 12];
+        stream.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"HTTP/1.1 200");
+        stream
+    };
+    let (mut ana, mut bo, mut cy) = (open("ana").await, open("bo").await, open("cy").await);
+    store.log_out_person("ana").await.unwrap();
+    rule("ana, cy");
+    for stream in [&mut ana, &mut bo] {
+        let mut text = Vec::new();
+        let end = stream.read_to_end(&mut text);
+        let ended = tokio::time::timeout(Duration::from_mins(1), end).await;
+        assert!(ended.is_ok(), "the stream is still open");
+    }
+    let mut text = vec![0; 1 << 16];
+    let still = async { while cy.read(&mut text).await.unwrap() > 0 {} };
+    let ended = tokio::time::timeout(Duration::from_millis(500), still).await;
+    assert!(ended.is_err(), "who may still read was cut off");
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of refusals")]
