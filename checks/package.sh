@@ -33,6 +33,8 @@ if [ -z "$ob_manager" ]; then
     return
   fi
 fi
+# Does it know any package? Where its database is, it alone can tell.
+knows_any() { [ -n "$("$@" 2>/dev/null | { read -r ob_l && echo x; })" ]; }
 ob_tool=$ob_manager ob_versions='' ob_why='' ob_between=''
 case $ob_manager in dpkg) ob_tool=dpkg-query ;; esac
 if ! has "$ob_tool"; then
@@ -50,7 +52,7 @@ case $ob_manager in
       1*'no packages found matching'*)
         ob_out=''
         # To it, a database that was removed is one without packages.
-        if ! [ -s "$ob_root/var/lib/dpkg/status" ]; then ob_why='dpkg has no database of packages'; fi
+        if ! [ -s "$ob_root${DPKG_ADMINDIR:-/var/lib/dpkg}/status" ]; then ob_why='dpkg has no database of packages'; fi
         ;;
       0) ob_why='dpkg-query says nothing about it' ;;
       *) ob_why=$ob_out ;;
@@ -65,10 +67,8 @@ case $ob_manager in
       *error:*) ob_why=$ob_out ;;
       0*) ;;
       *' is not installed'*)
-        ob_out='' ob_why='rpm has no database of packages'
-        for ob_l in "$ob_root"/var/lib/rpm/* "$ob_root"/usr/lib/sysimage/rpm/* "$ob_root"/usr/share/rpm/*; do
-          if [ -s "$ob_l" ]; then ob_why=''; fi
-        done
+        ob_out=''
+        if ! knows_any rpm -qa; then ob_why='rpm has no database of packages'; fi
         ;;
       *) ob_why=$ob_out ;;
     esac
@@ -96,7 +96,10 @@ case $ob_manager in
     ob_status=$?
     case $ob_status$ob_out in
       0*) ;;
-      *' was not found'*) ob_out='' ;;
+      *' was not found'*)
+        ob_out=''
+        if ! knows_any pacman -Q; then ob_why='pacman has no database of packages'; fi
+        ;;
       *) ob_why=$ob_out ;;
     esac
     ;;

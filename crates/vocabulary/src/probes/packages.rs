@@ -67,19 +67,17 @@ esac"#,
             ),
         ],
     );
-    let redhat = plain()
-        .file("etc/redhat-release", "9\n")
-        .file("var/lib/rpm/rpmdb.sqlite", "packages")
-        .stub(
-            "rpm",
-            r#"for name; do :; done
+    let redhat = plain().file("etc/redhat-release", "9\n").stub(
+        "rpm",
+        r#"for name; do :; done
 case $name in
+-qa) echo nginx ;;
 nginx) echo '1:1.20.1-14.el9' ;;
 db) echo 'error: cannot open Packages database'; echo 'package db is not installed'; exit 1 ;;
 silent) ;;
 *) echo "package $name is not installed"; exit 1 ;;
 esac"#,
-        );
+    );
     table(
         &redhat,
         &[
@@ -130,7 +128,7 @@ esac",
     );
     let arch = plain().file("etc/arch-release", "").stub(
         "pacman",
-        r#"case $2 in nginx) echo 'nginx 1.26.1-1' ;; *) echo "error: package '$2' was not found"; exit 1 ;; esac"#,
+        r#"case ${2-} in '' | nginx) echo 'nginx 1.26.1-1' ;; *) echo "error: package '$2' was not found"; exit 1 ;; esac"#,
     );
     table(
         &arch,

@@ -109,8 +109,18 @@ fn a_package_manager_without_its_database_knows_no_package() {
     );
     let redhat = plain()
         .file("etc/redhat-release", "9\n")
-        .stub("rpm", "echo 'package nginx is not installed'; exit 1");
-    for (node, tool) in [(debian, "dpkg"), (redhat, "rpm")] {
+        // Its database is elsewhere (`%_dbpath`), and empty.
+        .file("var/lib/rpm/rpmdb.sqlite", "of an earlier system")
+        .stub(
+            "rpm",
+            "[ \"$1\" != -qa ] || exit 0; echo 'package nginx is not installed'; exit 1",
+        );
+    let arch = plain().file("etc/arch-release", "").stub(
+        "pacman",
+        "[ $# != 1 ] || exit 0; echo \"error: package 'nginx' was not found\"; exit 1",
+    );
+    let all = [(debian, "dpkg"), (redhat, "rpm"), (arch, "pacman")];
+    for (node, tool) in all {
         let why = format!("cannot look: {tool} has no database of packages");
         table(&node, &[("package: {nginx: {installed: false}}", &why)]);
     }
