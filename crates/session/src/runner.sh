@@ -166,8 +166,11 @@ ob_boot() {
     mkdir -m 700 "$ob_d" && [ -O "$ob_d" ] && [ ! -L "$ob_d" ] || continue
     # A folder without room is none: what a session keeps in it is small.
     printf '%65536s' '' >"$ob_d/u" || { rm -rf "$ob_d"; continue; }
-    umask >"$ob_d/u"; ob_um=077; read -r ob_um <"$ob_d/u"; umask 077
-    ob_shell=sh; command -v sh >"$ob_d/u"; read -r ob_shell <"$ob_d/u"
+    # With a mask that takes its own permissions away, it cannot be written or read a second time.
+    ob_um=''; umask >"$ob_d/u" && read -r ob_um <"$ob_d/u"
+    [ -n "$ob_um" ] || ob_um=$(umask)
+    umask 077
+    ob_shell=sh; command -v sh >"$ob_d/sh"; read -r ob_shell <"$ob_d/sh"
     ob_start $$
     # `go` is for whoever uses the session: one process makes them all.
     if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" "$ob_d/x" "$ob_d/go" "$ob_d/go.n" "$ob_d/go.w" && echo "$$ $ob_st $ob_bid $ob_ns ." >"$ob_d/id" &&

@@ -8,7 +8,7 @@ use opsbook::event::What;
 use crate::faults::helpers::recorders;
 use crate::lab::{Node, until};
 use crate::project::Project;
-use crate::sshd::{kill, or_skip};
+use crate::sshd::{kill, or_skip, tree};
 
 const BLIND: &str = "# Page\n\n```yaml procedure\nid: p\nparams:\n  word: {default: \"a b\"}\n```\n\n\
     ```sh step\necho 1 >> \"$HOME/ran\"\n[ -e \"$HOME/seen\" ] || kill -KILL $PPID\n```\n\n\
@@ -221,6 +221,35 @@ fn f7_a_step_that_locks_itself_out_of_its_bundle_is_not_ok() {
     project.node("far", &node.ssh(), "");
     let said = project.opsbook(&["run", "p", "far"]).ends(3);
     said.has("its output and its variables were not kept");
+}
+
+#[test]
+fn f3_the_end_of_a_local_step_whose_shell_was_killed_is_not_known() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step on=local\n\
+        : >\"$began\"\nuntil [ -e \"$go\" ]; do sleep 0.1; done\necho 1 >>\"$ran\"\n```\n\n\
+        ```sh step\necho 2 >>\"$ran\"\n```\n";
+    let project = Project::new(page);
+    let at = |name: &str| project.path(name).display().to_string();
+    project.nodes(&format!(
+        "  here: {{transport: local, began: {}, go: {}, ran: {}}}\n",
+        at("began"),
+        at("go"),
+        at("ran")
+    ));
+    let mut run = project.opsbook(&["run", "p", "here"]).start();
+    run.until_file(&project.path("began"));
+    for child in &tree(run.id())[1..] {
+        kill(*child, "KILL");
+    }
+    let said = run.wait();
+    said.has("the shell on this machine is gone")
+        .has("look at the node first");
+    assert!(project.ended(1).outcome_unknown);
+    fs::write(project.path("go"), "").unwrap();
+    // It has gone on by itself.
+    until("it ends", || project.path("ran").exists());
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(fs::read_to_string(project.path("ran")).unwrap(), "1\n2\n");
 }
 
 #[test]

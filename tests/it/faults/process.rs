@@ -97,6 +97,32 @@ fn f44_the_umask_is_the_logins() {
     }
 }
 
+/// Whoever has such a mask cannot open again what it has made.
+#[test]
+fn f44_a_umask_that_takes_its_own_permissions_away_is_kept_too() {
+    const USER: u32 = 64_572;
+    if or_skip("another user", tier::t2()).is_none() {
+        return;
+    }
+    let text =
+        page("```sh step\numask\nv=7\n```\n\n```sh check id=c\n[ \"$v\" = 7 ] && umask\n```\n");
+    for mask in ["0377", "0777"] {
+        let home = tempfile::Builder::new().prefix("opsbook-mask-").tempdir();
+        let home = home.unwrap();
+        std::os::unix::fs::chown(home.path(), Some(USER), Some(USER)).unwrap();
+        let project = Project::new(&text);
+        project.nodes(&format!(
+            "  far:\n    transport:\n      exec: [setpriv, --reuid={USER}, --regid={USER}, \
+             --clear-groups, env, -i, HOME={}, PATH=/usr/bin:/bin, sh, -c, \"umask {mask}; exec sh\"]\n",
+            home.path().display()
+        ));
+        project
+            .opsbook(&["run", "p", "far"])
+            .ends(0)
+            .has(&format!("| {mask}"));
+    }
+}
+
 #[test]
 fn f44_the_umask_of_sudo_is_what_sudoers_say() {
     let node = Node::of(&Kind {

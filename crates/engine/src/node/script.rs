@@ -97,8 +97,9 @@ impl NodeRun<'_> {
                 }
                 Err(Attention::Lost(lost)) => {
                     if work.step.on == On::Local {
-                        return Err(Halt::error(format!(
-                            "the shell on this machine is gone: {lost}"
+                        return Ok(Ended::Unknown(format!(
+                            "the shell on this machine is gone: {lost}; it may or may not have \
+                             finished"
                         )));
                     }
                     self.given.record(
