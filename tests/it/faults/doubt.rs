@@ -224,6 +224,20 @@ fn f7_a_step_that_locks_itself_out_of_its_bundle_is_not_ok() {
 }
 
 #[test]
+fn f9_a_home_that_is_no_absolute_path_is_an_error_before_step_1() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\n: >\"$ran\"\n```\n";
+    let project = Project::new(page);
+    let ran = project.path("ran");
+    project.nodes(&format!(
+        "  far: {{transport: {{exec: [env, HOME=home, sh]}}, ran: {}}}\n",
+        ran.display()
+    ));
+    let said = project.opsbook(&["run", "p", "far"]).ends(3);
+    said.has("home/.opsbook/bundle has no absolute path");
+    assert!(!ran.exists());
+}
+
+#[test]
 fn f3_the_end_of_a_local_step_whose_shell_was_killed_is_not_known() {
     let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step on=local\n\
         : >\"$began\"\nuntil [ -e \"$go\" ]; do sleep 0.1; done\necho 1 >>\"$ran\"\n```\n\n\

@@ -145,6 +145,8 @@ obb_place() {
 # or ENDED: the history has steps of this run
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
+  # A step would look for it elsewhere.
+  case $1 in /*) ;; *) echo "REFUSED the bundle $1 has no absolute path: the login sets HOME so; set bundle_dir of the node"; return 0 ;; esac
   obb_parent=${obb_dir%/*}
   if [ ! -e "$obb_parent" ] && [ ! -L "$obb_parent" ]; then
     obb_e=$( (umask 077; mkdir -p "$obb_parent") 2>&1) || { echo "FAILED $obb_e"; return 0; }
