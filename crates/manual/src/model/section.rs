@@ -214,8 +214,15 @@ impl Assembly<'_> {
             _ if scope.broken => {}
             Of::Procedure(index) => {
                 let procedure = &mut self.found.procedures[*index];
-                // The manual stays in memory, and most steps have one check or none.
+                // The manual stays in memory, and most lists have one item or none.
                 procedure.steps.shrink_to_fit();
+                procedure.before.shrink_to_fit();
+                for step in &mut procedure.steps {
+                    step.checks.shrink_to_fit();
+                }
+                for (_, checks) in &mut procedure.after {
+                    checks.shrink_to_fit();
+                }
                 if procedure.steps.is_empty() {
                     self.strays.empty(&procedure.span);
                 }
@@ -224,7 +231,8 @@ impl Assembly<'_> {
                 self.unused_roles(*index);
             }
             Of::Group(index) => {
-                let group = &self.found.groups[*index];
+                let group = &mut self.found.groups[*index];
+                group.checks.shrink_to_fit();
                 if group.typed.is_empty() && group.checks.is_empty() {
                     self.problems.push(Problem::error(
                         "group-without-checks",

@@ -83,9 +83,10 @@ impl Source {
         text: impl Into<String>,
     ) -> Arc<Source> {
         let text = text.into();
-        let lines = std::iter::once(0)
-            .chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| offset(at + 1)))
-            .collect();
+        let ends = || memchr::memchr_iter(b'\n', text.as_bytes());
+        let mut lines = Vec::with_capacity(1 + ends().count());
+        lines.push(0);
+        lines.extend(ends().map(|at| offset(at + 1)));
         Arc::new(Source {
             path: path.into(),
             packaged,

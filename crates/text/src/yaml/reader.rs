@@ -357,11 +357,16 @@ impl<'a> Reader<'a> {
         // The parser sees the end of a block only at the next text.
         let end = start + self.text.text[start..end.max(start)].trim_end().len();
         let value = match content {
-            Content::Seq(values) => Value::Seq(values),
+            Content::Seq(mut values) => {
+                values.shrink_to_fit();
+                Value::Seq(values)
+            }
             Content::Map(mut map, _) => {
                 if self.anchors.is_some() {
                     self.problems.extend(anchors::merge(&mut map));
                 }
+                // Most maps have one or two entries, and room for four.
+                map.shrink_to_fit();
                 Value::Map(map)
             }
         };

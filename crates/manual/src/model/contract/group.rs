@@ -55,6 +55,7 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
             _ => typed(&key, entry, &mut contract.typed, problems),
         }
     }
+    contract.typed.shrink_to_fit();
     if let Some(span) = state {
         if contract.when == When::Needed {
             let message = "a state is evaluated only where a role needs it: remove `when`";

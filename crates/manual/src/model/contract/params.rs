@@ -27,6 +27,7 @@ pub(super) fn params(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<Stri
         }
         params.insert(key.clone(), param(entry, problems));
     }
+    params.shrink_to_fit();
     params
 }
 
