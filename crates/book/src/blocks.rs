@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
@@ -34,11 +34,14 @@ pub(super) struct Blocks {
     pub(super) selectors: BTreeSet<String>,
     /// The roles of the current procedure.
     roles: BTreeSet<String>,
-    /// The current block: its page and its name.
-    here: (usize, String),
-    /// The names that each block mentions.
-    mentioned: BTreeMap<(usize, String), BTreeSet<String>>,
+    /// The current block.
+    here: Place,
+    /// By name, the blocks that mention it.
+    pub(super) uses: BTreeMap<String, BTreeSet<Place>>,
 }
+
+/// A block: the index of its page, and its name.
+pub(super) type Place = (usize, Arc<str>);
 
 /// How many pages share a file: creating a file takes longer than filling it.
 const PAGES: usize = 16;
@@ -85,12 +88,6 @@ impl Blocks {
 
     pub(super) fn is_empty(&self) -> bool {
         !self.any
-    }
-
-    /// Each block of a page with the names that it mentions.
-    pub(super) fn uses(&self) -> impl Iterator<Item = (usize, &str, &BTreeSet<String>)> {
-        let all = self.mentioned.iter();
-        all.map(|((page, block), names)| (*page, block.as_str(), names))
     }
 
     /// Writes the files into the folder of the book's assets, once.
@@ -357,12 +354,14 @@ impl Blocks {
             _ => name,
         };
         self.names.insert(own.to_owned());
-        let here = self.mentioned.entry(self.here.clone()).or_default();
-        here.insert(name.to_owned());
+        match self.uses.get_mut(name) {
+            Some(places) => drop(places.insert(self.here.clone())),
+            None => drop((self.uses).insert(name.to_owned(), BTreeSet::from([self.here.clone()]))),
+        }
     }
 
     fn begin(&mut self, page: usize, name: &str) {
-        self.here = (page, name.to_owned());
+        self.here = (page, name.into());
     }
 
     fn mention_all(&mut self, value: &Yaml) {

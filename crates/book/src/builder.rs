@@ -50,7 +50,8 @@ struct PageFacts {
 struct Gathered<'a> {
     site: Site<'a>,
     index: Option<Index>,
-    places: Places,
+    /// For the print page of a book that is rendered in parts.
+    places: Option<Places>,
 }
 
 impl<'a> Builder<'a> {
@@ -58,6 +59,7 @@ impl<'a> Builder<'a> {
     pub(super) fn build(&self, context: RenderContext) -> Result<Site<'a>> {
         let room = tempfile::tempdir()?;
         let mut context = self.renderer.confined(context, room.path())?;
+        let into = context.destination.clone();
         let chapters = taken_out(&mut context.book);
         let theme = room.path().join(render::THEME);
         let gathered = if chapters.len() > LARGE && frames::possible(&theme) {
@@ -65,7 +67,13 @@ impl<'a> Builder<'a> {
         } else {
             self.as_a_whole(context, &chapters)?
         };
-        let Gathered { site, index, .. } = gathered;
+        // In a large book each of these takes much memory: none is needed with the next one.
+        drop(chapters);
+        let Gathered {
+            site,
+            index,
+            places,
+        } = gathered;
         if let Some(mut index) = index {
             let mut others = Found::default();
             for unit in &chapters::found(self.whole) {
@@ -73,6 +81,9 @@ impl<'a> Builder<'a> {
             }
             index.add(others)?;
             index.finish()?;
+        }
+        if let Some(places) = places {
+            places.fill(&into)?;
         }
         Ok(site)
     }
@@ -87,6 +98,7 @@ impl<'a> Builder<'a> {
         let finder = self.add_own(into)?;
         let pictures = Pictures::of(self.whole);
         let mut gathered = self.gathered(into)?;
+        gathered.places = html.print.enable.then(Places::default);
         let inspect = |words: &mut Words<'_>| {
             pictures.put_into(&mut words.html, &html_of(words.chapter));
             let print = html.print.enable;
@@ -94,9 +106,6 @@ impl<'a> Builder<'a> {
         };
         let collect = |facts| gathered.add(facts);
         shards::render(context, &frames, chapters, self.prepare, &inspect, collect)?;
-        if html.print.enable {
-            std::mem::take(&mut gathered.places).fill(into)?;
-        }
         generated::put_machines(into)?;
         Ok(gathered)
     }
@@ -128,7 +137,7 @@ impl<'a> Builder<'a> {
             index: { self.search.as_ref() }
                 .map(|_| Index::new(folder))
                 .transpose()?,
-            places: Places::default(),
+            places: None,
         })
     }
 
@@ -148,8 +157,8 @@ impl Gathered<'_> {
     /// Adds the data of the next page.
     fn add(&mut self, facts: PageFacts) -> Result<()> {
         self.site.add(&facts.path, facts.anchors);
-        if let Some(ids) = facts.ids {
-            self.places.add(ids);
+        if let (Some(places), Some(ids)) = (&mut self.places, facts.ids) {
+            places.add(ids);
         }
         match (&mut self.index, facts.found) {
             (Some(index), Some(found)) => index.add(found),

@@ -22,6 +22,8 @@ const CHECKS: &str = "opsbook-checks.md";
 const VARIABLES: &str = "opsbook-variables.md";
 /// How many nodes a list names; then only their number.
 const NAMED: usize = 100;
+/// How many places a row of a variable names; a longer list continues in the next row.
+const PLACES: usize = 100;
 
 /// All of them, in the order of the book.
 pub(super) fn all(whole: &Whole<'_>) -> Vec<Chapter> {
@@ -46,7 +48,7 @@ pub(super) fn all(whole: &Whole<'_>) -> Vec<Chapter> {
         add("Checks by what they ask", checks(whole), CHECKS);
     }
     if !surveyed.variables.is_empty() {
-        add("Variables", variables(&surveyed), VARIABLES);
+        add("Variables", variables(whole, &surveyed), VARIABLES);
     }
     chapters
 }
@@ -90,8 +92,6 @@ struct Variable {
     set: BTreeSet<String>,
     /// The number of nodes whose own entry sets it.
     own: usize,
-    /// HTML of each block that uses it.
-    used: BTreeSet<String>,
 }
 
 impl<'a> Survey<'a> {
@@ -113,15 +113,8 @@ impl<'a> Survey<'a> {
     }
 
     fn blocks(&mut self, whole: &Whole<'_>) {
-        for (page, name, uses) in whole.blocks.uses() {
-            let Some(page) = whole.manual.pages.get(page) else {
-                continue;
-            };
-            let to = to(&page.path, name);
-            for used in uses {
-                let own = self.variables.entry(used.clone()).or_default();
-                own.used.insert(to.clone());
-            }
+        for name in whole.blocks.uses.keys() {
+            self.variables.insert(name.clone(), Variable::default());
         }
         for procedure in whole.manual.procedures.values() {
             let Some(page) = whole.manual.pages.get(procedure.page) else {
@@ -311,22 +304,53 @@ fn checks(whole: &Whole<'_>) -> String {
     page
 }
 
-fn variables(survey: &Survey<'_>) -> String {
-    let rows = survey.variables.iter().map(|(name, own)| {
+fn variables(whole: &Whole<'_>, survey: &Survey<'_>) -> String {
+    let rows = survey.variables.iter().flat_map(|(name, own)| {
         let mut set: Vec<String> = own.set.iter().cloned().collect();
         match own.own {
             0 => {}
             1 => set.push("1 node by itself".to_owned()),
             many => set.push(format!("{many} nodes by themselves")),
         }
-        let used: Vec<&str> = own.used.iter().map(String::as_str).collect();
-        format!(
-            "<tr><td class=\"ops-of\" id=\"{}\">{}</td><td>{}</td><td>{}</td></tr>",
-            attribute(name),
-            code(name),
-            set.join("<br>"),
-            used.join(", ")
-        )
+        let used = whole.blocks.uses.get(name).into_iter().flatten();
+        let used = used.map(|(page, block)| link(whole.manual, *page, block));
+        rows_of(name, &set, &used.collect::<Vec<String>>())
     });
     table(&["Name", "Set", "Used"], rows)
+}
+
+/// The rows of a variable; the first has its anchor.
+fn rows_of(name: &str, set: &[String], used: &[String]) -> Vec<String> {
+    let rows = set.len().max(used.len()).div_ceil(PLACES).max(1);
+    let row = |row: usize| {
+        let part = |all: &[String], between: &str| {
+            let part = all.chunks(PLACES).nth(row).unwrap_or_default();
+            part.join(between)
+        };
+        let anchor = (row == 0).then(|| format!(" id=\"{}\"", attribute(name)));
+        let anchor = anchor.unwrap_or_default();
+        format!(
+            "<tr><td class=\"ops-of\"{anchor}>{}</td><td>{}</td><td>{}</td></tr>",
+            code(name),
+            part(set, "<br>"),
+            part(used, ", ")
+        )
+    };
+    (0..rows).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_of_many_places_has_many_rows_and_one_anchor() {
+        let places: Vec<String> = (0..=PLACES).map(|n| format!("place {n}")).collect();
+        let rows = rows_of("port", &["set".to_owned()], &places);
+        assert_eq!(rows.len(), 2);
+        assert!(rows[0].contains("id=\"port\"") && rows[0].contains("<td>set</td>"));
+        assert!(!rows[1].contains("id="), "{}", rows[1]);
+        assert!(rows[1].ends_with(&format!("<td></td><td>place {PLACES}</td></tr>")));
+        assert_eq!(rows_of("port", &[], &[]).len(), 1);
+    }
 }

@@ -68,9 +68,10 @@ pub(super) fn attribute(words: &str) -> String {
 /// The end of each of our tables, with a blank line.
 pub(super) const END_OF_TABLE: &str = "</table></div>\n\n";
 
-/// The rows of one table. A longer list becomes several tables, so that no part of a page is
-/// large.
+/// The most rows of a table, and the bytes after which it ends. A longer list becomes several
+/// tables, so that no part of a page is large.
 const ROWS: usize = 200;
+const BYTES: usize = 32 * 1024;
 
 /// Tables that scroll on a narrow screen, each followed by a blank line.
 pub(super) fn table(head: &[&str], rows: impl Iterator<Item = String>) -> String {
@@ -78,7 +79,13 @@ pub(super) fn table(head: &[&str], rows: impl Iterator<Item = String>) -> String
     let mut tables = String::new();
     let mut rows = rows.peekable();
     while rows.peek().is_some() {
-        let own: String = rows.by_ref().take(ROWS).collect();
+        let mut own = String::new();
+        for row in rows.by_ref().take(ROWS) {
+            own += &row;
+            if own.len() >= BYTES {
+                break;
+            }
+        }
         // Writing into a string cannot fail.
         let _ = write!(
             tables,
@@ -87,4 +94,22 @@ pub(super) fn table(head: &[&str], rows: impl Iterator<Item = String>) -> String
         );
     }
     tables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_ends_after_many_rows_or_bytes() {
+        let tables = |rows: usize, bytes: usize| {
+            let row = "x".repeat(bytes);
+            let rows = std::iter::repeat_n(row, rows);
+            table(&["Row"], rows).matches(END_OF_TABLE).count()
+        };
+        assert_eq!(tables(0, 1), 0);
+        assert_eq!(tables(ROWS, 1), 1);
+        assert_eq!(tables(ROWS + 1, 1), 2);
+        assert_eq!(tables(3, BYTES), 3);
+    }
 }

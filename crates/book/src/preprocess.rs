@@ -97,8 +97,9 @@ pub(super) struct Opsbook {
     recorded: Arc<Recorded>,
     /// For a folder written for another site generator.
     foreign: Option<Foreign>,
-    /// Chapters generated from the whole manual.
-    chapters: Vec<Chapter>,
+    /// Chapters generated from the whole manual. Removed once they are in the book: in a large
+    /// one, each has megabytes.
+    chapters: Mutex<Vec<Chapter>>,
     /// Groups of nodes that one of them describes.
     groups: HashSet<String>,
     /// Parts of pages that are not in the book.
@@ -116,7 +117,7 @@ impl Opsbook {
             manual,
             recorded,
             foreign: None,
-            chapters: Vec::new(),
+            chapters: Mutex::default(),
             groups: HashSet::new(),
             removed: Arc::default(),
         }
@@ -129,7 +130,7 @@ impl Opsbook {
 
     pub(super) fn with(self, chapters: Vec<Chapter>, groups: HashSet<String>) -> Opsbook {
         Opsbook {
-            chapters,
+            chapters: Mutex::new(chapters),
             groups,
             ..self
         }
@@ -150,10 +151,11 @@ impl Opsbook {
         Some(generated(state::TITLE, content, state::PAGE))
     }
 
-    /// The generated chapters, the last of the book, except those whose path a page has.
+    /// Takes the generated chapters, the last of the book, except those whose path a page has.
     pub(super) fn generated(&self) -> Vec<Chapter> {
         let mut chapters: Vec<Chapter> = self.page_of_state().into_iter().collect();
-        chapters.extend(self.chapters.iter().cloned());
+        let mut own = self.chapters.lock().unwrap_or_else(PoisonError::into_inner);
+        chapters.append(&mut own);
         chapters.retain(|chapter| {
             let taken = |page: &Page| Some(&page.path) == chapter.path.as_ref();
             !self.manual.pages.iter().any(taken)

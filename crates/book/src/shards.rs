@@ -21,8 +21,8 @@ use super::links::html_of;
 
 /// Few pages in a part, so that few are in memory.
 const PART: usize = 8;
-/// The bytes of a generated chapter that are rendered at once: mdBook takes about 50 times as
-/// much memory for them.
+/// The bytes of Markdown that are rendered at once: mdBook takes about 50 times as much memory for
+/// them.
 const PIECE: usize = 64 * 1024;
 /// mdBook's files that a part does not need.
 const UNUSED: [&str; 16] = [
@@ -78,25 +78,28 @@ pub(super) fn render<T: Send>(
     let part = |number: usize| -> Result<Vec<T>> {
         let own = number * PART..((number + 1) * PART).min(chapters.len());
         let folder = room.path().join(number.to_string());
-        let mut context = bare.clone();
+        let mut texts = vec![String::new(); own.len()];
         let prepared = chapters[own.clone()].iter().map(prepare);
-        let mut pieces = Vec::with_capacity(own.len());
-        let prepared = prepared.flat_map(|chapter| {
-            let own = in_pieces(chapter);
-            pieces.push(own.iter().map(html_of).collect::<Vec<_>>());
-            own
-        });
-        context.book = Book::new_with_items(prepared.map(BookItem::Chapter).collect());
-        context.destination.clone_from(&folder);
-        HtmlHandlebars::new().render(&context)?;
-        drop(context);
+        let pieces = prepared.enumerate();
+        let pieces =
+            pieces.flat_map(|(at, own)| in_pieces(own).into_iter().map(move |own| (at, own)));
+        for_each_batch(pieces, |batch| {
+            let pages: Vec<_> = { batch.iter() }
+                .map(|(at, own)| (*at, html_of(own)))
+                .collect();
+            let items = batch.into_iter().map(|(_, own)| BookItem::Chapter(own));
+            let mut context = bare.clone();
+            context.book = Book::new_with_items(items.collect());
+            context.destination.clone_from(&folder);
+            HtmlHandlebars::new().render(&context)?;
+            pages.into_iter().try_for_each(|(at, page)| {
+                let html = std::fs::read_to_string(folder.join(&page));
+                texts[at] += &html.with_context(|| format!("cannot read `{}`", page.display()))?;
+                Ok(())
+            })
+        })?;
         let mut facts = Vec::with_capacity(own.len());
-        for (number, pieces) in own.zip(pieces) {
-            let mut html = String::new();
-            for piece in pieces {
-                html += &std::fs::read_to_string(folder.join(&piece))
-                    .with_context(|| format!("cannot read `{}`", piece.display()))?;
-            }
+        for (number, html) in own.zip(texts) {
             let chapter = &chapters[number];
             let mut words = Words { chapter, html };
             facts.push(inspect(&mut words));
@@ -114,6 +117,24 @@ pub(super) fn render<T: Send>(
     in_order(chapters.len().div_ceil(PART), part, |facts| {
         facts.into_iter().try_for_each(&mut collect)
     })
+}
+
+/// Calls `render` with as many pieces at a time as have [`PIECE`] bytes together, or with one.
+fn for_each_batch(
+    pieces: impl Iterator<Item = (usize, Chapter)>,
+    mut render: impl FnMut(Vec<(usize, Chapter)>) -> Result<()>,
+) -> Result<()> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for (at, piece) in pieces {
+        if bytes > 0 && bytes + piece.content.len() > PIECE {
+            render(std::mem::take(&mut batch))?;
+            bytes = 0;
+        }
+        bytes += piece.content.len();
+        batch.push((at, piece));
+    }
+    render(batch)
 }
 
 /// Splits a long generated chapter after its tables. Markdown begins anew there, whatever another

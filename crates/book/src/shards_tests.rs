@@ -174,3 +174,34 @@ fn a_long_generated_chapter_is_rendered_in_pieces() {
     let places: BTreeSet<PathBuf> = pieces.iter().map(html_of).collect();
     assert_eq!(places.len(), pieces.len());
 }
+
+#[test]
+fn only_a_few_bytes_are_rendered_at_once() {
+    let piece = |(at, bytes): (usize, usize)| {
+        (at, Chapter::new("A", "x".repeat(bytes), "a.md", Vec::new()))
+    };
+    let sizes = [
+        (0, 10),
+        (0, PIECE - 10),
+        (1, 1),
+        (1, PIECE + 1),
+        (2, 5),
+        (2, 0),
+    ];
+    let mut batches = Vec::new();
+    let rendered = for_each_batch(sizes.into_iter().map(piece), |batch| {
+        let of = batch.iter().map(|(at, own)| (*at, own.content.len()));
+        batches.push(of.collect::<Vec<_>>());
+        Ok(())
+    });
+    rendered.unwrap();
+    assert_eq!(
+        batches,
+        [
+            vec![(0, 10), (0, PIECE - 10)],
+            vec![(1, 1)],
+            vec![(1, PIECE + 1)],
+            vec![(2, 5), (2, 0)],
+        ]
+    );
+}
