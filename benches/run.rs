@@ -97,7 +97,8 @@ fn kept(root: &Path, server: &Sshd) {
     let place = tempfile::Builder::new().prefix("ob").tempdir_in("/tmp");
     let place = place.unwrap();
     let nodes = bench::nodes(std::slice::from_ref(server), WAY);
-    let nodes = nodes.replace("{address", "{keep_connection: 1m, address");
+    let nodes = nodes.replace("{transport", "{keep_connection: 1m, transport");
+    assert!(nodes.contains("keep_connection"), "{nodes}");
     bench::project(root, page, &nodes);
     let second = |args: &[&str]| {
         let mut command = bench::opsbook(root, args);
