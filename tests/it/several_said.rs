@@ -270,7 +270,7 @@ fn what_is_pasted_on_a_machine_is_told_and_the_run_goes_on() {
     assert!(
         early
             .err
-            .contains("cannot be done by hand before step `web2/web2:install`"),
+            .contains("cannot be done by hand before step `web2:install`"),
         "{}",
         early.err
     );
