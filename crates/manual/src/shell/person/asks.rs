@@ -273,7 +273,7 @@ fn passwords(call: &Call<'_>) -> Option<Finding> {
         ("aws", "configure") if call.after_verb().is_empty() => {
             Some(Asks("write `aws configure set NAME VALUE`"))
         }
-        ("npm", "login" | "adduser") | ("az" | "heroku", "login")
+        ("npm", "login" | "adduser") | ("az" | "heroku" | "cargo", "login")
             if call.after_verb().is_empty() =>
         {
             Some(Asks("use a token from a secret"))

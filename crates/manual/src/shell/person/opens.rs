@@ -211,7 +211,18 @@ fn connects(call: &Call<'_>) -> Option<Finding> {
         "screen" => (!call.any_short("dlwXQ", "SstcpT")).then_some(Opens(
             "write `-dm`, or remove it: a step survives a lost connection",
         )),
-        "virsh" | "ceph" | "nslookup" | "script" | "aptitude" | "$SHELL" | "${SHELL}"
+        "script" => {
+            let command = call.any_short("c", "BIOTEomt") || call.any_long(&["command"]);
+            // BSD's form: `script FILE COMMAND`.
+            (!command && call.operands("BIOTEomt").len() < 2).then_some(Opens("write `-c COMMAND`"))
+        }
+        "sg" => (!call.any_short("c", "") && call.operands("").len() < 2)
+            .then_some(Opens("write `sg GROUP -c COMMAND`")),
+        "vagrant" if call.verb() == "ssh" => {
+            let command = call.any_short("c", "") || call.any_long(&["command"]) || call.has("--");
+            (!command).then_some(Opens("write `-c COMMAND`"))
+        }
+        "virsh" | "ceph" | "nslookup" | "aptitude" | "$SHELL" | "${SHELL}"
             if none("cfLIn") && !call.any_short("c", "") =>
         {
             Some(Opens("write the command after it"))

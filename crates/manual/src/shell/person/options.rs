@@ -253,7 +253,7 @@ impl Call<'_> {
                     .map(|script| (*script).to_owned());
                 script.map(Inner::Script)
             }
-            ("su" | "runuser", _) => self.value(&["-c", "--command", "--session-command"]),
+            ("su" | "runuser" | "sg", _) => self.value(&["-c", "--command", "--session-command"]),
             ("eval", _) => Some(Inner::Script(arguments.join(" "))),
             ("ssh", _) => {
                 let remote = skip_options(arguments, SSH).get(1..)?;
@@ -268,6 +268,11 @@ impl Call<'_> {
                     Place::Cut
                 };
                 (!command.is_empty()).then_some(Inner::Words(command, place))
+            }
+            ("lxc" | "incus", "exec") if !self.has("--") => {
+                let command = self.after_verb().get(1..)?;
+                let is_command = |word: &String| !word.starts_with('-');
+                words(command).filter(|_| command.first().is_some_and(is_command))
             }
             ("kubectl" | "oc" | "lxc" | "incus" | "pct", "exec") => {
                 let at = arguments.iter().position(|word| word == "--")?;

@@ -58,6 +58,8 @@ pub(super) const ASK: &[Row] = &[
     ("grub-mkpasswd-pbkdf2|grub2-mkpasswd-pbkdf2", "", "", Asks("give it the password twice on standard input")),
     ("debconf-set-selections|iptables-restore|ip6tables-restore", "", "*", Reads(TEXT)),
     ("wg pubkey", "", "", Reads(TEXT)),
+    ("ed|red", "", "", Reads("give it the commands: `<<'END'`")),
+    ("ex", "", "-c *+", Reads("give it the commands: `<<'END'`")),
     ("sendmail|msmtp", "", "-b -q --version --serverinfo", Reads(TEXT)),
     ("mail|mailx|s-nail|mutt", "", "-e -f -H -V -v", Reads(TEXT)),
     ("apt-key add", "-", "", Reads("name the file")),
