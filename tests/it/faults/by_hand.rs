@@ -183,6 +183,16 @@ fn f47_nothing_follows_what_went_wrong() {
     let after = step("sh step id=after", "echo after >>\"$HOME/ran\"");
     let reload = "echo ran >>\"$HOME/ran\"; test -e \"$HOME/right\"; echo reload >>\"$HOME/ran\"";
     let wrong = [
+        // What would have noted its end is gone, as after an interruption that a shell drops.
+        (
+            step(
+                "sh step id=bad",
+                "echo ran >>\"$HOME/ran\"; test -e \"$HOME/right\" || kill -9 $PPID",
+            ),
+            "step 3 bad: FAILED: it was interrupted",
+            "stop ran\n",
+            "stop ran\nran\nafter\n",
+        ),
         (
             step("sh step id=bad", reload),
             "step 3 bad: FAILED",
