@@ -20,6 +20,6 @@ pub use opsbook_serve as serve;
 pub use opsbook_session as session;
 pub use opsbook_suite as suite;
 pub use opsbook_template as template;
-pub use opsbook_text::{files, interpolation, outside, random, source, wildcard, yaml};
+pub use opsbook_text::{files, interpolation, outside, private, random, source, wildcard, yaml};
 pub use opsbook_vocabulary as vocabulary;
 pub use opsbook_wire as wire;

@@ -10,7 +10,7 @@ use opsbook_nodes as nodes;
 use opsbook_package as package;
 use opsbook_plan as plan;
 use opsbook_project as project;
-use opsbook_text::{files, outside, source, wildcard};
+use opsbook_text::{files, outside, private, source, wildcard};
 use opsbook_wire as wire;
 
 pub mod adapter;
@@ -28,7 +28,6 @@ pub mod manuals;
 mod nats;
 pub mod oidc;
 pub mod order;
-mod private;
 pub mod record;
 pub mod schedule;
 mod sealed;

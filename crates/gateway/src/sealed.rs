@@ -78,7 +78,7 @@ async fn kept(
     let until = written(now.saturating_add(milliseconds(sealing.valid)));
     let sealed = seal(names, (sealing, of), nodes, until).await?;
     let text = serde_json::to_string(&sealed).map_err(|error| error.to_string())?;
-    let kept = private::folder(folder).and_then(|()| private::replace(&path, &text));
+    let kept = private::folder(folder).and_then(|()| private::replace(&path, text.as_bytes()));
     kept.map_err(|error| format!("`{}`: {error}", path.display()))
 }
 

@@ -484,14 +484,14 @@ fn token(state: &Path) -> Result<String, StartError> {
         Err(error) => return Err(io(shown)(error)),
     }
     let token = new_token();
-    private::replace(&path, &format!("{token}\n")).map_err(io(shown))?;
+    private::replace(&path, format!("{token}\n").as_bytes()).map_err(io(shown))?;
     Ok(token)
 }
 
 fn write_address(state: &Path, local: &Local) -> Result<(), StartError> {
     let path = state.join("address.json");
     let text = serde_json::to_string(local).unwrap_or_default();
-    private::replace(&path, &text).map_err(io(format!("`{}`", path.display())))
+    private::replace(&path, text.as_bytes()).map_err(io(format!("`{}`", path.display())))
 }
 
 /// The socket in the state folder; if that path is too long, in a private folder below the runtime

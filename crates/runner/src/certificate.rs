@@ -2,15 +2,14 @@
 //! gateway's certificate for it, and an ssh configuration with both. Renewed while it is needed,
 //! and removed when dropped.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use opsbook_client::{Client, ClientError};
-use opsbook_text::random;
+use opsbook_text::{private, random};
 use opsbook_wire::{CertificateIn, CertificateOut, Held, endpoint};
 use tokio::process::Command;
 use tokio::task::AbortHandle;
@@ -149,13 +148,7 @@ fn taken(folder: &Path, out: &CertificateOut) -> Result<(), String> {
 
 /// Writes a file atomically.
 fn written(path: &Path, text: &str) -> Result<(), String> {
-    let new = path.with_extension("new");
-    let _ = fs::remove_file(&new);
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(&new);
-    let done = file
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| fs::rename(&new, path));
+    let done = private::replace(path, text.as_bytes());
     done.map_err(|error| format!("`{}`: {error}", path.display()))
 }
 

@@ -2,14 +2,14 @@
 //! file is replaced atomically.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use opsbook_client::{ClientError, FingerprintError, Identity, Tls, Token, Trust};
 use opsbook_journal::{JournalError, read_in};
-use opsbook_text::random;
+use opsbook_text::{private, random};
 use opsbook_wire::{Enrolled, PartEnd, Work};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -504,20 +504,7 @@ fn write(path: &Path, value: &impl Serialize) -> Result<(), RunnerError> {
         cause: error.to_string(),
     })?;
     let text = Zeroizing::new(text);
-    let new = path.with_extension("new");
-    let _ = fs::remove_file(&new);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&new, path))
-        .and_then(|()| path.parent().map_or(Ok(()), sync));
-    written.map_err(|cause| system(path, cause))
+    private::replace(path, &text).map_err(|cause| system(path, cause))
 }
 
 #[cfg(test)]

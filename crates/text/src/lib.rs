@@ -21,6 +21,7 @@
 pub mod files;
 pub mod interpolation;
 pub mod outside;
+pub mod private;
 pub mod random;
 pub mod remedies;
 pub mod source;

@@ -1,9 +1,9 @@
 //! `opsbook sealed`: a login at nodes for a time without the gateway, which two people open
 //! together.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io::{Read as _, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +16,7 @@ use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::outside;
+use crate::private;
 use crate::project::operator_name;
 use crate::runner::ssh_configuration;
 use crate::source::Problem;
@@ -76,17 +77,12 @@ fn get(at: &At, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
         return Ok(1);
     }
     let folder = state_folder()?.join("sealed");
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)?;
+    private::folder(&folder)?;
     for sealed in &all {
         good(sealed)?;
         let path = folder.join(format!("{}-{}.json", sealed.gateway, sealed.segment));
-        replaced(
-            &path,
-            serde_json::to_string(sealed).unwrap_or_default().as_bytes(),
-        )?;
+        let text = serde_json::to_string(sealed).unwrap_or_default();
+        private::replace(&path, text.as_bytes())?;
         let people: Vec<String> = sealed.people().into_iter().map(shown).collect();
         writeln!(
             streams.people(),
@@ -245,20 +241,9 @@ fn decrypted(layer: &Layer, key: &Path) -> Result<Zeroizing<String>, Failure> {
     text.map_err(|_| wrong("the layer has no text".to_owned()))
 }
 
-/// Writes a new private file.
 fn created(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| file.write_all(bytes));
+    let written = private::create(path, bytes);
     written.map_err(|error| Failure::Error(format!("`{}`: {error}", path.display())))
-}
-
-/// Replaces a private file atomically.
-fn replaced(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let new = path.with_extension("new");
-    let _ = fs::remove_file(&new);
-    created(&new, bytes)?;
-    Ok(fs::rename(&new, path)?)
 }
 
 fn shown(text: &str) -> String {

@@ -1,8 +1,8 @@
 //! The gateway's certificate authority: a key and a certificate in a private folder, generated
 //! once. It signs the gateway's certificate, if no other authority does, and those of all runners.
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::Read as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use time::OffsetDateTime;
 
-use crate::token::{new_token, sha256};
+use crate::private;
+use crate::token::sha256;
 
 /// The lifetime of the authority.
 const AUTHORITY: Duration = Duration::from_hours(24 * 3650);
@@ -151,7 +152,7 @@ impl Authority {
         let made = about.signed_by(&key, &self.issuer);
         let made = made.map_err(strange("the gateway's certificate"))?;
         let text = format!("{head}\n{}{}", made.pem(), key.serialize_pem());
-        replaced(path, &text).map_err(io(path))?;
+        private::replace(path, text.as_bytes()).map_err(io(path))?;
         Ok(text)
     }
 
@@ -207,7 +208,7 @@ fn make(path: &Path, name: &str) -> Result<(), AuthorityError> {
     about.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let made = about.self_signed(&key).map_err(strange("the authority"))?;
     let text = format!("{}{}", made.pem(), key.serialize_pem());
-    replaced(path, &text).map_err(io(path))
+    private::replace(path, text.as_bytes()).map_err(io(path))
 }
 
 /// Reads a file that only this user can read.
@@ -224,15 +225,4 @@ fn read(path: &Path) -> Result<String, AuthorityError> {
     let read = file.take(LARGEST).read_to_string(&mut text);
     read.map_err(io(path))?;
     Ok(text)
-}
-
-/// Replaces a file atomically.
-fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
-    let part = path.with_extension(new_token());
-    let mut options = std::fs::OpenOptions::new();
-    let options = options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(&part)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&part, path)
 }
