@@ -51,6 +51,37 @@ fn get(team: &Team) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
+/// The certificate that was fetched, from the manual's folder.
+const KEPT: &str = "../home/.local/state/opsbook/sealed/ops-here.json";
+
+fn open(team: &Team, [from, to, key, person]: [&str; 4]) -> Output {
+    team.opsbook(&["sealed", "open", from, to, "--key", key, "--as", person])
+}
+
+/// Nobody else, with no other key, nobody alone, and no other file.
+fn refuses_everybody_else(team: &Team, sealed: &Value, me: &str) {
+    let mut timeless = sealed.clone();
+    timeless["until"] = "never".into();
+    team.write("timeless", &timeless.to_string());
+    for (from, key, person, why) in [
+        (KEPT, "../mine", "cy", "`cy` cannot help to open"),
+        (KEPT, "../bos", me, "does not open this layer"),
+        (KEPT, "../mine", "bo", "does not open this layer"),
+        ("../mine", "../mine", "bo", "this is no sealed certificate"),
+        (
+            "../timeless",
+            "../mine",
+            "bo",
+            "does not say when it expires",
+        ),
+    ] {
+        let refused = open(team, [from, "../half", key, person]);
+        assert!(!refused.status.success(), "{why}");
+        assert!(said(&refused).contains(why), "{}", said(&refused));
+        assert!(!team.path("half").exists());
+    }
+}
+
 #[test]
 fn two_people_open_a_sealed_certificate_and_log_in_without_the_gateway() {
     let folder = tempfile::tempdir().unwrap();
@@ -85,23 +116,9 @@ fn two_people_open_a_sealed_certificate_and_log_in_without_the_gateway() {
         !text.contains("PRIVATE KEY") && !text.contains("cert-v01"),
         "{text}"
     );
-    let kept = "../home/.local/state/opsbook/sealed/ops-here.json";
-    let open = |from: &str, to: &str, key: &str, person: &str| {
-        team.opsbook(&["sealed", "open", from, to, "--key", key, "--as", person])
-    };
-    // Nobody else, with no other key, and nobody alone.
-    for (from, key, person, why) in [
-        (kept, "../mine", "cy", "`cy` cannot help to open"),
-        (kept, "../bos", me.as_str(), "does not open this layer"),
-        (kept, "../mine", "bo", "does not open this layer"),
-        ("../mine", "../mine", "bo", "this is no sealed certificate"),
-    ] {
-        let refused = open(from, "../half", key, person);
-        assert!(!refused.status.success(), "{why}");
-        assert!(said(&refused).contains(why), "{}", said(&refused));
-        assert!(!team.path("half").exists());
-    }
-    let half = open(kept, "../half", "../mine", &me);
+    refuses_everybody_else(&team, &sealed, &me);
+    let open = |from: &str, to: &str, key: &str, person: &str| open(&team, [from, to, key, person]);
+    let half = open(KEPT, "../half", "../mine", &me);
     assert!(half.status.success(), "{}", said(&half));
     for (key, person, why) in [
         ("../mine", me.as_str(), "has opened the first layer"),

@@ -2,7 +2,7 @@
 //! together.
 
 use std::fs::{self, DirBuilder};
-use std::io::{Read as _, Write};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -102,9 +102,7 @@ fn open(args: &OpenArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let Some(layer) = sealed.layer_of(&person) else {
         return Err(not_for(&sealed, &person));
     };
-    if let Ok(until) = sealed.until.parse::<Timestamp>()
-        && until < Timestamp::now()
-    {
+    if until(&sealed)? < Timestamp::now() {
         let message = format!("the sealed certificate expired at {}", shown(&sealed.until));
         let problem = Problem::bare("sealed", message);
         return Err(problem
@@ -188,12 +186,18 @@ fn good(sealed: &Sealed) -> Result<(), Failure> {
         let message = "the sealed certificate is in the form of a newer opsbook";
         return Err(Failure::Error(message.to_owned()));
     }
+    until(sealed)?;
     let named = [&sealed.gateway, &sealed.segment];
     if named.into_iter().all(|name| limit::is_name(name)) {
         return Ok(());
     }
     let message = "the sealed certificate names no gateway or no segment";
     Err(Failure::Error(message.to_owned()))
+}
+
+fn until(sealed: &Sealed) -> Result<Timestamp, Failure> {
+    let until = sealed.until.parse();
+    until.map_err(|_| wrong("the sealed certificate does not say when it expires".to_owned()))
 }
 
 fn not_for(sealed: &Sealed, person: &str) -> Failure {
@@ -216,22 +220,21 @@ fn wrong(message: String) -> Failure {
 
 /// `age` asks for a passphrase of the key by itself, if it has one.
 fn decrypted(layer: &Layer, key: &Path) -> Result<Zeroizing<String>, Failure> {
-    let child = Command::new("age")
+    // A file, not a pipe: it may print much before it has read all.
+    let mut input = tempfile::tempfile()?;
+    input.write_all(layer.age.as_bytes())?;
+    input.rewind()?;
+    let output = Command::new("age")
         .arg("--decrypt")
         .arg("--identity")
         .arg(key)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let mut child = child.map_err(|error| {
+        .stdin(input)
+        .stderr(Stdio::inherit())
+        .output();
+    let mut output = output.map_err(|error| {
         let message = format!("cannot start `age`, which opens the layer: {error}");
         Failure::from(Problem::bare("sealed", message).hint("install `age`"))
     })?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // If it does not read its input, it fails with a message.
-        let _ = stdin.write_all(layer.age.as_bytes());
-    }
-    let mut output = child.wait_with_output()?;
     let text = std::mem::take(&mut output.stdout);
     if !output.status.success() {
         let message = format!("`{}` does not open this layer", key.display());
