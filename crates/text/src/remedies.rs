@@ -46,7 +46,14 @@ pub fn remedy(message: &str) -> &'static str {
 #[must_use]
 pub fn is_without_process(said: &str) -> bool {
     let said = said.to_lowercase();
-    let words = ["cannot fork", "can't fork", "fork failed", "fork: "];
+    let words = [
+        "cannot fork",
+        "can't fork",
+        "fork failed",
+        "fork: retry",
+        "fork: resource temporarily",
+        "fork: cannot allocate",
+    ];
     words.iter().any(|words| said.contains(words))
 }
 
@@ -66,7 +73,9 @@ mod tests {
                 true,
             ),
             ("zsh: fork failed: resource temporarily unavailable", true),
+            ("bash: fork: Cannot allocate memory", true),
             ("git: the fork of x is gone", false),
+            ("Welcome to our fork: read its page first", false),
         ] {
             assert_eq!(is_without_process(said), is, "{said}");
             assert_eq!(remedy(said) == PROCESSES, is, "{said}");
