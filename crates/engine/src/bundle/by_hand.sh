@@ -80,6 +80,7 @@ ob_one() {
   ob_d=$bundle/steps/by-hand.$ob_id ob_e=${ob_in:-$bundle}/steps/by-hand.$ob_id
   case $ob_as in '' | "$(id -un)") set -- ;; *) set -- sudo -H -u "$ob_as" -- ;; esac
   ob_waited=0
+  # What was interrupted has no end, and is not tried again.
   while ob_try "$@"; [ "$ob_why" ] && [ "$ob_end" ] && [ "$ob_waited" -lt "$ob_for" ]; do sleep "$ob_every"; ob_waited=$((ob_waited+ob_every)); done
   if [ -z "$ob_why" ] && [ "$ob_want" = looks ]; then
     printf '%s\n' "$ob_name must print:" "$ob_text"
@@ -102,7 +103,7 @@ ob_try() {
     { if [ "$ob_in" ]; then ob_give "$@"; fi; } &&
     ob_given | "$@" sh -c 'umask 077; cat >"$1/values"' sh "$ob_e" || return 0
   { "$@" $ob_shell "${ob_in:-$bundle}/run" "$ob_e" "$ob_saves" "$ob_exec" </dev/null; echo $? >"$ob_q/status"; } | tee "$ob_d/out"
-  # An interruption that this shell drops can end the part that notes the status. Nothing is tried again then.
+  # An interruption that this shell drops can end the part that notes the status: nothing is in it then.
   ob_why=; read -r ob_end <"$ob_q/status" || { ob_why='it was interrupted'; return 0; }
   case ",$ob_exit," in *",$ob_end,"*) ;; *) ob_why="its exit status is $ob_end, not $ob_exit"; return 0 ;; esac
   if [ "$ob_want" = prints ] && [ "$(sed 's/[[:space:]]*$//' "$ob_d/out")" != "$ob_text" ]; then
